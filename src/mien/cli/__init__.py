@@ -1,0 +1,57 @@
+"""The ``mien`` command. Each command imports what it needs, inside; stdout carries data, stderr carries progress.
+
+Leaves out: all logic. A command turns flags into arguments, calls the library and prints what comes back.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from mien import __version__
+from mien.cli.data import data_app
+from mien.cli.evaluate import evaluate
+from mien.cli.predict import predict
+from mien.cli.train import train
+from mien.errors import MienError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Facial expression recognition: train, evaluate, explain and use it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"mien {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version.")) -> None:
+    """Facial expression recognition: train, evaluate, explain and use it."""
+
+
+app.command()(predict)
+app.command()(train)
+app.command()(evaluate)
+app.add_typer(data_app, name="data", help="Look at a data set, save its images, audit it.")
+
+
+def main() -> None:
+    """Entry point: errors of ours become one clear line on stderr and exit code 2."""
+    try:
+        app()
+    except MienError as error:
+        typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+        typer.echo(str(error), err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        sys.exit(130)

@@ -1,0 +1,115 @@
+"""The one record that every source ends in: arrays of faces with labels, votes, splits and where each row came from.
+
+Leaves out: reading files (``sources``), batches and augmentation (``batches``, ``transforms``). Nothing downstream of
+this record knows about files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import ConfigError, DataError
+
+__all__ = ["FaceDataset"]
+
+
+@dataclass(frozen=True, eq=False)
+class FaceDataset:
+    """N grey faces of one size, checked when made.
+
+    images   uint8 ``(N, H, W)``, 0 black to 255 white
+    names    class names in class order, ``K`` of them
+    labels   int64 ``(N,)`` in ``0..K-1``, -1 for a row without a label; ``None`` where no row has one
+    votes    float32 ``(N, K)`` >= 0, taggers' votes or probabilities for the same classes; ``None`` where there are none
+    split    str ``(N,)``, the official name of each row's part ("Training", "PublicTest", ...); "" where there is none
+    subject  str ``(N,)``, who is on the picture; ``None`` where unknown
+    rows     int64 ``(N,)``, 0-based number of the row or picture in its source, header not counted
+    source   where it came from, for messages and model cards
+    """
+
+    images: NDArray[np.uint8]
+    names: tuple[str, ...]
+    labels: NDArray[np.int64] | None = None
+    votes: NDArray[np.float32] | None = None
+    split: NDArray[np.str_] | None = None
+    subject: NDArray[np.str_] | None = None
+    rows: NDArray[np.int64] | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 3:
+            raise DataError(f"images must be uint8 (N, H, W), got {self.images.dtype} {self.images.shape}", self.source)
+        n, k = len(self.images), len(self.names)
+        if self.split is None:
+            object.__setattr__(self, "split", np.zeros(n, dtype="<U10"))
+        if self.rows is None:
+            object.__setattr__(self, "rows", np.arange(n, dtype=np.int64))
+        for name, shape in {"labels": (n,), "votes": (n, k), "split": (n,), "subject": (n,), "rows": (n,)}.items():
+            value = getattr(self, name)
+            if value is not None and value.shape != shape:
+                raise DataError(f"{name} must have shape {shape}, got {value.shape}", self.source)
+        if len(set(self.names)) != k:
+            raise DataError(f"names must differ, got {self.names}", self.source)
+        if self.labels is not None and n and not (-1 <= self.labels.min() and self.labels.max() < k):
+            raise DataError(f"labels must lie in -1..{k - 1}, got {self.labels.min()}..{self.labels.max()}", self.source)
+        if self.votes is not None and n and not (np.isfinite(self.votes).all() and self.votes.min() >= 0):
+            raise DataError("votes must be finite and not negative", self.source)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return int(self.images.shape[1]), int(self.images.shape[2])
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The names of the splits, in the order in which they first appear."""
+        assert self.split is not None
+        _, first = np.unique(self.split, return_index=True)
+        return tuple(str(self.split[i]) for i in sorted(first))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits of SHA-256 over pixels, labels, votes, names and splits: equal data, equal fingerprint.
+
+        Independent of file format, file name, row numbers and subjects.
+        """
+        assert self.split is not None
+        h = hashlib.sha256()
+        h.update(repr((self.images.shape, self.names)).encode())
+        h.update(np.ascontiguousarray(self.images))
+        for part in (self.labels, self.votes):
+            h.update(b"-" if part is None else np.ascontiguousarray(part))
+        h.update("\n".join(self.split.tolist()).encode())
+        return h.hexdigest()[:16]
+
+    def take(self, index: Sequence[int] | NDArray[Any] | slice) -> FaceDataset:
+        """The rows at ``index`` (numbers, a boolean mask or a slice), in that order."""
+        rows = {f.name: getattr(self, f.name)[index] for f in fields(self) if self._is_rows(f.name)}
+        return replace(self, **rows)
+
+    def part(self, *splits: str) -> FaceDataset:
+        """The rows of the named splits, in their order; an error names the splits that exist."""
+        for s in splits:
+            if s not in self.splits:
+                raise ConfigError(f"split must be one of {', '.join(self.splits) or '(none)'}, got {s!r}")
+        assert self.split is not None
+        return self.take(np.isin(self.split, splits))
+
+    def counts(self) -> NDArray[np.int64]:
+        """Images per class, int64 ``(K,)``; rows without a label are not counted."""
+        if self.labels is None:
+            return np.zeros(len(self.names), dtype=np.int64)
+        return np.bincount(self.labels[self.labels >= 0], minlength=len(self.names)).astype(np.int64)
+
+    def _is_rows(self, name: str) -> bool:
+        return name not in ("names", "source") and getattr(self, name) is not None

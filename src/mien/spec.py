@@ -1,0 +1,129 @@
+"""What travels with weights, and the one way an image becomes a network's input.
+
+A :class:`ModelSpec` lies as JSON in the metadata of ``model.safetensors`` and of every ONNX file, so that weights are
+never separated from their labels, normalisation, scores and terms. Training, export and prediction share
+:func:`normalise`; everything that starts from a photo shares :func:`preprocess`.
+Leaves out: finding faces (``runtime``) and reading weights (``checkpoint``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import ModelError
+
+__all__ = ["SPEC_KEY", "Crop", "ModelSpec", "crop_face", "crop_matrix", "normalise", "preprocess"]
+
+#: Key of the spec in the metadata of safetensors and ONNX files.
+SPEC_KEY = "mien"
+
+
+@dataclass(frozen=True)
+class Crop:
+    """How a detector's box becomes the square that the network was trained on, in units of the box.
+
+    The square's centre is the box's centre moved by ``(dx * width, dy * height)``; its side is
+    ``scale * sqrt(width * height)``.
+    """
+
+    scale: float = 1.0
+    dx: float = 0.0
+    dy: float = 0.0
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything needed to use, judge and cite a set of weights.
+
+    labels      class names in output order
+    size        side of the square input in pixels
+    mean, std   of the training images, on the 0..1 scale
+    model       name and keyword arguments for ``create_model``
+    crop        from a detector's box to the network's square
+    temperature logits are divided by it before softmax
+    scores      split -> figures as ``mien evaluate`` writes them
+    recipe, data, versions, licence: where the weights come from and what may be done with them
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    size: int = 48
+    channels: int = 1
+    mean: float = 0.5
+    std: float = 0.25
+    model: dict[str, Any] = field(default_factory=dict)
+    crop: Crop = field(default_factory=Crop)
+    temperature: float = 1.0
+    scores: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    licence: str = ""
+
+    def to_json(self) -> str:
+        """The spec as one line of JSON with sorted keys."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | None, where: str) -> ModelSpec:
+        """Read a spec; ``where`` names the file in errors. Unknown keys are errors: they belong to a newer mien."""
+        if not text:
+            raise ModelError(f"{where}: holds no mien spec; export it with `mien export`, or train it with `mien train`")
+        try:
+            raw: Mapping[str, Any] = json.loads(text)
+            unknown = sorted(set(raw) - {f.name for f in fields(cls)})
+            if unknown:
+                raise ModelError(f"{where}: spec has unknown keys {unknown}; a newer mien wrote it: upgrade mien")
+            return cls(**{**raw, "labels": tuple(raw["labels"]), "crop": Crop(**raw.get("crop", {}))})
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise ModelError(f"{where}: the spec cannot be read ({error}); export the model again") from error
+
+
+def normalise(images: Any, spec: ModelSpec) -> Any:
+    """Grey values 0..255 (numpy or torch, any shape) -> network input, ``(x / 255 - mean) / std``."""
+    return (images - 255.0 * spec.mean) / (255.0 * spec.std)
+
+
+def crop_face(image: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec) -> NDArray[np.uint8]:
+    """Cut the square that the network wants around a detector's box, grey, ``(size, size)`` uint8.
+
+    image  uint8 ``(H, W)`` grey or ``(H, W, 3)`` BGR, as OpenCV reads it
+    box    left, top, right, bottom in pixels; parts outside the image are filled by repeating the edge
+    """
+    matrix = crop_matrix(box, spec)
+    grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    shrink = 1.0 / matrix[0, 0] / 2
+    if shrink > 1:  # warpAffine samples four pixels only: smooth first, so that fine structure does not alias
+        grey = cv2.GaussianBlur(grey, (0, 0), 0.5 * shrink)
+    flags = cv2.INTER_LINEAR
+    out: NDArray[np.uint8] = cv2.warpAffine(grey, matrix, (spec.size, spec.size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return out
+
+
+def crop_matrix(box: Sequence[float], spec: ModelSpec) -> NDArray[np.float64]:
+    """Affine ``(2, 3)`` that maps photo pixels to pixels of the network's square."""
+    left, top, right, bottom = box
+    width, height = right - left, bottom - top
+    if not (width > 0 and height > 0):
+        raise ModelError(f"box must have left < right and top < bottom, got {tuple(box)}")
+    side = spec.crop.scale * float(np.sqrt(width * height))
+    cx = (left + right) / 2 + spec.crop.dx * width
+    cy = (top + bottom) / 2 + spec.crop.dy * height
+    k = spec.size / side
+    # pixel centres: photo x sits at x + 0.5 of the continuous plane
+    tx, ty = -k * (cx - side / 2) + 0.5 * k - 0.5, -k * (cy - side / 2) + 0.5 * k - 0.5
+    return np.array([[k, 0, tx], [0, k, ty]], dtype=np.float64)
+
+
+def preprocess(image: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec) -> NDArray[np.float32]:
+    """A photo and a face's box -> network input, float32 ``(1, 1, size, size)``."""
+    face = crop_face(image, box, spec).astype(np.float32)
+    out: NDArray[np.float32] = normalise(face, spec).astype(np.float32)[None, None]
+    return out
