@@ -33,9 +33,9 @@ class Crop:
     ``scale * sqrt(width * height)``.
     """
 
-    scale: float = 1.0
+    scale: float = 1.12
     dx: float = 0.0
-    dy: float = 0.0
+    dy: float = -0.01
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ import typer
 
 from mien import __version__
 from mien.cli.data import data_app
-from mien.cli.evaluate import evaluate
+from mien.cli.demo import demo
+from mien.cli.evaluate import evaluate, export
+from mien.cli.info import info
 from mien.cli.predict import predict
 from mien.cli.train import train
 from mien.errors import MienError
@@ -34,13 +36,18 @@ def _version(value: bool) -> None:
 
 
 @app.callback()
-def _root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version.")) -> None:
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
     """Facial expression recognition: train, evaluate, explain and use it."""
 
 
+app.command()(demo)
 app.command()(predict)
+app.command()(info)
 app.command()(train)
 app.command()(evaluate)
+app.command()(export)
 app.add_typer(data_app, name="data", help="Look at a data set, save its images, audit it.")
 
 

@@ -2,8 +2,115 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mien.data.sources import Reading
+    from mien.data.summary import Summary
 
 __all__ = ["data_app"]
 
 data_app = typer.Typer(no_args_is_help=True)
+
+_NAMED = 20  # problems that are named one by one; --json names all
+_Data = Annotated[
+    str,
+    typer.Argument(metavar="DATA", help="A FER2013 CSV (also .gz, zip, tar), a folder of pictures, or synthetic[:N]."),
+]
+_SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out rows and pictures that cannot be read, and name them.")
+]
+
+
+@data_app.command()
+def info(
+    data: _Data,
+    votes: Annotated[Path | None, typer.Option(metavar="FILE", help="FER+ votes, fer2013new.csv.")] = None,
+    skip_bad: _SkipBad = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Show what a data set holds: images per class and split, size, fingerprint, and what to beware of."""
+    from rich.console import Console
+
+    from mien.data.sources import read_source
+    from mien.data.summary import summarise
+
+    reading = read_source(data, votes=votes, skip_bad=skip_bad)
+    summary = summarise(reading.dataset)
+    if as_json:
+        extra = {"skipped": [str(p) for p in reading.skipped], "notes": reading.notes}
+        typer.echo(json.dumps({**asdict(summary), **extra}, indent=2, ensure_ascii=False))
+        return
+    _name_skipped(reading)
+    console = Console()
+    console.print(_table(summary))
+    height, width = summary.size
+    for text in (f"{summary.images:,} images of {height} x {width} pixels, from {summary.source}",
+                 f"fingerprint {summary.fingerprint}",
+                 *(f"note: {n}" for n in reading.notes),
+                 *(f"warning: {w}" for w in summary.warnings)):  # fmt: skip
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@data_app.command()
+def images(
+    data: _Data,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty folder, or one to go on with.")],
+    skip_bad: _SkipBad = False,
+) -> None:
+    """Save every image as a lossless PNG in OUT/split/class/, with an index that reads back to the same data."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from mien.data.images import check_out, save_images
+    from mien.data.sources import read_source
+
+    check_out(out)
+    reading = read_source(data, skip_bad=skip_bad)
+    _name_skipped(reading)
+    columns = (TextColumn("saving"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("saving", total=len(reading.dataset))
+        saved = save_images(reading.dataset, out, lambda done: bar.update(task, completed=done))
+    there = f", {saved.kept:,} were there already" if saved.kept else ""
+    typer.echo(f"{saved.written:,} images saved in {out}{there}; fingerprint {reading.dataset.fingerprint}")
+
+
+def _table(summary: Summary) -> Table:
+    from rich.table import Table
+
+    several = len(summary.counts) > 1
+    table = Table(show_footer=True)
+    table.add_column("class", footer="total")
+    total = sum(sum(c.values()) for c in summary.counts.values())
+    for split, counts in summary.counts.items():
+        footer = f"{sum(counts.values()) + summary.unlabelled[split]:,}"
+        table.add_column(split or "images", footer=footer, justify="right")
+    if several:
+        table.add_column("total", footer=f"{summary.images:,}", justify="right")
+    table.add_column("share", justify="right")
+    for name in next(iter(summary.counts.values()), {}):
+        row = [counts[name] for counts in summary.counts.values()]
+        share = f"{100 * sum(row) / total:.1f} %" if total else "-"
+        table.add_row(name, *(f"{n:,}" for n in row), *([f"{sum(row):,}"] if several else []), share)
+    if any(summary.unlabelled.values()):
+        row = list(summary.unlabelled.values())
+        table.add_row("(unlabelled)", *(f"{n:,}" for n in row), *([f"{sum(row):,}"] if several else []), "")
+    return table
+
+
+def _name_skipped(reading: Reading) -> None:
+    """Name what was skipped, on stderr."""
+    for problem in reading.skipped[:_NAMED]:
+        typer.echo(f"skipped {problem}", err=True)
+    if len(reading.skipped) > _NAMED:
+        typer.echo(f"... and {len(reading.skipped) - _NAMED:,} more (mien data info --json names all)", err=True)
+    if reading.skipped:
+        typer.echo(f"{len(reading.skipped):,} rows or pictures were skipped", err=True)

@@ -1,9 +1,93 @@
-"""``mien evaluate``."""
+"""``mien evaluate`` and ``mien export``: score a model; turn a run into an ONNX file."""
 
 from __future__ import annotations
 
-__all__ = ["evaluate"]
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from mien.metrics import Report
+
+__all__ = ["evaluate", "export", "show_report"]
 
 
-def evaluate() -> None:
-    """."""
+def evaluate(
+    model: str = typer.Argument(..., help="Folder of a run, model.safetensors, an .onnx file, or a shipped name."),
+    data: str = typer.Option(..., help="CSV, folder or archive of faces, or synthetic[:N]."),
+    split: str | None = typer.Option(None, help="Part to score; may be left out where the data has one part."),
+    votes: Path | None = typer.Option(None, help="FER+ votes (fer2013new.csv) for the same rows."),
+    target: str | None = typer.Option(None, help="With --votes: score on FER+ majority or argmax labels."),
+    views: int = typer.Option(1, min=1, max=10, help="Test-time views: 2 adds the mirror image, 10 adds shifts."),
+    json_file: str | None = typer.Option(None, "--json", help="Write the report as JSON to this file, - for stdout."),
+    plot: Path | None = typer.Option(None, help="Write the confusion matrix as PNG to this file."),
+    size: int | None = typer.Option(None, help="Resize faces to this side in pixels."),
+    skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave bad rows out, counted, instead of stopping."),
+) -> None:
+    """Score a model on one part of a data set: accuracy with its interval, per class, calibration, clean."""
+    from mien.errors import ConfigError, need
+
+    need("torch", "train")
+    from mien import evaluation, plots
+    from mien.cli.train import read_data
+    from mien.data import split_rank
+    from mien.files import write_text
+
+    loaded = evaluation.open_model(model)
+    faces = read_data(data, votes, target, skip_bad, size)
+    if split is None and len(faces.splits) > 1:
+        raise ConfigError(f"--split must be one of {', '.join(faces.splits)}")
+    part = faces.part(split) if split is not None else faces
+    known = [s for s in faces.splits if split_rank(s) == 0 and s not in part.splits]
+    report = evaluation.evaluate(loaded, part, train=faces.part(*known) if known else None, views=views)
+    if plot:
+        plots.confusion(report, plot)
+    text = json.dumps(report.to_dict(), indent=1)
+    if json_file == "-":
+        typer.echo(text)
+        return
+    if json_file:
+        write_text(Path(json_file), text + "\n")
+    show_report(report)
+
+
+def show_report(report: Report) -> None:
+    """Print the figures and the confusion matrix as tables on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from mien.labels import short
+
+    console = Console(highlight=False)
+    console.print(f"[bold]{report}[/bold]")
+    if report.clean:
+        console.print(f"clean, without faces that have a twin in Training: {report.clean}")
+    console.print(
+        f"macro-F1 {report.macro_f1:.3f}   log loss {report.log_loss:.3f} nats   "
+        f"expected calibration error {report.ece:.3f}   views {report.conditions.get('views')}"
+    )
+    table = Table("true", "n", "precision", "recall", "F1", *(short(n) for n in report.names), box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for i, (name, c) in enumerate(report.per_class.items()):
+        cells = [f"[bold]{v}[/bold]" if i == j else str(v) for j, v in enumerate(report.confusion[i])]
+        table.add_row(name, str(c["n"]), *(f"{c[k]:.1%}" for k in ("precision", "recall")), f"{c['f1']:.3f}", *cells)
+    console.print(table)
+
+
+def export(
+    run: Path = typer.Argument(..., help="Folder of a run, or model.safetensors."),
+    onnx: Path = typer.Argument(..., help="The .onnx file to write."),
+) -> None:
+    """Turn a trained model into ONNX for `mien predict --model`, checked against torch."""
+    from mien.errors import need
+
+    need("torch", "train")
+    from mien.checkpoint import load_model
+    from mien.export import export_onnx
+
+    model, spec = load_model(run / "model.safetensors" if run.is_dir() else run)
+    worst = export_onnx(model, spec, onnx)
+    typer.echo(f"{onnx}: {onnx.stat().st_size / 1000:,.0f} kB, differs from torch by at most {worst:.1e}")

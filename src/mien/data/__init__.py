@@ -1,5 +1,20 @@
 """Faces as arrays: one checked record, the sources that end in it, a generator of stylised faces, and an audit."""
 
 from mien.data.dataset import FaceDataset
+from mien.data.sources import Reading, read_faces, read_source
+from mien.data.splits import official_parts, split_rank, split_train_val, train_val
+from mien.data.votes import FerPlusVotes, read_votes, with_votes
 
-__all__ = ["FaceDataset"]
+__all__ = [
+    "FaceDataset",
+    "FerPlusVotes",
+    "Reading",
+    "official_parts",
+    "read_faces",
+    "read_source",
+    "read_votes",
+    "split_rank",
+    "split_train_val",
+    "train_val",
+    "with_votes",
+]

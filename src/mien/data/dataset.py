@@ -27,10 +27,11 @@ class FaceDataset:
     images   uint8 ``(N, H, W)``, 0 black to 255 white
     names    class names in class order, ``K`` of them
     labels   int64 ``(N,)`` in ``0..K-1``, -1 for a row without a label; ``None`` where no row has one
-    votes    float32 ``(N, K)`` >= 0, taggers' votes or probabilities for the same classes; ``None`` where there are none
+    votes    float32 ``(N, K)`` >= 0, taggers' votes or probabilities for the same classes; ``None`` where none
     split    str ``(N,)``, the official name of each row's part ("Training", "PublicTest", ...); "" where there is none
     subject  str ``(N,)``, who is on the picture; ``None`` where unknown
     rows     int64 ``(N,)``, 0-based number of the row or picture in its source, header not counted
+    not_face bool ``(N,)``, true where all taggers say that the picture shows no face; ``None`` where nobody was asked
     source   where it came from, for messages and model cards
     """
 
@@ -41,6 +42,7 @@ class FaceDataset:
     split: NDArray[np.str_] | None = None
     subject: NDArray[np.str_] | None = None
     rows: NDArray[np.int64] | None = None
+    not_face: NDArray[np.bool_] | None = None
     source: str = ""
 
     def __post_init__(self) -> None:
@@ -51,14 +53,17 @@ class FaceDataset:
             object.__setattr__(self, "split", np.zeros(n, dtype="<U10"))
         if self.rows is None:
             object.__setattr__(self, "rows", np.arange(n, dtype=np.int64))
-        for name, shape in {"labels": (n,), "votes": (n, k), "split": (n,), "subject": (n,), "rows": (n,)}.items():
+        rows = ("labels", "split", "subject", "rows", "not_face")
+        for name, shape in {**dict.fromkeys(rows, (n,)), "votes": (n, k)}.items():
             value = getattr(self, name)
             if value is not None and value.shape != shape:
                 raise DataError(f"{name} must have shape {shape}, got {value.shape}", self.source)
         if len(set(self.names)) != k:
             raise DataError(f"names must differ, got {self.names}", self.source)
-        if self.labels is not None and n and not (-1 <= self.labels.min() and self.labels.max() < k):
-            raise DataError(f"labels must lie in -1..{k - 1}, got {self.labels.min()}..{self.labels.max()}", self.source)
+        if self.labels is not None and n and (self.labels.min() < -1 or self.labels.max() >= k):
+            raise DataError(
+                f"labels must lie in -1..{k - 1}, got {self.labels.min()}..{self.labels.max()}", self.source
+            )
         if self.votes is not None and n and not (np.isfinite(self.votes).all() and self.votes.min() >= 0):
             raise DataError("votes must be finite and not negative", self.source)
 
@@ -81,14 +86,14 @@ class FaceDataset:
     def fingerprint(self) -> str:
         """16 hex digits of SHA-256 over pixels, labels, votes, names and splits: equal data, equal fingerprint.
 
-        Independent of file format, file name, row numbers and subjects.
+        Independent of file format, file name, row numbers, subjects and marks (``not_face``).
         """
         assert self.split is not None
         h = hashlib.sha256()
         h.update(repr((self.images.shape, self.names)).encode())
-        h.update(np.ascontiguousarray(self.images))
+        h.update(np.ascontiguousarray(self.images).data)
         for part in (self.labels, self.votes):
-            h.update(b"-" if part is None else np.ascontiguousarray(part))
+            h.update(b"-" if part is None else np.ascontiguousarray(part).data)
         h.update("\n".join(self.split.tolist()).encode())
         return h.hexdigest()[:16]
 

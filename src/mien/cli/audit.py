@@ -1,0 +1,141 @@
+"""``mien data audit``: what is wrong with a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mien.data.audit import Audit
+    from mien.data.dataset import FaceDataset
+
+__all__ = ["audit"]
+
+_NAMED = 20  # problems that are named one by one; mien data info --json names all
+
+
+def audit(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA", help="A FER2013 CSV (also .gz, zip, tar), a folder of pictures, or synthetic[:N]."
+        ),
+    ],
+    votes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="FER+ votes, fer2013new.csv: names what is no face.")
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option(help="Correlation from which two images are near copies, over 0 up to 1.")
+    ] = 0.90,
+    within: Annotated[
+        bool, typer.Option("--within", help="Also look for near copies inside each split (half a minute).")
+    ] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out rows and pictures that cannot be read, and name them.")
+    ] = False,
+    json_to: Annotated[
+        str | None,
+        typer.Option(
+            "--json", metavar="FILE|-", help="Write all findings as JSON; - prints them instead of the table."
+        ),
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Save the worst findings side by side as a picture.")
+    ] = None,
+) -> None:
+    """Find copies within and across splits, copies with different labels, empty pictures, and pictures of no face."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from mien.data.audit import audit as look
+    from mien.data.sources import read_source
+    from mien.errors import ConfigError
+    from mien.files import write_text
+
+    if sheet is not None and sheet.suffix.lower() != ".png":
+        raise ConfigError(f"--sheet must name a .png file, got {sheet}")
+    reading = read_source(data, votes=votes, skip_bad=skip_bad)
+    for problem in reading.skipped[:_NAMED]:
+        typer.echo(f"skipped {problem}", err=True)
+    if reading.skipped:
+        typer.echo(f"{len(reading.skipped):,} rows or pictures were skipped", err=True)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("comparing", total=None)
+        found = look(
+            reading.dataset,
+            threshold=threshold,
+            within=within,
+            progress=lambda done, of: bar.update(task, completed=done, total=of),
+        )
+    if json_to not in (None, "-"):
+        write_text(Path(str(json_to)), found.to_json() + "\n")
+    if sheet is not None:
+        _save_sheet(reading.dataset, found, sheet)
+    if json_to == "-":
+        typer.echo(found.to_json())
+        return
+    console = Console()
+    console.print(_table(found))
+    for a in found.across:
+        console.print(
+            _sentence(a.split, a.other, a.near, a.images, a.agreement), highlight=False, markup=False, soft_wrap=True
+        )
+
+
+def _save_sheet(ds: FaceDataset, found: Audit, path: Path) -> None:
+    """Write the contact sheet; an OutputError names a file that cannot be written."""
+    import cv2
+
+    from mien.data.sheet import audit_sheet
+    from mien.files import replace_file
+
+    _, data = cv2.imencode(".png", audit_sheet(ds, found))
+    replace_file(path, lambda p: p.write_bytes(data.tobytes()))
+
+
+def _table(found: Audit) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(f"{found.source}, fingerprint {found.fingerprint}"), title_justify="left")
+    table.add_column("finding")
+    for split in found.images:
+        table.add_column(escape(split) or "images", justify="right")
+    table.add_column("in all", justify="right")
+    rows: list[tuple[str, dict[str, int], int | None]] = [
+        ("images", found.images, sum(found.images.values())),
+        ("exact copies", found.copies_within, found.copies),
+    ]
+    if found.near_within is not None:
+        rows.append(
+            ("images with an exact or near copy in the same split", found.near_within, sum(found.near_within.values()))
+        )
+    for a in found.across:
+        rows.append((f"exact copy in {a.other}", {a.split: a.exact}, None))
+        rows.append((f"exact or near copy in {a.other}", {a.split: a.near}, None))
+    rows.append(
+        ("one even grey", {s: len(r) for s, r in found.constant.items()}, sum(map(len, found.constant.values())))
+    )
+    if found.not_face is not None:
+        rows.append(
+            (
+                "no face, by all taggers",
+                {s: len(r) for s, r in found.not_face.items()},
+                sum(map(len, found.not_face.values())),
+            )
+        )
+    rows.append(("groups of exact copies with different labels", {}, len(found.conflicts)))
+    rows.append(("images in those groups", {}, sum(map(len, found.conflicts))))
+    for name, by_split, total in rows:
+        cells = [f"{by_split[s]:,}" if s in by_split else "" for s in found.images]
+        table.add_row(escape(name), *cells, "" if total is None else f"{total:,}")
+    return table
+
+
+def _sentence(split: str, other: str, near: int, images: int, agreement: float | None) -> str:
+    share = f"{near:,} of {images:,} images in {split} ({100 * near / max(images, 1):.1f} %) have a copy in {other}"
+    return share + ("" if agreement is None else f"; the labels agree for {100 * agreement:.1f} %")

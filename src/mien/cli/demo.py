@@ -1,0 +1,291 @@
+"""``mien demo``: the whole road in about a minute: data, training, scores, a photo, one HTML report.
+
+Draws faces (or reads yours), trains the 2019 network on them, evaluates it, writes it as ONNX, names the expression in
+a photo and puts everything on one page. Leaves out: the steps themselves, which are those of ``mien train``,
+``evaluate``, ``export`` and ``predict``.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mien.data import FaceDataset
+    from mien.evaluation import Loaded
+    from mien.metrics import Report
+    from mien.recipe import Recipe
+    from mien.report import Face, Photo
+    from mien.runtime import Face as Found
+    from mien.runtime import Predictor
+
+__all__ = ["demo"]
+
+_WARM_UP, _TIMED = 3, 12  # steps of the trial that decides how many epochs fit
+_SHARE = 0.85  # of the time goes to training steps, the rest to validation and start
+_LONGEST = 200  # epochs
+_FACES = 6  # of a photo, shown on the page
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What training left behind."""
+
+    model: Loaded
+    history: list[dict[str, float]]
+    reports: list[Report]
+    seconds: float
+
+
+def demo(
+    out: Path = typer.Option(Path("demo"), help="Folder for report.html, the weights and the ONNX file."),
+    data: str = typer.Option("", help="Your faces instead of drawn ones: CSV, folder or archive, or synthetic[:N]."),
+    faces: int = typer.Option(5000, min=100, help="How many faces to draw."),
+    seconds: float = typer.Option(60.0, min=1.0, help="About how long to train."),
+    epochs: int | None = typer.Option(None, min=1, help="Train this many epochs, however long it takes."),
+    photo: Path | None = typer.Option(None, help="A photo with faces; the one in examples/ where not given."),
+    recipe: str = typer.Option("deep-emotion-2019", help="Name of a recipe that comes with mien, or a TOML file."),
+    seed: int = typer.Option(0, min=0, help="Seed of the faces, the weights and the training."),
+) -> None:
+    """Train the 2019 network for about a minute, score it, try it on a photo and write one report page."""
+    from mien.errors import need
+
+    need("torch", "train")
+    from mien.data import train_val
+    from mien.data.synthetic import generate
+    from mien.files import check_writable
+    from mien.images import read_image
+    from mien.recipe import load_recipe
+
+    check_writable(out)
+    picture = photo or _example()
+    pixels = read_image(picture, colour=True) if picture else None
+    if data:
+        from mien.cli.train import read_data
+
+        source = read_data(data, None, None, skip_bad=False)
+    else:
+        typer.echo(f"drawing {faces:,} faces", err=True)
+        source = generate(faces, seed=seed)
+    part, held = train_val(source, seed=seed)
+    chosen = _plan(load_recipe(recipe).override(seed=seed), part, held, seconds, epochs)
+    trained = _train(chosen, part, held, drawn=part.source.startswith("synthetic"))
+    predictor = _save(trained, out, shipped=part.source.startswith("synthetic"))
+    shown = None if pixels is None or picture is None else _recognise(predictor, pixels, picture.name)
+    path = _write(out, trained, part, shown, _command(data, faces, chosen, photo, recipe, out))
+    _summary(trained, part, held, shown, path)
+
+
+def _example() -> Path | None:
+    """The photo that comes with mien: beside the package's source, or inside the package."""
+    places = (Path(__file__).parents[3] / "examples", Path(str(files("mien"))) / "assets")
+    found = [p / "astronaut.jpg" for p in places if (p / "astronaut.jpg").is_file()]
+    return found[0] if found else None
+
+
+def _plan(recipe: Recipe, part: FaceDataset, held: FaceDataset, seconds: float, epochs: int | None) -> Recipe:
+    """The recipe with as many epochs as fit into ``seconds``, and warm-up and averaging to match."""
+    epochs = epochs or _epochs_within(recipe, part, held, seconds)
+    warmup = min(recipe.optimizer.warmup, epochs / 5)
+    ema = min(recipe.ema, 0.99)  # a short run has no time for a longer memory
+    return replace(recipe, epochs=epochs, ema=ema, optimizer=replace(recipe.optimizer, warmup=warmup))
+
+
+def _epochs_within(recipe: Recipe, part: FaceDataset, held: FaceDataset, seconds: float) -> int:
+    """Time a few steps of a network that is thrown away."""
+    from mien.engine import Batch, fit
+    from mien.models import create_model
+
+    steps = _WARM_UP + _TIMED
+    rows = part.take([i % len(part) for i in range(steps * recipe.batch_size)])
+    trial = replace(recipe, epochs=1, optimizer=replace(recipe.optimizer, warmup=0.0))
+    ends: list[float] = []
+
+    def on_batch(_: Batch) -> None:
+        ends.append(time.perf_counter())
+
+    model = create_model(recipe.model, num_classes=len(part.names), **recipe.options)
+    fit(model, rows, held.take(slice(0, 1)), trial, on_batch=on_batch)
+    step = statistics.median(b - a for a, b in zip(ends[_WARM_UP - 1 :], ends[_WARM_UP:], strict=False))
+    fitting = _SHARE * seconds / (step * max(1, len(part) // recipe.batch_size))
+    return max(1, min(_LONGEST, int(fitting)))
+
+
+def _train(recipe: Recipe, part: FaceDataset, held: FaceDataset, *, drawn: bool) -> _Trained:
+    """Train with the display of ``mien train``, and score the result with one view and with its mirror image."""
+    import torch
+
+    from mien.cli.progress import TrainingDisplay
+    from mien.engine import Stopped, fit
+    from mien.evaluation import Loaded, evaluate
+    from mien.models import create_model
+    from mien.runs import make_spec
+
+    torch.manual_seed(recipe.seed)
+    model = create_model(recipe.model, num_classes=len(part.names), **recipe.options)
+    start = time.perf_counter()
+    with TrainingDisplay(recipe.epochs) as show:
+        try:
+            deployed, history = fit(model, part, held, recipe, on_batch=show.on_batch, on_epoch=show.on_epoch)
+        except Stopped as stop:
+            typer.echo(f"{stop}; nothing was written", err=True)
+            raise typer.Exit(130) from None
+    seconds = time.perf_counter() - start
+    loaded = Loaded(deployed.cpu().eval(), make_spec(recipe, part), recipe.name)
+    # drawn people are in one part only, and look alike by construction: a clean column would mean nothing
+    reports = [evaluate(loaded, held, train=None if drawn else part, views=views) for views in (1, 2)]
+    return _Trained(loaded, history, reports, seconds)
+
+
+def _save(trained: _Trained, out: Path, *, shipped: bool) -> Predictor:
+    """Write the trained weights and their ONNX file; the predictor for the photo.
+
+    shipped  the network that comes with mien looks at the photo, where this installation has it: one that learnt from
+             drawn faces knows nothing about photographs
+    """
+    from torch import nn
+
+    from mien.checkpoint import save_model
+    from mien.export import export_onnx
+    from mien.runtime import DEFAULT_MODEL, Predictor, shipped_models
+
+    network, spec = trained.model.forward, trained.model.spec
+    assert isinstance(network, nn.Module)
+    spec.scores[trained.reports[0].split] = trained.reports[0].to_dict()
+    save_model(out / "model.safetensors", network, spec)
+    export_onnx(network, spec, out / "model.onnx")
+    return Predictor() if shipped and DEFAULT_MODEL in shipped_models() else Predictor(out / "model.onnx")
+
+
+def _recognise(predictor: Predictor, pixels: NDArray[np.uint8], name: str) -> Photo:
+    """The photo with its faces marked, and for each face what the network saw and what decided."""
+    from mien.report import Photo
+    from mien.runtime import accuracy_line
+    from mien.runtime.overlay import mark_faces
+
+    found = predictor.predict(pixels)
+    marked = pixels.copy()
+    mark_faces(marked, found)
+    caption = f"{name}, seen by {accuracy_line(predictor.spec)}"
+    if "synthetic" in str(predictor.spec.data.get("source")):
+        caption += ", a network that has learnt from drawn faces only"
+    return Photo(_jpeg(marked), caption, tuple(_face(f, pixels, predictor) for f in found[:_FACES]))
+
+
+def _face(face: Found, pixels: NDArray[np.uint8], predictor: Predictor) -> Face:
+    import cv2
+
+    from mien.explain import occlusion, overlay
+    from mien.report import Face
+
+    side = len(face.crop)
+    heat = occlusion(predictor.predict_crops, face.crop, size=max(1, side // 6), stride=max(1, side // 12))
+    large = cv2.resize(face.crop, (192, 192), interpolation=cv2.INTER_CUBIC)
+    pictures = {"what it saw": large}
+    if face.region is not None:
+        pictures["where it looked"] = _window(pixels, face)
+    pictures["what decided"] = overlay(large, heat)
+    return Face(face.probabilities, {name: _jpeg(picture) for name, picture in pictures.items()})
+
+
+def _window(pixels: NDArray[np.uint8], face: Found) -> NDArray[np.uint8]:
+    """The photo around a face, with the outline of what the spatial transformer cut out."""
+    import cv2
+    import numpy as np
+
+    assert face.region is not None
+    left, top, right, bottom = face.box
+    middle, reach = np.array([left + right, top + bottom]) / 2, 0.85 * max(right - left, bottom - top)
+    scale = 192 / (2 * reach)
+    matrix = np.array([[scale, 0, 96 - scale * middle[0]], [0, scale, 96 - scale * middle[1]]])
+    cut = cv2.warpAffine(pixels, matrix, (192, 192), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+    corners = np.round((face.region @ matrix[:, :2].T + matrix[:, 2]) * 16).astype(np.int32)
+    cv2.polylines(cut, [corners], True, (46, 200, 255), 2, cv2.LINE_AA, 4)
+    return np.asarray(cut, np.uint8)
+
+
+def _jpeg(picture: NDArray[np.uint8]) -> bytes:
+    """JPEG bytes, at most 1,000 pixels on the long side."""
+    import cv2
+
+    ratio = min(1.0, 1000 / max(picture.shape[:2]))
+    small = cv2.resize(picture, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA) if ratio < 1 else picture
+    _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    return bytes(data)
+
+
+def _command(data: str, faces: int, recipe: Recipe, photo: Path | None, name: str, out: Path) -> list[str]:
+    """The lines that make the same again; the number of epochs is said, so that the clock decides nothing."""
+    import shlex
+
+    source = ["--data", data] if data else ["--faces", str(faces)]
+    given = [*source, "--epochs", str(recipe.epochs), "--seed", str(recipe.seed), "--recipe", name]
+    given += ["--photo", str(photo)] if photo else []
+    lines = ["pip install 'mien[train]'", shlex.join(["mien", "demo", *given])]
+    return [*lines, "", shlex.join(["mien", "predict", "photo.jpg", "--model", str(out / "model.onnx")])]
+
+
+def _write(out: Path, trained: _Trained, part: FaceDataset, photo: Photo | None, commands: list[str]) -> Path:
+    from mien.report import write_report
+
+    notes = [f"{len(trained.history)} epochs in {trained.seconds:.0f} seconds."]
+    if part.source.startswith("synthetic"):
+        notes.append("The faces are drawn and easy: the score says that training works, not how well it reads photos.")
+    if photo is None:
+        notes.append("No photo was given: run it again with --photo FILE.")
+    spec = trained.model.spec
+    return write_report(
+        out / "report.html",
+        title="mien demo: a network learns facial expressions",
+        intro=f"{spec.name}, trained on {len(part):,} faces of {len(part.names)} expressions on this machine",
+        history=trained.history,
+        reports=trained.reports,
+        photos=[photo] if photo else [],
+        samples=part,
+        spec=spec,
+        notes=notes,
+        commands=commands,
+    )
+
+
+def _summary(trained: _Trained, part: FaceDataset, held: FaceDataset, photo: Photo | None, path: Path) -> None:
+    """The last screen, on stdout."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    rate = statistics.median(e["images_per_second"] for e in trained.history)
+    last, report = trained.history[-1], trained.reports[0]
+    rows = {
+        "data": f"{len(part):,} faces to train, {len(held):,} to validate, {len(part.names)} expressions",
+        "training": f"{len(trained.history)} epochs, {trained.seconds:.0f} s, {rate:,.0f} images/s",
+        "loss": f"training {last['train_loss']:.3f}, validation {last['val_loss']:.3f}",
+        "accuracy": f"training {last['train_accuracy']:.1%}, {report}",
+        "with mirror": str(trained.reports[1]),
+        "photo": _said(photo),
+        "weights": f"{path.parent / 'model.safetensors'}, {path.parent / 'model.onnx'}",
+        "report": str(path),
+    }
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(name, escape(value), style="bold" if name == "report" else "")
+    Console(highlight=False).print(table)
+
+
+def _said(photo: Photo | None) -> str:
+    if photo is None:
+        return "none: give one with --photo FILE"
+    best = [max(f.probabilities.items(), key=lambda item: item[1]) for f in photo.faces]
+    faces = ", ".join(f"{name} {p:.0%}" for name, p in best) or "no face found"
+    return f"{photo.caption.split(',')[0]}: {faces}"

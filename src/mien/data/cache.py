@@ -1,0 +1,83 @@
+"""Read once, then fast: data sets that were read from one file are kept in the user's cache folder, keyed by content.
+
+The key is the SHA-256 of the whole file: 0.2 s for the 271 MB of fer2013.csv where the processor has SHA instructions,
+and, unlike a key of path, size and time, never wrong after a copy, a restore or an edit within one clock tick. Leaves
+out: folders of pictures, which have no one content to hash. ``MIEN_CACHE`` names another folder. A cache that is
+damaged is rebuilt, one that cannot be written is done without; deleting the folder is always safe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from mien.data.archives import BROKEN
+from mien.data.dataset import FaceDataset
+from mien.errors import MienError
+
+__all__ = ["cache_folder", "key_of", "load", "store"]
+
+VERSION = 1  # raise it when a reader changes what it makes of the same bytes
+_log = logging.getLogger(__name__)
+
+
+def cache_folder() -> Path:
+    """The folder of the cache: ``MIEN_CACHE``, or the place that the system gives users for caches."""
+    if os.environ.get("MIEN_CACHE"):
+        return Path(os.environ["MIEN_CACHE"])
+    import platformdirs
+
+    return platformdirs.user_cache_path("mien")
+
+
+def key_of(path: Path, size: int | None) -> str:
+    """The key of a file's content read at ``size``."""
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(1 << 20))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            digest.update(buffer[:count])
+    return f"faces-v{VERSION}-{digest.hexdigest()[:32]}-{size or 'own'}"
+
+
+def load(key: str, source: str) -> tuple[FaceDataset, tuple[str, ...]] | None:
+    """The data set and the reader's notes under ``key``, or ``None`` where there are none or they are damaged."""
+    file = cache_folder() / f"{key}.npz"
+    try:
+        with (
+            file.open("rb") as raw,
+            np.load(raw, allow_pickle=False) as arrays,
+        ):  # the zip's check sums are verified on the way
+            rows = {k: arrays[k] for k in ("images", "labels", "votes", "split", "subject", "rows") if k in arrays}
+            notes = tuple(arrays["notes"].tolist())
+            return FaceDataset(names=tuple(arrays["names"].tolist()), source=source, **rows), notes
+    except FileNotFoundError:
+        return None
+    except (*BROKEN, KeyError, TypeError, AttributeError, MienError) as error:
+        _log.debug("cache %s cannot be used and is rebuilt: %s", file, error)
+        return None
+
+
+def store(key: str, ds: FaceDataset, notes: tuple[str, ...]) -> None:
+    """Keep ``ds`` under ``key``: written beside its place, then renamed, so that no reader sees half of it."""
+    rows = {k: getattr(ds, k) for k in ("images", "labels", "votes", "split", "subject", "rows")}
+    arrays = {k: v for k, v in rows.items() if v is not None}
+    file = cache_folder() / f"{key}.npz"
+    temporary = ""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".part", delete=False) as out:
+            temporary = out.name
+            np.savez(
+                out, allow_pickle=False, names=np.array(ds.names, str), notes=np.array(notes, dtype=np.str_), **arrays
+            )
+        os.replace(temporary, file)
+    except OSError as error:
+        _log.debug("cache %s cannot be written: %s", file, error)
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,43 @@
+"""What could not be read: a bad row or picture is an error, or, on request, skipped, counted and named.
+
+Leaves out: how to find problems. Every reader of this package reports them here, so none is lost silently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mien.errors import DataError
+
+__all__ = ["Problem", "Problems"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One row, picture or end of a file that could not be read; ``where`` is ``file`` or ``file:line``."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+@dataclass
+class Problems:
+    """Collects problems where ``skip`` is true; raises the first as :class:`DataError` where it is not."""
+
+    skip: bool = False
+    found: list[Problem] = field(default_factory=list)
+
+    def report(self, message: str, where: str) -> None:
+        """Note one problem, or raise it."""
+        if not self.skip:
+            raise DataError(message, where)
+        self.found.append(Problem(where, message))
+
+    def nothing_left(self, where: str) -> DataError:
+        """The error for a source of which no row could be read."""
+        if not self.found:
+            return DataError("holds no faces: there are no rows", where)
+        return DataError(f"no row could be read, {len(self.found)} were skipped; the first: {self.found[0]}", where)

@@ -1,0 +1,326 @@
+"""Training and evaluation: ``fit`` a model, ``predict`` with it, ``evaluate`` it.
+
+Receives a model object, never a name, and never touches the disk: progress and state go to callbacks. Every random
+draw of a step comes from generators seeded by (seed, epoch) or (seed, step), so a run continued from a
+:class:`State` at any step ends with the same weights, bit for bit on the CPU.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+
+from mien import transforms
+from mien.data import FaceDataset
+from mien.devices import autocast, keep_memory, pick_device
+from mien.errors import ConfigError, MienError
+from mien.models import fold
+from mien.optim import Average, make_optimizer, schedule
+from mien.recipe import Augment, Recipe
+
+__all__ = ["Batch", "Diverged", "State", "Stopped", "fit", "predict", "spread", "statistics"]
+
+Epoch = dict[str, float]
+Forward = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Where training stands after a step, for progress displays; epoch and step count from 1, figures are running means."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class State:
+    """All that a run needs to continue: ``tensors`` (weights, optimizer, average) and plain numbers.
+
+    step and epoch count what is done; ``sums`` are loss, right answers, images and seconds of the unfinished epoch
+    """
+
+    step: int = 0
+    epoch: int = 0
+    sums: list[float] = field(default_factory=lambda: [0.0] * 4)
+    history: list[Epoch] = field(default_factory=list)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Stopped(MienError):
+    """``on_batch`` asked for a stop; ``state`` continues the run."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(f"stopped in epoch {state.epoch + 1} after {state.step} steps")
+        self.state = state
+
+
+class Diverged(MienError):
+    """The training loss is no longer finite."""
+
+
+def fit(
+    model: nn.Module,
+    train: FaceDataset,
+    val: FaceDataset,
+    recipe: Recipe,
+    *,
+    device: str = "auto",
+    state: State | None = None,
+    on_batch: Callable[[Batch], bool | None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    on_state: Callable[[Callable[[], State], bool], None] | None = None,
+) -> tuple[nn.Module, list[Epoch]]:
+    """Train ``model`` in place as the recipe says; returns the deployed (averaged, folded, eval) copy and the history.
+
+    train, val  faces of one size with the same class names; normalised by ``statistics(train.images)``
+    device      auto, cpu, cuda or mps
+    state       continue from here
+    on_batch    called after each step; returning True raises :class:`Stopped`, which holds the state
+    on_epoch    called with the epoch's figures: epoch, train_loss, train_accuracy, val_loss, val_accuracy,
+                images_per_second (training only), theta_spread, lr, seconds
+    on_state    called after each step with a function that takes the state, and whether an epoch just ended
+
+    Training loss and accuracy are running means over the epoch, on augmented images with dropout; the validation
+    figures are those of the deployed model. Raises :class:`Diverged` when the loss is not finite.
+    """
+    if train.names != val.names or train.size != val.size:
+        raise ConfigError(
+            "train and val must have the same classes and size, got "
+            f"{train.names} {train.size} and {val.names} {val.size}"
+        )
+    keep_memory()
+    where, statistic = pick_device(device), statistics(train.images)
+    trainer = _Trainer(model.to(where), _Set.of(train, recipe, where, *statistic), recipe, where, state or State())
+    held = _Set.of(val, recipe, where, *statistic)
+    while trainer.epoch < recipe.epochs:
+        for batch in trainer.run_epoch():
+            if on_batch and on_batch(batch):
+                raise Stopped(trainer.state())
+            if on_state and batch.step < batch.steps:
+                on_state(trainer.state, False)
+        trainer.close_epoch(held)
+        if on_epoch:
+            on_epoch(trainer.history[-1])
+        if on_state:
+            on_state(trainer.state, True)
+    return trainer.deployed(), trainer.history
+
+
+@dataclass(frozen=True)
+class _Set:
+    """Faces on the device: uint8 ``(N, 1, H, W)``, soft targets ``(N, K)``, and how they are normalised."""
+
+    images: Tensor
+    target: Tensor
+    mean: float
+    std: float
+
+    @classmethod
+    def of(cls, ds: FaceDataset, recipe: Recipe, device: torch.device, mean: float, std: float) -> _Set:
+        images = torch.from_numpy(np.ascontiguousarray(ds.images))[:, None]
+        return cls(images.to(device), _targets(ds, recipe.targets).to(device), mean, std)
+
+    def normal(self, x: Tensor) -> Tensor:
+        return (x - 255 * self.mean) / (255 * self.std)
+
+
+def _targets(ds: FaceDataset, kind: str) -> Tensor:
+    where = ds.source or "the data"
+    if kind == "votes":
+        if ds.votes is None:
+            raise ConfigError(f"targets = 'votes' needs votes, and {where} has none; give --votes FILE")
+        votes = torch.from_numpy(ds.votes).float()
+        return votes / votes.sum(1, keepdim=True).clamp_min(1e-9)
+    if ds.labels is None or (ds.labels < 0).any():
+        raise ConfigError(f"every row to train or validate on needs a label, and {where} has rows without")
+    return F.one_hot(torch.from_numpy(ds.labels), len(ds.names)).float()
+
+
+class _Trainer:
+    """One run: model, optimizer, average and counters; everything that changes goes through ``state``."""
+
+    def __init__(self, model: nn.Module, train: _Set, recipe: Recipe, device: torch.device, state: State) -> None:
+        self.model, self.train, self.recipe, self.device = model, train, recipe, device
+        self.optimizer, self.rates = make_optimizer(model, recipe)
+        self.average = Average(model, recipe.ema) if recipe.ema else None
+        # a short last batch is left out; the next epoch's order is another
+        self.steps = max(1, len(train.images) // recipe.batch_size)
+        counts = train.target.sum(0).clamp_min(1)
+        weight = (counts.sum() / (len(counts) * counts)) ** recipe.class_weighting
+        self.weight = weight if recipe.class_weighting else None
+        self.step, self.epoch = state.step, state.epoch
+        self.sums, self.history = list(state.sums), list(state.history)
+        if state.tensors:
+            self._load(state.tensors)
+
+    def run_epoch(self) -> Iterator[Batch]:
+        """The steps of the present epoch that are still to do."""
+        size = self.recipe.batch_size
+        order = torch.randperm(len(self.train.images), generator=_generator(self.recipe.seed, 1, self.epoch))
+        self.model.train()
+        for k in range(self.step - self.epoch * self.steps, self.steps):
+            start = time.perf_counter()
+            index = order[k * size : (k + 1) * size].to(self.device)
+            loss, right = self._step(index)
+            if not math.isfinite(loss):
+                raise Diverged(f"the training loss became {loss} in epoch {self.epoch + 1}, step {k + 1}; lower --lr")
+            self.step += 1
+            done = (loss * len(index), right, len(index), time.perf_counter() - start)
+            self.sums = [a + b for a, b in zip(self.sums, done, strict=True)]
+            n = self.sums[2]
+            yield Batch(self.epoch + 1, self.recipe.epochs, k + 1, self.steps, self.sums[0] / n, self.sums[1] / n)
+
+    def _step(self, index: Tensor) -> tuple[float, float]:
+        """One batch: mean loss and number of right answers."""
+        r, g = self.recipe, _generator(self.recipe.seed, 2, self.step)
+        torch.manual_seed(int(torch.randint(2**62, (1,), generator=g)))  # dropout draws from the global generator
+        x, target = _augment(self.train.images[index].float(), self.train.target[index], r.augment, g)
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * schedule(self.step / self.steps, r)
+        with autocast(self.device):
+            logits = self.model(self.train.normal(x))
+        loss = F.cross_entropy(logits.float(), target, weight=self.weight, label_smoothing=r.smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if r.optimizer.clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), r.optimizer.clip)
+        self.optimizer.step()
+        if self.average:
+            self.average.update(self.model, self.step)
+        return float(loss.detach()), float((logits.argmax(1) == target.argmax(1)).sum())
+
+    def close_epoch(self, held: _Set) -> None:
+        """Add the finished epoch's figures to the history and begin the next."""
+        loss, right, n, seconds = self.sums
+        logits, theta = _logits(self.deployed(), held)
+        figures: Epoch = {
+            "epoch": self.epoch + 1,
+            "train_loss": loss / n,
+            "train_accuracy": right / n,
+            "val_loss": float(F.cross_entropy(logits, held.target)),
+            "val_accuracy": float((logits.argmax(1) == held.target.argmax(1)).float().mean()),
+            "images_per_second": n / seconds,
+            "theta_spread": spread(theta),
+            "lr": self.recipe.optimizer.lr * schedule((self.step - 1) / self.steps, self.recipe),
+            "seconds": seconds,
+        }
+        self.history.append(figures)
+        self.epoch, self.sums = self.epoch + 1, [0.0] * 4
+
+    def deployed(self) -> nn.Module:
+        """A folded copy of the averaged model, in eval mode."""
+        if self.average is None:
+            return fold(self.model)
+        averaged = copy.deepcopy(self.model)
+        averaged.load_state_dict(self.average.tensors)
+        return fold(averaged)
+
+    def state(self) -> State:
+        """A copy of everything that changes."""
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        if self.average:
+            tensors |= {f"average.{k}": v for k, v in self.average.tensors.items()}
+        for number, entry in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{k}": torch.as_tensor(v) for k, v in entry.items() if v is not None}
+        copies = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
+        return State(self.step, self.epoch, list(self.sums), list(self.history), copies)
+
+    def _load(self, tensors: Mapping[str, Tensor]) -> None:
+        self.model.load_state_dict(_under("model.", tensors))
+        if self.average:
+            self.average.load(_under("average.", tensors))
+        states: dict[int, dict[str, Tensor]] = {}
+        for key, value in _under("optimizer.", tensors).items():
+            number, name = key.split(".", 1)
+            states.setdefault(int(number), {})[name] = value
+        own = self.optimizer.state_dict()
+        self.optimizer.load_state_dict({"state": states, "param_groups": own["param_groups"]})
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _generator(*numbers: int) -> Generator:
+    seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+    return torch.Generator().manual_seed(seed & (2**63 - 1))
+
+
+def _augment(x: Tensor, target: Tensor, a: Augment, g: Generator) -> tuple[Tensor, Tensor]:
+    if a.degrees or a.scale or a.shift:
+        x = transforms.affine(x, g, degrees=a.degrees, scale=a.scale, shift=a.shift, mirror=a.mirror)
+    elif a.mirror:
+        x = transforms.flip(x, g, a.mirror)
+    if a.brightness or a.contrast:
+        x = transforms.light(x, g, brightness=a.brightness, contrast=a.contrast)
+    if a.erase:
+        x = transforms.erase(x, g, p=a.erase, low=a.erase_low, high=a.erase_high)
+    return transforms.mixup(x, target, g, a.mixup) if a.mixup else (x, target)
+
+
+@torch.no_grad()
+def _logits(model: nn.Module, data: _Set) -> tuple[Tensor, Tensor | None]:
+    """Logits ``(N, K)`` in full precision, and theta ``(N, 2, 3)`` where the model has a transformer."""
+    logits, thetas = [], []
+    for images in data.images.split(512):
+        x = data.normal(images.float())
+        if hasattr(model, "forward_with_theta"):
+            out, theta = model.forward_with_theta(x)
+            thetas.append(theta)
+        else:
+            out = model(x)
+        logits.append(out.float())
+    return torch.cat(logits), torch.cat(thetas) if thetas else None
+
+
+def spread(theta: Tensor | None) -> float:
+    """How much theta ``(N, 2, 3)`` differs from face to face: the mean of its six standard deviations.
+
+    0 means that the transformer is dead: it does the same for every face.
+    """
+    return 0.0 if theta is None or len(theta) < 2 else float(theta.float().std(0).mean())
+
+
+def statistics(images: NDArray[np.uint8]) -> tuple[float, float]:
+    """Mean and standard deviation of all pixels on the 0..1 scale, std 1 for constant images."""
+    counts = np.bincount(images.reshape(-1), minlength=256) / max(images.size, 1)
+    values = np.arange(256) / 255
+    mean = float(counts @ values)
+    return mean, float(np.sqrt(counts @ (values - mean) ** 2)) or 1.0
+
+
+@torch.no_grad()
+def predict(
+    forward: Forward, images: NDArray[np.uint8], *, mean: float, std: float, views: int = 1, temperature: float = 1.0
+) -> NDArray[np.float64]:
+    """Probabilities ``(N, K)`` for grey images uint8 ``(N, S, S)``, the mean over test-time views (``transforms.views``).
+
+    forward  a model in eval mode, or any function from normalised float ``(N, 1, S, S)`` to logits ``(N, K)``
+    """
+    if not 1 <= views <= 10:
+        raise ConfigError(f"views must lie in 1..10, got {views}")
+    if not len(images):
+        raise ConfigError("images must hold at least one image, got none")
+    device = next(forward.parameters()).device if isinstance(forward, nn.Module) else torch.device("cpu")
+    out = []
+    for part in torch.from_numpy(np.ascontiguousarray(images))[:, None].split(512):
+        x = (part.to(device).float() - 255 * mean) / (255 * std)
+        p = [F.softmax(forward(v).double() / temperature, 1) for v in transforms.views(x, views)]
+        out.append(torch.stack(p).mean(0).cpu())
+    return np.asarray(torch.cat(out))
+
+

@@ -1,0 +1,104 @@
+"""Score any model file on any part of a data set: the one path behind ``mien evaluate``, training runs and the demo.
+
+Leaves out: the arithmetic of scores (``metrics``) and reading data (``data``).
+"""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mien import __version__
+from mien.checkpoint import load_model
+from mien.data import FaceDataset
+from mien.engine import predict
+from mien.errors import ConfigError
+from mien.metrics import Report, score
+from mien.runtime import find_model, open_session
+from mien.spec import SPEC_KEY, ModelSpec
+
+__all__ = ["Loaded", "evaluate", "open_model", "relabel", "versions"]
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A model to score: ``forward`` maps normalised float ``(N, 1, S, S)`` to logits ``(N, K)``."""
+
+    forward: Callable[[Tensor], Tensor]
+    spec: ModelSpec
+    file: str
+
+
+def open_model(model: str | Path) -> Loaded:
+    """A run's folder, a ``model.safetensors``, an ``.onnx`` file or the name of a shipped model."""
+    path = Path(model)
+    if path.is_dir():
+        path = path / "model.safetensors"
+    if path.suffix == ".safetensors" or path.parent != Path(model).parent:
+        network, spec = load_model(path)
+        return Loaded(network, spec, str(path))
+    file = find_model(str(model))
+    session = open_session(file)
+    spec = ModelSpec.from_json(session.get_modelmeta().custom_metadata_map.get(SPEC_KEY), str(file))
+    return Loaded(lambda x: torch.from_numpy(session.run(["logits"], {"faces": x.numpy()})[0]), spec, str(file))
+
+
+def relabel(ds: FaceDataset, labels: tuple[str, ...]) -> FaceDataset:
+    """``ds`` with its labels counted in the order of a model's ``labels``; rows without a label are left out."""
+    missing = [n for n in ds.names if n not in labels]
+    if ds.labels is None or missing:
+        why = f"these are not among them: {', '.join(missing)}" if missing else "it has no labels"
+        raise ConfigError(f"{ds.source}: the data must be labelled with classes of {', '.join(labels)}; {why}")
+    ds = ds.take(ds.labels >= 0)
+    assert ds.labels is not None
+    table = np.array([labels.index(n) for n in ds.names], dtype=np.int64)
+    return replace(ds, names=labels, labels=table[ds.labels], votes=None)
+
+
+def evaluate(model: Loaded, faces: FaceDataset, *, train: FaceDataset | None = None, views: int = 1) -> Report:
+    """Score ``model`` on labelled ``faces`` of one split.
+
+    train  images that the model may have seen; with them the report has ``clean`` figures, over the faces that have no
+           exact or near copy among these
+    views  test-time views, 1..10, see ``transforms.views``
+    """
+    from mien.data.audit import twins
+
+    spec = model.spec
+    faces = relabel(faces, spec.labels)
+    if not len(faces):
+        raise ConfigError(f"{faces.source}: holds no labelled faces to score")
+    if faces.size != (spec.size, spec.size):
+        raise ConfigError(f"faces must be {spec.size} x {spec.size} pixels for {spec.name}, got {faces.size}; give --size")
+    p = predict(
+        model.forward, faces.images, mean=spec.mean, std=spec.std, views=views, temperature=spec.temperature
+    )
+    assert faces.labels is not None
+    clean = None if train is None else ~twins(faces.images, train.images)
+    conditions = {
+        "model": spec.name,
+        "views": views,
+        "data": faces.source,
+        "fingerprint": faces.fingerprint,
+        "date": datetime.date.today().isoformat(),
+        **versions(),
+    }
+    return score(p, faces.labels, spec.labels, clean=clean, split="+".join(faces.splits), conditions=conditions)
+
+
+def versions() -> dict[str, str]:
+    """Versions that decide figures."""
+    return {
+        "mien": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": str(torch.__version__),
+    }
+

@@ -1,0 +1,51 @@
+"""Writing files so that nothing is ever half there: fill a temporary file, flush it, rename it.
+
+Leaves out: what is written. A process killed at any moment leaves the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mien.errors import OutputError
+
+__all__ = ["check_writable", "replace_file", "write_text"]
+
+
+def check_writable(folder: Path, need_bytes: int = 0) -> None:
+    """Make ``folder`` and prove that a file can be written and ``need_bytes`` are free; raises :class:`OutputError`."""
+    probe = folder / f".probe-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"mien")
+        probe.unlink()
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
+    if free < need_bytes:
+        raise OutputError(
+            f"{folder}: {free / 1e6:.0f} MB free, {need_bytes / 1e6:.0f} MB needed; make room or choose another folder"
+        )
+
+
+def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let ``write`` fill a temporary file beside ``path`` (same suffix), flush it to the disk and rename it to ``path``."""
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        write(temporary)
+        with open(temporary, "rb+") as f:
+            os.fsync(f.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); make room or choose another folder") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text through :func:`replace_file`."""
+    replace_file(path, lambda p: p.write_text(text, encoding="utf-8"))

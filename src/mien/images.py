@@ -1,0 +1,186 @@
+"""Bytes of a picture -> pixels, with the size checked before anything is decoded.
+
+The header is read here, in a few lines a format, because a small file can claim billions of pixels and OpenCV would
+allocate them. Only formats whose header is understood are decoded: PNG, JPEG, WebP, BMP, GIF (first frame), TIFF and
+PNM. EXIF orientation is applied; transparent pixels are laid on white; 16-bit values become 8-bit.
+Leaves out: faces, folders and writing.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import DataError
+
+__all__ = ["MAX_PIXELS", "SUFFIXES", "decode", "dimensions", "read_image"]
+
+#: The largest picture that is decoded: 100 million pixels, a sheet of 10,000 x 10,000.
+MAX_PIXELS = 100_000_000
+
+#: File endings of the formats that :func:`decode` reads, lower case, for those who look through folders.
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".pbm")
+
+
+def read_image(path: str | os.PathLike[str], *, colour: bool) -> NDArray[np.uint8]:
+    """Read a picture file: uint8 ``(H, W, 3)`` BGR with ``colour``, else ``(H, W)`` grey; DataError names the file."""
+    try:
+        data = Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"cannot be read ({reason})", str(path)) from error
+    return decode(data, str(path), colour=colour)
+
+
+def decode(data: bytes, where: str, *, colour: bool) -> NDArray[np.uint8]:
+    """Decode a picture: uint8 ``(H, W, 3)`` BGR with ``colour``, else ``(H, W)`` grey.
+
+    ``where`` names the picture in the DataError that an empty, unknown, damaged or gigantic picture raises.
+    """
+    width, height = dimensions(data, where)
+    if width < 1 or height < 1:
+        raise DataError(f"the picture's header says {width} x {height} pixels", where)
+    if width * height > MAX_PIXELS:
+        raise DataError(f"{width} x {height} pixels are over the limit of {MAX_PIXELS:,}; make it smaller", where)
+    flag = cv2.IMREAD_UNCHANGED if _may_be_transparent(data) else cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE
+    try:
+        found = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    except (cv2.error, MemoryError) as error:
+        raise DataError("the picture is damaged", where) from error
+    if found is None or found.size == 0:
+        raise DataError("the picture is damaged or cut short", where)
+    return _plain(found, colour)
+
+
+def dimensions(data: bytes, where: str = "") -> tuple[int, int]:
+    """Width and height in pixels as the header states them, before EXIF turns the picture; nothing is decoded."""
+    if not data:
+        raise DataError("the picture is empty (0 bytes)", where)
+    for magic, read in _HEADERS:
+        if data.startswith(magic):
+            try:
+                return read(data)
+            except (struct.error, IndexError, ValueError) as error:
+                raise DataError("the picture's header is damaged or cut short", where) from error
+    raise DataError("not a picture that can be read: PNG, JPEG, WebP, BMP, GIF, TIFF or PNM is needed", where)
+
+
+def _plain(found: NDArray[np.uint8] | NDArray[np.uint16], colour: bool) -> NDArray[np.uint8]:
+    """What ``imdecode`` gave -> 8 bits, no alpha, and three channels or one."""
+    if found.dtype != np.uint8:
+        found = (found.astype(np.float32) / 257.0 + 0.5).astype(np.uint8)
+    if found.ndim == 3 and found.shape[2] in (2, 4):
+        alpha = found[..., -1:].astype(np.float32) / 255.0
+        found = (found[..., :-1] * alpha + 255.0 * (1.0 - alpha) + 0.5).astype(np.uint8)
+    if found.ndim == 3 and found.shape[2] == 1:
+        found = found[..., 0]
+    if colour and found.ndim == 2:
+        found = cv2.cvtColor(found, cv2.COLOR_GRAY2BGR)
+    elif not colour and found.ndim == 3:
+        found = cv2.cvtColor(found, cv2.COLOR_BGR2GRAY)
+    return np.ascontiguousarray(found, dtype=np.uint8)
+
+
+def _may_be_transparent(data: bytes) -> bool:
+    """Whether alpha must be kept: PNG of colour type 4 or 6 or with ``tRNS``, WebP with its alpha bit."""
+    if data.startswith(b"\x89PNG"):
+        return data[25] in (4, 6) or 0 <= data.find(b"tRNS") < data.find(b"IDAT")
+    if data.startswith(b"RIFF"):
+        return (data[12:16] == b"VP8X" and bool(data[20] & 0x10)) or (data[12:16] == b"VP8L" and bool(data[24] & 0x10))
+    return False
+
+
+def _png(data: bytes) -> tuple[int, int]:
+    width, height = struct.unpack_from(">II", data, 16)
+    if data[12:16] != b"IHDR":
+        raise ValueError("IHDR is not first")
+    return width, height
+
+
+def _jpeg(data: bytes) -> tuple[int, int]:
+    """Walk the segments to the frame header (SOF); it comes before any pixel."""
+    at = 2
+    while True:
+        if data[at] != 0xFF:
+            raise ValueError("no marker where one must be")
+        while data[at] == 0xFF:  # fill bytes
+            at += 1
+        marker = data[at]
+        at += 1
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, at + 3)
+            return width, height
+        if marker in (0xD9, 0xDA):
+            raise ValueError("pixels before the frame header")
+        if not (marker == 0x01 or 0xD0 <= marker <= 0xD8):  # those stand alone, the others state their length
+            at += struct.unpack_from(">H", data, at)[0]
+
+
+def _webp(data: bytes) -> tuple[int, int]:
+    kind = data[8:16]
+    if kind == b"WEBPVP8 ":
+        width, height = struct.unpack_from("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    if kind == b"WEBPVP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return (bits & 0x3FFF) + 1, ((bits >> 14) & 0x3FFF) + 1
+    if kind == b"WEBPVP8X":
+        if len(data) < 30:
+            raise ValueError("cut short")
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    raise ValueError("a RIFF file that is not WebP")
+
+
+def _bmp(data: bytes) -> tuple[int, int]:
+    (size,) = struct.unpack_from("<I", data, 14)
+    width, height = struct.unpack_from("<HH" if size == 12 else "<ii", data, 18)
+    return width, abs(height)
+
+
+def _gif(data: bytes) -> tuple[int, int]:
+    width, height = struct.unpack_from("<HH", data, 6)
+    return width, height
+
+
+def _tiff(data: bytes) -> tuple[int, int]:
+    """Tags 256 and 257 of the first directory, which is the page that is decoded."""
+    order = "<" if data[0:2] == b"II" else ">"
+    (at,) = struct.unpack_from(order + "I", data, 4)
+    (count,) = struct.unpack_from(order + "H", data, at)
+    size = {}
+    for entry in range(at + 2, at + 2 + 12 * count, 12):
+        tag, kind = struct.unpack_from(order + "HH", data, entry)
+        if tag in (256, 257):
+            size[tag] = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, entry + 8)[0]
+    if len(size) != 2:
+        raise ValueError("no width or height")
+    return size[256], size[257]
+
+
+def _pnm(data: bytes) -> tuple[int, int]:
+    """The first two numbers after the magic; ``#`` starts a comment up to the line's end."""
+    words: list[bytes] = []
+    for line in data[2:4096].splitlines():
+        words += line.split(b"#")[0].split()
+        if len(words) >= 2:
+            return int(words[0]), int(words[1])
+    raise ValueError("no width or height")
+
+
+_HEADERS: tuple[tuple[bytes, Callable[[bytes], tuple[int, int]]], ...] = (
+    (b"\x89PNG\r\n\x1a\n", _png),
+    (b"\xff\xd8\xff", _jpeg),
+    (b"RIFF", _webp),
+    (b"BM", _bmp),
+    (b"GIF87a", _gif),
+    (b"GIF89a", _gif),
+    (b"II*\0", _tiff),
+    (b"MM\0*", _tiff),
+    *((b"P%d" % kind, _pnm) for kind in range(1, 7)),
+)

@@ -1,0 +1,102 @@
+"""Layers that are richer while they learn than when they are deployed.
+
+A :class:`RepConv2d` is trained as a standardised sum of branches, a :class:`RepLinear` with batch norm; ``fold`` turns each
+into the plain ``nn.Conv2d`` or ``nn.Linear`` that computes the same function, so that the deployed graph stays the paper's.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# keeps the variance of a ReLU layer's output at one for a unit normal input (Brock et al. 2021, section 4.1)
+_RELU_GAIN = (2 / (1 - 1 / math.pi)) ** 0.5
+
+__all__ = ["RepConv2d", "RepLinear", "fold"]
+
+
+class RepConv2d(nn.Module):
+    """A k x k convolution without padding whose kernel is made, while learning, from standardised branches.
+
+    ``branches`` parallel k x k kernels, a 1 x 1 kernel at the centre and an identity are added before the convolution
+    (Ding et al. 2021, RepVGG, arXiv 2101.03697, section 3, in the kernel-space form of Hu et al. 2022, OREPA, arXiv
+    2204.00826, section 3.2); the sum of the kernels is brought to zero mean and unit gain for each output channel
+    (scaled weight standardisation, Brock et al. 2021, arXiv 2101.08692, section 4.1), which stands in for batch norm
+    and costs nothing per pixel: batch norm on these 10-channel maps would double the time of a step.
+    """
+
+    def __init__(self, in_chans: int, out_chans: int, kernel: int, *, branches: int = 2) -> None:
+        super().__init__()
+        self.kernel = kernel
+        self.weight = nn.Parameter(torch.empty(branches, out_chans, in_chans, kernel, kernel))
+        for w in self.weight:
+            nn.init.kaiming_normal_(w, nonlinearity="relu")
+        self.point = nn.Parameter(torch.empty(out_chans, in_chans))
+        nn.init.normal_(self.point, std=(in_chans * kernel * kernel) ** -0.5)
+        self.identity = nn.Parameter(torch.zeros(out_chans)) if in_chans == out_chans else None
+        self.gain = nn.Parameter(torch.full((out_chans,), _RELU_GAIN))
+        self.bias = nn.Parameter(torch.zeros(out_chans))
+
+    def merged(self) -> Tensor:
+        """The one kernel that the branches amount to, ``(out, in, k, k)``."""
+        centre = self.point if self.identity is None else self.point + torch.diag(self.identity)
+        half = self.kernel // 2
+        kernel = self.weight.sum(0) + F.pad(centre[..., None, None], [half] * 4)
+        var, mean = torch.var_mean(kernel, dim=(1, 2, 3), keepdim=True, correction=0)
+        fan_in = kernel[0].numel()
+        return (kernel - mean) * (self.gain[:, None, None, None] * (var * fan_in + 1e-6).rsqrt())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(_channels_last(x), self.merged(), self.bias)
+
+    @torch.no_grad()
+    def plain(self) -> nn.Conv2d:
+        """The deployed convolution."""
+        kernel = self.merged()
+        conv = nn.Conv2d(kernel.shape[1], kernel.shape[0], self.kernel).to(kernel.device)
+        conv.weight.copy_(kernel)
+        conv.bias.copy_(self.bias)  # type: ignore[union-attr]
+        return conv
+
+
+class RepLinear(nn.Module):
+    """A fully connected layer followed by batch norm, which ``plain`` folds into its weight and bias."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_features, out_features, bias=False)
+        nn.init.kaiming_normal_(self.linear.weight, nonlinearity="relu")
+        self.norm = nn.BatchNorm1d(out_features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.norm(self.linear(x))
+        return out
+
+    @torch.no_grad()
+    def plain(self) -> nn.Linear:
+        """The deployed layer."""
+        gain = self.norm.weight / (self.norm.running_var + self.norm.eps).sqrt()  # type: ignore[operator]
+        linear = nn.Linear(self.linear.in_features, self.linear.out_features).to(gain.device)
+        linear.weight.copy_(self.linear.weight * gain[:, None])
+        linear.bias.copy_(self.norm.bias - gain * self.norm.running_mean)
+        return linear
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """``x`` laid out for the fast convolution; one channel satisfies both layouts, and torch then takes the slow one."""
+    n, c, h, w = x.shape
+    return x.contiguous().as_strided((n, c, h, w), (h * w, 1, w, 1)) if c == 1 else x
+
+
+def fold(model: nn.Module) -> nn.Module:
+    """A copy of ``model`` for deployment: every Rep layer replaced by its plain equivalent, in eval mode."""
+    folded = copy.deepcopy(model).eval()
+    for name, module in list(folded.named_modules()):
+        if isinstance(module, (RepConv2d, RepLinear)):
+            parent = folded.get_submodule(name.rpartition(".")[0])
+            setattr(parent, name.rpartition(".")[2], module.plain())
+    return folded

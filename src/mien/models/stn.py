@@ -1,0 +1,40 @@
+"""Spatial transformer (Jaderberg et al. 2015, arXiv 1506.02025): bounded affine theta, grid and bilinear sampling."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["bounded_theta", "free_theta", "warp", "warp_grid"]
+
+# farthest that theta may move from the identity: scale 0.8-1.2, shear and turn of 20 degrees (sin 20 = 0.34),
+# shift of 15 % of the side (normalised coordinates run from -1 to 1, so 0.3)
+_REACH = ((0.2, 0.34, 0.3), (0.34, 0.2, 0.3))
+
+
+def bounded_theta(raw: Tensor) -> Tensor:
+    """Six numbers a face ``(N, 6)`` of any size -> affine matrices ``(N, 2, 3)`` near the identity.
+
+    Bounding keeps the sampling inside the face: an unbounded theta runs off the image early in training, where its
+    gradient is zero, and never returns.
+    """
+    reach = torch.tensor(_REACH, device=raw.device)
+    return free_theta(reach * torch.tanh(raw.float()).view(-1, 2, 3))
+
+
+def free_theta(raw: Tensor) -> Tensor:
+    """Six numbers a face -> affine matrices ``(N, 2, 3)``, added to the identity, without bounds."""
+    identity = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], device=raw.device)
+    return identity + raw.float().view(-1, 2, 3)
+
+
+def warp_grid(theta: Tensor, size: tuple[int, int]) -> Tensor:
+    """Sampling positions ``(N, H, W, 2)``, x then y, -1..1 over the image, pixel centres inside (align_corners=False)."""
+    return F.affine_grid(theta, [theta.shape[0], 1, *size], align_corners=False)
+
+
+def warp(x: Tensor, theta: Tensor) -> Tensor:
+    """Sample ``x (N, C, H, W)`` at T(theta); what lies outside is mirrored in."""
+    grid = warp_grid(theta, (x.shape[2], x.shape[3])).to(x.dtype)
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)

@@ -1,0 +1,167 @@
+"""Pictures of training and evaluation as PNG files: curves, confusion, reliability, bars.
+
+Every function draws on a figure of its own (no pyplot, no global state), writes a temporary file beside ``path`` and
+renames it, and returns ``path``. Needs the extra ``train`` (matplotlib). Leaves out: computing figures (``metrics``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import ConfigError, need
+from mien.files import check_writable, replace_file
+from mien.labels import colour, short
+from mien.metrics import Report
+
+__all__ = ["bars", "confusion", "curves", "reliability"]
+
+_INK, _QUIET, _GRID, _PAPER = "#22272e", "#68707c", "#e3e6ea", "#ffffff"
+_TRAIN, _VAL = "#8d99ae", "#d1495b"
+_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "text.color": _INK,
+    "axes.labelcolor": _QUIET,
+    "axes.titlecolor": _INK,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.edgecolor": _GRID,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": _GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": _QUIET,
+    "ytick.color": _QUIET,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "figure.facecolor": _PAPER,
+    "axes.facecolor": _PAPER,
+}
+
+
+def curves(history: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
+    """Loss and accuracy of each epoch, training and validation side by side.
+
+    history  one mapping an epoch: epoch, train_loss, train_accuracy, val_loss, val_accuracy (accuracies 0..1, losses in
+             nats); a missing or ``None`` value leaves a gap. The best validation accuracy is marked.
+    """
+    if not history:
+        raise ConfigError("history must hold at least one epoch, got none")
+    with _style():
+        figure, (left, right) = _figure(9.2, 3.5, 1, 2)
+        epochs = [row["epoch"] for row in history]
+        for axes, kind, factor, title in ((left, "loss", 1, "Loss, nats"), (right, "accuracy", 100, "Accuracy, %")):
+            for part, label, ink in (("train", "training", _TRAIN), ("val", "validation", _VAL)):
+                values = factor * _column(history, f"{part}_{kind}")
+                marker = "o" if len(epochs) < 3 else None
+                axes.plot(epochs, values, color=ink, linewidth=2, marker=marker, label=label)
+            axes.set_title(title)
+            axes.set_xlabel("epoch")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        _mark_best(right, epochs, 100 * _column(history, "val_accuracy"))
+        left.legend(frameon=False, labelcolor=_INK, loc="upper right")
+        return _save(figure, path)
+
+
+def confusion(report: Report, path: str | Path) -> Path:
+    """Confusion matrix: counts, coloured by the share of the true class; each class's recall at the right."""
+    table = np.asarray(report.confusion, dtype=np.int64)
+    total = table.sum(1)
+    share = table / np.maximum(total, 1)[:, None]
+    k = len(table)
+    side = max(4.0, 0.68 * k + 1.7)
+    with _style():
+        figure, axes = _figure(side + 0.9, side)
+        axes.grid(False)
+        axes.imshow(share, cmap=_shades(), vmin=0, vmax=1)
+        for (row, column), count in np.ndenumerate(table):
+            ink = "white" if share[row, column] > 0.55 else (_INK if count else "#c3c8cf")
+            weight = "bold" if row == column else "normal"
+            axes.text(column, row, f"{count:,}", ha="center", va="center", color=ink, fontsize=9.5, fontweight=weight)
+        for row in range(k):
+            text = f"{share[row, row]:.0%}" if total[row] else "–"
+            axes.text(k - 0.25, row, text, ha="left", va="center", color=_INK, fontsize=9.5)
+        axes.text(k - 0.25, -0.75, "recall", ha="left", va="center", color=_QUIET, fontsize=9)
+        axes.set_xticks(range(k), [short(n) if k > 5 else n for n in report.names])
+        axes.set_yticks(range(k), report.names)
+        axes.tick_params(labelcolor=_INK)
+        axes.set(xlabel="predicted", ylabel="true")
+        axes.spines[:].set_visible(False)
+        return _save(figure, path)
+
+
+def reliability(report: Report, path: str | Path) -> Path:
+    """How often the network is right at each confidence, against the diagonal; dots grow with the number of images."""
+    count, confidence, accuracy = (np.array(column) for column in zip(*report.reliability, strict=True))
+    sure = count >= 10  # fewer images say little: their dots stay, the line passes them by
+    with _style():
+        figure, axes = _figure(4.6, 4.4)
+        axes.plot([0, 100], [0, 100], color=_QUIET, linewidth=1, linestyle=(0, (4, 4)))
+        axes.plot(100 * confidence[sure], 100 * accuracy[sure], color=_VAL, linewidth=1.6, alpha=0.6)
+        axes.scatter(100 * confidence, 100 * accuracy, s=12 + 240 * count / count.max(), color=_VAL, alpha=0.85, lw=0)
+        axes.set(xlim=(0, 103), ylim=(0, 103), xlabel="confidence, %", ylabel="right, %", aspect="equal")
+        axes.set_title(f"Calibration: error {100 * report.ece:.1f} points")
+        axes.text(97, 3, "under the line:\nsurer than right", ha="right", va="bottom", color=_QUIET, fontsize=9)
+        return _save(figure, path)
+
+
+def bars(values: Mapping[str, float], path: str | Path, *, title: str = "") -> Path:
+    """One horizontal bar a class, 0..1 shown in %, in the colours of the expressions and the order given."""
+    if not values:
+        raise ConfigError("values must hold at least one class, got none")
+    names, numbers = list(values), np.array(list(values.values()), dtype=np.float64)
+    with _style():
+        figure, axes = _figure(4.8, 0.42 * len(names) + 0.7)
+        axes.grid(False)
+        axes.barh(names, numbers, color=[colour(n) for n in names], height=0.62)
+        for row, number in enumerate(numbers):
+            axes.text(number + 0.015, row, f"{number:.0%}", va="center", color=_INK, fontsize=9.5)
+        axes.set(xlim=(0, max(0.35, 1.15 * numbers.max())), xticks=[])
+        axes.invert_yaxis()
+        axes.tick_params(labelcolor=_INK)
+        axes.spines[:].set_visible(False)
+        axes.set_title(title)
+        return _save(figure, path)
+
+
+def _column(history: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.float64]:
+    values = [row.get(key) for row in history]
+    return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+
+
+def _mark_best(axes: Any, epochs: Sequence[int], values: NDArray[np.float64]) -> None:
+    if np.isnan(values).all():
+        return
+    best = int(np.nanargmax(values))
+    axes.plot(epochs[best], values[best], "o", color=_VAL, markersize=6, zorder=5)
+    text = f"best on validation {values[best]:.1f}, epoch {epochs[best]}"
+    axes.text(0.99, 0.04, text, transform=axes.transAxes, ha="right", color=_VAL, fontsize=9.5)
+
+
+def _style() -> Any:
+    return need("matplotlib", "train").rc_context(_STYLE)
+
+
+def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:
+    figure = need("matplotlib.figure", "train").Figure(figsize=(width, height), dpi=150, layout="constrained")
+    return figure, figure.subplots(rows, columns)
+
+
+def _shades() -> Any:
+    colors = need("matplotlib.colors", "train")
+    return colors.LinearSegmentedColormap.from_list("mien", [_PAPER, "#a9c6dc", "#3a7ca5", "#1f4e6d"])
+
+
+def _save(figure: Any, path: str | Path) -> Path:
+    target = Path(path)
+    check_writable(target.parent)
+    replace_file(target, lambda temporary: figure.savefig(temporary, format="png"))
+    return target

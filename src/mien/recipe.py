@@ -1,0 +1,184 @@
+"""Recipes: everything that decides a training run, as frozen dataclasses read from TOML.
+
+Unknown keys and values outside their rule are errors that name file, key, value and rule. Leaves out: data, device and
+where results go; those belong to a run, not to a recipe.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from mien.errors import ConfigError, need
+
+__all__ = ["Augment", "Optimizer", "Recipe", "list_recipes", "load_recipe", "read_recipe"]
+
+#: Recipes that come with mien.
+FOLDER = Path(__file__).parent / "recipes"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Whole-batch augmentation, see ``transforms``; zero switches a part off.
+
+    degrees, scale, shift, mirror: ``transforms.affine``; brightness, contrast: ``transforms.light``;
+    erase: probability, erase_low..erase_high pixels; mixup: alpha of the Beta distribution
+    """
+
+    degrees: float = 0.0
+    scale: float = 0.0
+    shift: float = 0.0
+    mirror: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    erase: float = 0.0
+    erase_low: int = 8
+    erase_high: int = 16
+    mixup: float = 0.0
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """name "adam" (with coupled L2, as the report), "adamw" (decoupled) or "sgd" (Nesterov, momentum 0.9).
+
+    lr         peak learning rate
+    l2         weight decay; not applied to biases, norms and scales
+    slow       factor on the learning rate of the model's ``slow_parameters`` (the transformer)
+    schedule   "constant", "cosine" (to zero) or "linear" (to zero), after ``warmup`` epochs of linear rise
+    clip       largest gradient norm, 0 for none
+    """
+
+    name: str = "sgd"
+    lr: float = 0.1
+    l2: float = 0.0
+    slow: float = 1.0
+    schedule: str = "constant"
+    warmup: float = 0.0
+    clip: float = 0.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run.
+
+    model            name for ``create_model``; ``options`` are its keyword arguments
+    smoothing        label smoothing, 0..1
+    targets          "labels", or "votes" for the taggers' votes as soft targets
+    class_weighting  0 none .. 1 inverse class frequency, as weights in the loss
+    ema              decay of the weight average, 0 for none; the average is what is evaluated and kept
+    drop_copies      leave exact copies within the training part out
+    """
+
+    name: str
+    model: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    epochs: int = 30
+    batch_size: int = 128
+    seed: int = 0
+    smoothing: float = 0.0
+    targets: str = "labels"
+    class_weighting: float = 0.0
+    ema: float = 0.0
+    drop_copies: bool = False
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    augment: Augment = field(default_factory=Augment)
+
+    def __post_init__(self) -> None:
+        a, o = self.augment, self.optimizer
+        for key, value, choices in (
+            ("optimizer.name", o.name, ("adam", "adamw", "sgd")),
+            ("optimizer.schedule", o.schedule, ("constant", "cosine", "linear")),
+            ("targets", self.targets, ("labels", "votes")),
+        ):
+            if value not in choices:
+                raise ConfigError(f"{key} must be one of {', '.join(choices)}, got {value!r}")
+        unit = (("smoothing", self.smoothing), ("class_weighting", self.class_weighting), ("ema", self.ema))
+        for key, value in (*unit, *((f"augment.{k}", getattr(a, k)) for k in ("mirror", "erase", "contrast", "scale"))):
+            _check(key, value, 0, 1)
+        for key, number, low, high in (
+            ("epochs", self.epochs, 1, 100_000),
+            ("batch_size", self.batch_size, 2, 65_536),
+            ("optimizer.lr", o.lr, 0, 100),
+            ("optimizer.l2", o.l2, 0, 10),
+            ("optimizer.slow", o.slow, 0, 100),
+            ("optimizer.warmup", o.warmup, 0, self.epochs),
+            ("augment.degrees", a.degrees, 0, 180),
+            ("augment.shift", a.shift, 0, 24),
+            ("augment.mixup", a.mixup, 0, 10),
+        ):
+            _check(key, number, low, high)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts and values, for JSON."""
+        return asdict(self)
+
+    def override(self, **values: Any) -> Recipe:
+        """The recipe with values replaced, ``None`` meaning keep; ``lr`` and ``l2`` reach into the optimizer."""
+        given = {k: v for k, v in values.items() if v is not None}
+        inner = {k: given.pop(k) for k in ("lr", "l2") if k in given}
+        return replace(self, optimizer=replace(self.optimizer, **inner), **given)
+
+
+def _check(key: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ConfigError(f"{key} must lie in {low}..{high}, got {value}")
+
+
+def list_recipes() -> list[str]:
+    """Names of the recipes that come with mien."""
+    return sorted(p.stem for p in FOLDER.glob("*.toml"))
+
+
+def load_recipe(name: str) -> Recipe:
+    """A recipe by name, or from a TOML file where ``name`` ends in ``.toml``."""
+    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    if not path.is_file():
+        if name.endswith(".toml"):
+            raise ConfigError(f"recipe file {name} does not exist; give a path to a TOML file")
+        raise ConfigError(f"recipe must be one of {', '.join(list_recipes())} or a path to a .toml file, got {name!r}")
+    return read_recipe(path.read_text(encoding="utf-8"), str(path))
+
+
+def read_recipe(text: str, where: str = "recipe") -> Recipe:
+    """A recipe from TOML text; ``where`` names the file in errors. ``name`` defaults to the file's stem."""
+    tomllib = need("tomllib" if sys.version_info >= (3, 11) else "tomli", "train")
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where}: not TOML: {error}") from error
+    try:
+        return _build(Recipe, {"name": Path(where).stem, **raw}, "")
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _build(cls: type[T], raw: Mapping[str, Any], prefix: str) -> T:
+    """Make a dataclass from a mapping, checking keys and types by its annotations."""
+    hints = get_type_hints(cls)
+    known = [f.name for f in fields(cls)]  # type: ignore[arg-type]
+    values = {}
+    for key, value in raw.items():
+        if key not in known:
+            raise ConfigError(f"unknown key {prefix + key!r}; known are {', '.join(known)}")
+        values[key] = _typed(value, hints[key], prefix + key)
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise ConfigError(f"a key is missing: {error}") from error
+
+
+def _typed(value: Any, hint: Any, key: str) -> Any:
+    if is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{key} must be a table, got {value!r}")
+        return _build(hint, value, key + ".")  # type: ignore[arg-type]
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint in (int, float, str, bool) and type(value) is not hint:
+        raise ConfigError(f"{key} must be of type {hint.__name__}, got {value!r}")
+    return value

@@ -1,0 +1,170 @@
+"""A training run in a folder: what ``mien train`` does, as one function.
+
+    OUT/history.json        the figures of every epoch
+    OUT/curves.png          loss and accuracy, training and validation
+    OUT/state.safetensors   all that --resume needs, written at every epoch's end and once a minute
+    OUT/model.safetensors   the deployed weights with their spec, when the run is done
+    OUT/evaluation.json     the validation report of these weights
+
+Leaves out: showing progress (``cli``) and the loop itself (``engine``).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mien import plots
+from mien.checkpoint import load_state, save_model, save_state
+from mien.data import FaceDataset
+from mien.engine import Batch, Epoch, State, Stopped, fit, statistics
+from mien.errors import ConfigError, need
+from mien.evaluation import Loaded, evaluate, versions
+from mien.files import check_writable, write_text
+from mien.metrics import Report
+from mien.models import create_model
+from mien.recipe import Recipe
+from mien.spec import ModelSpec
+
+__all__ = ["Result", "make_spec", "train_run"]
+
+_STATE_SECONDS = 60.0
+_CURVES_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: the deployed model with its spec, the epochs, and the validation report."""
+
+    model: Loaded
+    history: list[Epoch]
+    report: Report
+
+
+def train_run(
+    recipe: Recipe,
+    train: FaceDataset,
+    val: FaceDataset,
+    out: Path,
+    *,
+    device: str = "auto",
+    resume: bool = False,
+    tensorboard: bool = False,
+    on_batch: Callable[[Batch], bool | None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Result:
+    """Train as ``recipe`` says and leave everything in ``out``; arguments as for ``engine.fit``.
+
+    resume  continue the run in ``out``, or begin it where there is none yet; without it a folder that holds a run is
+            refused. On the CPU, with the same number of threads, the result is the same bit for bit as without a break.
+
+    Raises :class:`mien.engine.Stopped`, after saving, where ``on_batch`` asked for a stop.
+    """
+    torch.manual_seed(recipe.seed)
+    model = create_model(recipe.model, num_classes=len(train.names), **recipe.options)
+    check_writable(out, need_bytes=10_000_000 + 10 * sum(p.nbytes for p in model.parameters()))
+    folder = _Folder(out, recipe, train, val, tensorboard)
+    try:
+        deployed, history = fit(
+            model,
+            train,
+            val,
+            recipe,
+            device=device,
+            state=folder.open(resume),
+            on_batch=on_batch,
+            on_epoch=lambda e: _both(folder.on_epoch, on_epoch, e),
+            on_state=folder.on_state,
+        )
+    except Stopped as stop:
+        folder.save(stop.state)
+        raise
+    loaded = Loaded(deployed.cpu(), make_spec(recipe, train), str(out / "model.safetensors"))
+    report = evaluate(loaded, val, train=train)
+    loaded.spec.scores[report.split or "validation"] = report.to_dict()
+    save_model(out / "model.safetensors", deployed, loaded.spec)
+    write_text(out / "evaluation.json", json.dumps(report.to_dict(), indent=1))
+    plots.curves(history, out / "curves.png")
+    return Result(loaded, history, report)
+
+
+def make_spec(recipe: Recipe, train: FaceDataset) -> ModelSpec:
+    """The spec of a model trained by ``recipe`` on ``train``; scores are added by whoever evaluates it."""
+    mean, std = statistics(train.images)
+    return ModelSpec(
+        name=recipe.name,
+        labels=train.names,
+        size=train.size[0],
+        mean=mean,
+        std=std,
+        model={"name": recipe.model, **recipe.options},
+        recipe=recipe.to_dict(),
+        data={"source": Path(train.source).name, "fingerprint": train.fingerprint, "n": len(train)},
+        versions=versions(),
+    )
+
+
+def _both(first: Callable[[Epoch], None], second: Callable[[Epoch], None] | None, epoch: Epoch) -> None:
+    first(epoch)
+    if second:
+        second(epoch)
+
+
+class _Folder:
+    """The files of a run while it lasts."""
+
+    def __init__(self, out: Path, recipe: Recipe, train: FaceDataset, val: FaceDataset, tensorboard: bool) -> None:
+        self.out = out
+        self.run = {"recipe": recipe.to_dict(), "train": train.fingerprint, "val": val.fingerprint}
+        self.history: list[Epoch] = []
+        self.saved = self.drawn = time.monotonic()
+        self.board = need("torch.utils.tensorboard", "tensorboard").SummaryWriter(str(out)) if tensorboard else None
+
+    def open(self, resume: bool) -> State | None:
+        """The state to continue from, if any; refuses to overwrite or to mix runs."""
+        path = self.out / "state.safetensors"
+        if not path.exists():
+            return None
+        if not resume:
+            raise ConfigError(f"{self.out}: holds a training run; continue it with --resume, or choose another folder")
+        state, run = load_state(path)
+        changed = _differences(run, json.loads(json.dumps(self.run)))
+        if changed:
+            raise ConfigError(f"{self.out}: was started with other settings, which --resume can't change: {changed}")
+        self.history = list(state.history)
+        return state
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        """Store an epoch's figures."""
+        self.history.append(epoch)
+        write_text(self.out / "history.json", json.dumps(self.history, indent=1))
+        if time.monotonic() - self.drawn > _CURVES_SECONDS:
+            plots.curves(self.history, self.out / "curves.png")
+            self.drawn = time.monotonic()
+        if self.board:
+            for key, value in epoch.items():
+                self.board.add_scalar(key, value, int(epoch["epoch"]))
+
+    def on_state(self, take: Callable[[], State], epoch_ended: bool) -> None:
+        """Store the state at an epoch's end, and within long epochs once a minute."""
+        if epoch_ended or time.monotonic() - self.saved > _STATE_SECONDS:
+            self.save(take())
+
+    def save(self, state: State) -> None:
+        """Store the state."""
+        save_state(self.out / "state.safetensors", state, self.run)
+        self.saved = time.monotonic()
+
+
+def _differences(old: Any, new: Any, prefix: str = "") -> str:
+    """Dotted keys whose values differ: ``recipe.epochs 30 -> 40``."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        parts = [_differences(old.get(k), new.get(k), f"{prefix}.{k}") for k in sorted({*old, *new})]
+        return ", ".join(p for p in parts if p)
+    return "" if old == new else f"{prefix[1:]} {old} -> {new}"

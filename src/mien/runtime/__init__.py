@@ -1,0 +1,29 @@
+"""Prediction without torch: a face detector and an exported network on onnxruntime, and pictures of what they saw.
+
+Predictor().predict("photo.jpg") -> [Face(label="happy", confidence=0.93, ...)]
+"""
+
+from mien.runtime.classifier import DEFAULT_MODEL, Classifier, accuracy_line, find_model, shipped_models
+from mien.runtime.detector import CenterFace, Detection, Detector, WholeImage, YuNet, make_detector
+from mien.runtime.overlay import draw
+from mien.runtime.predictor import UNCERTAIN_BELOW, Face, Predictor
+from mien.runtime.session import open_session
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "UNCERTAIN_BELOW",
+    "CenterFace",
+    "Classifier",
+    "Detection",
+    "Detector",
+    "Face",
+    "Predictor",
+    "WholeImage",
+    "YuNet",
+    "accuracy_line",
+    "draw",
+    "find_model",
+    "make_detector",
+    "open_session",
+    "shipped_models",
+]

@@ -1,0 +1,114 @@
+"""From cropped faces to probabilities: one exported ONNX file with its spec, and the list of models that mien ships.
+
+Leaves out: finding and cropping faces (``detector``, ``predictor``).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import DataError, ModelError
+from mien.runtime.session import open_session
+from mien.spec import SPEC_KEY, ModelSpec, normalise
+
+__all__ = ["DEFAULT_MODEL", "Classifier", "Outputs", "accuracy_line", "find_model", "shipped_models"]
+
+#: The model that is used when none is named.
+DEFAULT_MODEL = "deep-emotion-2019"
+
+_WEIGHTS = Path(__file__).parent.parent / "weights"
+_DETECTORS = {"centerface"}
+_BATCH = 256  # faces in one run of the network: bounds memory, costs no speed
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What a network says about N faces of S x S pixels.
+
+    probabilities  float32 ``(N, K)``, rows sum to 1
+    theta          float32 ``(N, 2, 3)``, where a spatial transformer looked: position in the output -> position in the
+                   crop, both -1..1 from edge to edge; None for a net without one
+    attention      float32 ``(N, h, w)``; None for a net without it
+    """
+
+    probabilities: NDArray[np.float32]
+    theta: NDArray[np.float32] | None = None
+    attention: NDArray[np.float32] | None = None
+
+
+class Classifier:
+    """An ONNX file written by ``mien export``, opened on the CPU. ``spec`` says what it wants and how good it is."""
+
+    def __init__(self, path: str | os.PathLike[str], *, threads: int | None = None) -> None:
+        self.path = Path(path)
+        self._session = open_session(self.path, threads)
+        text = self._session.get_modelmeta().custom_metadata_map.get(SPEC_KEY)
+        self.spec = ModelSpec.from_json(text, os.fspath(path))
+        if self.spec.channels != 1:
+            raise ModelError(
+                f"{path}: only models of grey images can be used, this one has {self.spec.channels} channels"
+            )
+        names = [o.name for o in self._session.get_outputs()]
+        if "logits" not in names or [i.name for i in self._session.get_inputs()] != ["faces"]:
+            raise ModelError(
+                f"{path}: must have the input 'faces' and the output 'logits'; write it with `mien export`"
+            )
+        self._names = [n for n in ("logits", "theta", "attention") if n in names]
+
+    def __call__(self, faces: NDArray[np.uint8]) -> Outputs:
+        """Faces uint8 ``(N, S, S)``, grey, as the network was trained on -> :class:`Outputs`."""
+        size = self.spec.size
+        if faces.dtype != np.uint8 or faces.shape[1:] != (size, size):
+            raise DataError(f"faces must be uint8 (N, {size}, {size}), got {faces.dtype} {faces.shape}")
+        if not len(faces):
+            return Outputs(np.zeros((0, len(self.spec.labels)), np.float32))
+        parts = [self._run(faces[i : i + _BATCH]) for i in range(0, len(faces), _BATCH)]
+        found = {name: np.concatenate([part[name] for part in parts]) for name in self._names}
+        return Outputs(self._softmax(found["logits"]), found.get("theta"), found.get("attention"))
+
+    def _run(self, faces: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        batch = normalise(faces.astype(np.float32), self.spec).astype(np.float32)[:, None]
+        return dict(zip(self._names, self._session.run(self._names, {"faces": batch}), strict=True))
+
+    def _softmax(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        if logits.shape[1] != len(self.spec.labels):
+            raise ModelError(f"{self.path}: gives {logits.shape[1]} numbers a face for {len(self.spec.labels)} labels")
+        scaled = logits.astype(np.float64) / self.spec.temperature
+        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+def shipped_models() -> dict[str, Path]:
+    """Name -> file of the models that came with mien, in alphabetical order."""
+    return {file.stem: file for file in sorted(_WEIGHTS.glob("*.onnx")) if file.stem not in _DETECTORS}
+
+
+def find_model(model: str | os.PathLike[str] | None) -> Path:
+    """The file for a shipped model's name, a path, or None for the default; ModelError lists the names there are."""
+    shipped = shipped_models()
+    wanted = os.fspath(model) if model is not None else DEFAULT_MODEL
+    if wanted in shipped:
+        return shipped[wanted]
+    if wanted.endswith(".onnx") and Path(wanted).is_file():
+        return Path(wanted)
+    if Path(wanted).exists():
+        raise ModelError(f"model must be an .onnx file written by `mien export`, got {wanted}; export it first")
+    names = ", ".join(shipped) or "none, this installation came without"
+    raise ModelError(f"no model {wanted!r}: it is neither a file nor one of those that came with mien ({names})")
+
+
+def accuracy_line(spec: ModelSpec) -> str:
+    """The model's own accuracy in one line: ``name: 63.1 % on PublicTest (n=3,589)``, as its evaluation recorded it."""
+    found = {split: s for split, s in spec.scores.items() if isinstance(s, dict) and "accuracy" in s}
+    splits: list[str] = [s for s in ("PublicTest", "PrivateTest") if s in found] or list(found)
+    figures = [f"{100 * found[s]['accuracy']:.1f} % on {s}" + _count(found[s].get("n")) for s in splits]
+    return f"{spec.name}: " + (", ".join(figures) or "its accuracy was never measured")
+
+
+def _count(n: object) -> str:
+    return f" (n={n:,})" if isinstance(n, int) else ""

@@ -1,0 +1,91 @@
+"""Augmentation of whole batches on tensors, and test-time views.
+
+Every function maps float images ``(N, C, H, W)`` in grey values 0..255 to the same shape, takes an explicit
+``torch.Generator`` and draws anew for each image. Leaves out: reading, normalising, anything image by image.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+__all__ = ["affine", "erase", "flip", "light", "mixup", "views"]
+
+
+def _uniform(n: int, low: float, high: float, x: Tensor, g: Generator) -> Tensor:
+    return torch.empty(n, device=g.device).uniform_(low, high, generator=g).to(x.device)
+
+
+def flip(x: Tensor, g: Generator, p: float = 0.5) -> Tensor:
+    """Mirror each image left to right with probability ``p``."""
+    chosen = _uniform(len(x), 0, 1, x, g) < p
+    return torch.where(chosen[:, None, None, None], x.flip(3), x)
+
+
+def affine(
+    x: Tensor, g: Generator, *, degrees: float = 12, scale: float = 0.15, shift: float = 4, mirror: float = 0.5
+) -> Tensor:
+    """Turn, scale and shift in one bilinear resampling; what comes in from outside is reflected.
+
+    degrees  largest turn either way
+    scale    the factor lies in 1 - scale .. 1 + scale
+    shift    largest shift either way, in pixels
+    mirror   probability of a left-right flip, free here
+    """
+    n, _, height, width = x.shape
+    angle = _uniform(n, -degrees, degrees, x, g) * (math.pi / 180)
+    factor = _uniform(n, 1 - scale, 1 + scale, x, g).reciprocal()
+    dx, dy = (_uniform(n, -2 * shift / side, 2 * shift / side, x, g) for side in (width, height))
+    sign = torch.where(_uniform(n, 0, 1, x, g) < mirror, -1.0, 1.0)
+    cos, sin = angle.cos() * factor, angle.sin() * factor
+    theta = torch.stack([cos * sign, -sin, dx, sin * sign, cos, dy], 1).view(n, 2, 3)
+    grid = F.affine_grid(theta, [n, 1, height, width], align_corners=False)
+    return F.grid_sample(x, grid.to(x.dtype), padding_mode="reflection", align_corners=False)
+
+
+def light(x: Tensor, g: Generator, *, brightness: float = 0.2, contrast: float = 0.2) -> Tensor:
+    """Change contrast around each image's mean by a factor, then add up to ``brightness`` of the full range."""
+    gain = _uniform(len(x), 1 - contrast, 1 + contrast, x, g)[:, None, None, None]
+    offset = _uniform(len(x), -brightness, brightness, x, g)[:, None, None, None] * 255
+    mean = x.mean((1, 2, 3), keepdim=True)
+    return ((x - mean) * gain + mean + offset).clamp(0, 255)
+
+
+def erase(x: Tensor, g: Generator, *, p: float = 0.5, low: int = 8, high: int = 16) -> Tensor:
+    """Grey out one square of ``low..high`` pixels an image with probability ``p`` (Zhong et al. 2017, arXiv 1708.04896)."""
+    n, _, height, width = x.shape
+    side = _uniform(n, low, high + 1, x, g).floor() * (_uniform(n, 0, 1, x, g) < p)
+    top, left = ((_uniform(n, 0, 1, x, g) * (s - side)).floor() for s in (height, width))
+    y, z = torch.arange(height, device=x.device), torch.arange(width, device=x.device)
+    rows = (y >= top[:, None]) & (y < (top + side)[:, None])
+    columns = (z >= left[:, None]) & (z < (left + side)[:, None])
+    hole = (rows[:, :, None] & columns[:, None, :])[:, None]
+    return torch.where(hole, x.mean((1, 2, 3), keepdim=True), x)
+
+
+def mixup(x: Tensor, target: Tensor, g: Generator, alpha: float) -> tuple[Tensor, Tensor]:
+    """Blend each image and its soft target ``(N, K)`` with another of the batch (Zhang et al. 2018, arXiv 1710.09412)."""
+    if alpha <= 0:
+        return x, target
+    # Beta(a, a) from uniforms (Johnk 1964), so that the explicit generator decides
+    keep = torch.empty(0)
+    while not len(keep):
+        u = torch.rand(64, 2, generator=g) ** (1 / alpha)
+        keep = u[u.sum(1) <= 1]
+    lam = float(keep[0, 0] / keep[0].sum().clamp_min(1e-12))
+    other = torch.randperm(len(x), generator=g).to(x.device)
+    return lam * x + (1 - lam) * x[other], lam * target + (1 - lam) * target[other]
+
+
+def views(x: Tensor, count: int) -> list[Tensor]:
+    """Test-time views: the image, its mirror, then both shifted by 2 pixels up, down, left and right (``count`` <= 10)."""
+    moves = [(0, 0), (2, 0), (-2, 0), (0, 2), (0, -2)]
+    out = []
+    for dy, dx in moves:
+        padded = F.pad(x, [2, 2, 2, 2], mode="replicate")
+        moved = padded[:, :, 2 + dy : 2 + dy + x.shape[2], 2 + dx : 2 + dx + x.shape[3]]
+        out += [moved, moved.flip(3)]
+    return out[:count]

@@ -1,0 +1,182 @@
+"""The rooms of the house: who may import whom, what is exported, and that importing stays cheap."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "mien"
+
+# A module may import modules of a lower rank, and of its own package. A new module must get a rank here.
+RANKS = {
+    "errors": 0,
+    "files": 1,
+    "labels": 1,
+    "images": 1,
+    "devices": 1,
+    "transforms": 1,
+    "models": 1,
+    "explain": 1,
+    "spec": 2,
+    "metrics": 2,
+    "recipe": 2,
+    "data": 3,
+    "classical": 3,
+    "runtime": 3,
+    "optim": 3,
+    "plots": 3,
+    "card": 3,
+    "report": 4,
+    "engine": 4,
+    "video": 4,
+    "web": 4,
+    "checkpoint": 5,
+    "export": 5,
+    "evaluation": 6,
+    "runs": 7,
+    "cli": 8,
+}
+TORCH = {"devices", "transforms", "models", "optim", "engine", "checkpoint", "export", "evaluation", "runs", "cli"}
+
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room(module: str) -> str:
+    """``mien.data.folders`` -> ``data``; ``mien`` itself -> ``""``."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def imports(path: Path) -> set[str]:
+    """Every module of mien that a file imports, at its top or inside a function."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute here"
+            module = node.module or ""
+            # `from mien import card` names a module, `from mien import __version__` an attribute
+            below = {f"mien.{alias.name}" for alias in node.names if alias.name in RANKS}
+            found |= below if module == "mien" and below else {module}
+    return {name for name in found if name.split(".")[0] == "mien"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_imports_only_from_lower_ranks(path):
+    own = room(name_of(path))
+    if not own:
+        return  # the package's own __init__ only passes on what is asked for
+    assert own in RANKS, f"{name_of(path)} has no rank: give it one in tests/test_architecture.py"
+    for other in imports(path):
+        target = room(other)
+        if target in ("", own):
+            continue
+        assert target in RANKS, f"{name_of(path)} imports {other}, which has no rank"
+        assert RANKS[target] < RANKS[own], f"{name_of(path)} (rank {RANKS[own]}) imports {other} (rank {RANKS[target]})"
+
+
+def test_no_room_of_leftovers_and_one_level_of_packages():
+    for path in MODULES:
+        assert path.stem not in ("utils", "common", "helpers", "misc"), path
+        assert len(path.relative_to(SOURCE).parts) <= 2, path
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_says_what_it_is_for_and_lists_what_is_public(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree), f"{path}: no docstring"
+    defined, listed = set(), None
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            defined.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name):
+                    defined.add(target.id)
+                    if target.id == "__all__":
+                        assert node.value is not None
+                        listed = ast.literal_eval(node.value)
+        elif isinstance(node, ast.ImportFrom) and path.name == "__init__.py":
+            defined |= {alias.asname or alias.name for alias in node.names}
+    if listed is None:
+        assert path.name == "__init__.py" or not {n for n in defined if n[0] != "_"}, f"{path}: no __all__"
+        return
+    assert len(listed) == len(set(listed)), f"{path}: __all__ names something twice"
+    if name_of(path) != "mien":  # its names come on first use
+        assert set(listed) <= defined, f"{path}: __all__ names {set(listed) - defined}, which is not there"
+
+
+@pytest.mark.parametrize("package", ["mien", "mien.runtime", "mien.data", "mien.errors", "mien.labels", "mien.spec"])
+def test_every_listed_name_can_be_had(package):
+    module = importlib.import_module(package)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+
+
+def top_level_imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_torch_stays_in_its_rooms(path):
+    own = room(name_of(path))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    anywhere = {
+        (alias.name if isinstance(node, ast.Import) else node.module or "").split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    if own not in TORCH:
+        assert "torch" not in anywhere, f"{name_of(path)} must work without torch"
+    if own == "cli":
+        assert "torch" not in top_level_imports(path), f"{name_of(path)} must import torch inside its command"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import mien",
+        "import mien; mien.Predictor",
+        "import mien.runtime, mien.explain, mien.images, mien.spec, mien.metrics",
+        "import mien.data",
+        "import mien.cli",
+    ],
+)
+def test_torch_is_not_imported_by_what_predicts(code):
+    check = f"import sys\n{code}\nprint(sorted({{'torch', 'matplotlib', 'sklearn'}} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+    assert run.stderr == ""
+
+
+def test_import_of_the_package_alone_loads_nothing_heavy():
+    check = "import sys, mien; print(sorted({'numpy', 'cv2', 'onnxruntime', 'rich', 'typer'} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_help_needs_no_numerics():
+    check = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom mien.cli import app\n"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
+        "print(sorted({'numpy', 'cv2', 'onnxruntime', 'torch'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

@@ -1,0 +1,184 @@
+"""``mien predict`` and ``mien info``: what goes to stdout, what to stderr, and the exit codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from onnx_nets import write_net
+from typer.testing import CliRunner
+
+from mien.cli import app
+from mien.errors import ConfigError, ModelError, OutputError
+from mien.labels import FER2013
+from mien.runtime import DEFAULT_MODEL
+
+ASTRONAUT = Path(__file__).parent.parent / "examples" / "astronaut.jpg"
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory):
+    return str(write_net(tmp_path_factory.mktemp("nets") / "tiny.onnx"))
+
+
+@pytest.fixture
+def album(tmp_path):
+    """One face, none, one that is no picture, and a file that is not looked at."""
+    folder = tmp_path / "album"
+    folder.mkdir()
+    shutil.copy(ASTRONAUT, folder / "a.jpg")
+    cv2.imwrite(str(folder / "b.png"), np.full((90, 120, 3), 99, np.uint8))
+    (folder / "c.jpg").write_bytes(b"not a picture")
+    (folder / "notes.txt").write_text("x")
+    return folder
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["predict", *map(str, arguments), "--threads", "1"])
+
+
+def test_table_names_photo_expression_and_the_models_accuracy(net):
+    result = run(ASTRONAUT, "--model", net)
+    assert result.exit_code == 0
+    assert "astronaut.jpg" in result.stdout
+    assert any(name in result.stdout for name in FER2013.names)
+    assert "tiny: 63.1 % on PublicTest (n=3,589)" in result.stdout
+    assert result.stderr == ""
+
+
+def test_json_is_one_document_and_a_bad_photo_does_not_stop_it(net, album):
+    result = run(album, "--model", net, "--json")
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    assert document["model"]["name"] == "tiny"
+    assert document["model"]["labels"] == list(FER2013.names)
+    a, b, c = document["photos"]
+    assert len(a["faces"]) == 1
+    assert b["faces"] == []
+    assert "not a picture" in c["error"]
+    assert "c.jpg" in result.stderr
+    assert "1 of the photos" in result.stderr
+
+
+def test_csv_has_one_row_a_face_and_one_for_a_photo_without(net, album):
+    result = run(album / "a.jpg", album / "b.png", "--model", net, "--csv")
+    assert result.exit_code == 0
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    expected = ["photo", "face", "label", "confidence", *FER2013.names, "left", "top", "right", "bottom", "score"]
+    assert list(rows[0]) == [*expected, "uncertain"]
+    assert [r["face"] for r in rows] == ["1", "0"]
+    assert sum(float(rows[0][name]) for name in FER2013.names) == pytest.approx(1, abs=1e-5)
+    assert rows[0]["label"] == max(FER2013.names, key=lambda name: float(rows[0][name]))
+    assert set(list(rows[1].values())[2:]) == {""}
+
+
+def test_a_photo_without_a_face_is_no_error(net, album):
+    result = run(album / "b.png", "--model", net)
+    assert result.exit_code == 0
+    assert "no face found" in result.stdout
+
+
+def test_patterns_and_folders_are_searched_and_no_photo_comes_twice(net, album):
+    (album / "sub").mkdir()
+    shutil.copy(album / "b.png", album / "sub" / "d.PNG")
+    result = run(album / "*.png", album / "sub", album / "b.png", "--model", net, "--json")
+    assert [Path(p["photo"]).name for p in json.loads(result.stdout)["photos"]] == ["b.png", "d.PNG"]
+
+
+def test_what_names_nothing_is_reported(net, tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = run(tmp_path / "no.jpg", tmp_path / "*.gif", tmp_path / "empty", "--model", net, "--csv")
+    assert result.exit_code == 1
+    assert "no.jpg" in result.stderr
+    assert "*.gif" in result.stderr
+    assert "a folder without pictures" in result.stderr
+    assert "3 of the photos" in result.stderr
+
+
+def test_save_writes_a_png_a_photo_beside_the_photos_without_touching_them(net, album, tmp_path):
+    (album / "c.jpg").unlink()
+    (album / "sub").mkdir()
+    shutil.copy(album / "b.png", album / "sub" / "b.png")
+    before = {f: f.read_bytes() for f in album.rglob("*") if f.is_file()}
+    result = run(album, "--model", net, "--save", album)
+    assert result.exit_code == 0
+    made = {f.name for f in album.rglob("*") if f.is_file()} - {f.name for f in before}
+    assert made == {"a-mien.png", "b-mien.png", "b-mien-2.png"}
+    assert all(f.read_bytes() == data for f, data in before.items())
+    assert cv2.imread(str(album / "a-mien.png")).shape[1] > 1000
+    again = run(album, "--model", net, "--json")
+    assert len(json.loads(again.stdout)["photos"]) == 3  # what was saved is not taken for photos
+
+
+def test_unwritable_folder_fails_before_anything_is_read(net, tmp_path):
+    (tmp_path / "file").write_text("x")
+    result = run(ASTRONAUT, "--model", "nosuch", "--save", tmp_path / "file" / "out")
+    assert isinstance(result.exception, OutputError)
+    assert "cannot be written" in str(result.exception)
+
+
+def test_without_a_detector_the_whole_picture_is_the_face(net, tmp_path):
+    crop = cv2.resize(cv2.imread(str(ASTRONAUT))[62:170, 172:280], (48, 48))
+    cv2.imwrite(str(tmp_path / "crop.png"), crop)
+    result = run(tmp_path / "crop.png", "--model", net, "--detector", "none", "--json")
+    (photo,) = json.loads(result.stdout)["photos"]
+    assert photo["faces"][0]["box"] == [0, 0, 48, 48]
+
+
+def test_wrong_flags_say_the_rule(net):
+    for flags, error, words in [
+        (("--json", "--csv"), ConfigError, "exclude"),
+        (("--detector", "haar"), ConfigError, "centerface, yunet or none"),
+        (("--detector", "yunet"), ConfigError, "--detector-model"),
+        (("--detector-size", "3"), ConfigError, "size"),
+    ]:
+        result = run(ASTRONAUT, "--model", net, *flags)
+        assert isinstance(result.exception, error)
+        assert words in str(result.exception)
+    assert isinstance(run(ASTRONAUT, "--model", "nosuch").exception, ModelError)
+
+
+def test_names_with_brackets_are_printed_as_they_are(net, tmp_path):
+    shutil.copy(ASTRONAUT, tmp_path / "me [bold].jpg")
+    result = run(tmp_path / "me [bold].jpg", "--model", net)
+    assert "me [bold].jpg" in result.stdout
+
+
+def test_info_lists_models_and_prints_a_card(monkeypatch, tmp_path):
+    write_net(tmp_path / f"{DEFAULT_MODEL}.onnx")
+    write_net(tmp_path / "other.onnx")
+    (tmp_path / "other.md").write_text("# the card\n", encoding="utf-8")
+    monkeypatch.setattr("mien.runtime.classifier._WEIGHTS", tmp_path)
+    listed = CliRunner().invoke(app, ["info"]).stdout.splitlines()
+    assert listed[0].startswith(f"{DEFAULT_MODEL}")
+    assert "default" in listed[0]
+    assert "63.1 %" in listed[1]
+    assert CliRunner().invoke(app, ["info", "other"]).stdout == "# the card\n"
+    assert "labels: angry" in CliRunner().invoke(app, ["info", DEFAULT_MODEL]).stdout
+    result = CliRunner().invoke(app, ["info", "nosuch"])
+    assert isinstance(result.exception, ModelError)
+    assert "other" in str(result.exception)
+
+
+def test_info_without_models_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr("mien.runtime.classifier._WEIGHTS", tmp_path)
+    result = CliRunner().invoke(app, ["info"])
+    assert result.exit_code == 0
+    assert "mien train" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such names there")
+def test_broken_names_do_not_stop_the_batch(net, album):
+    odd = album / "odd\udcff.jpg"
+    shutil.copy(ASTRONAUT, odd)
+    result = run(odd, album / "b.png", "--model", net, "--json")
+    assert result.exit_code == 0
+    assert len(json.loads(result.stdout)["photos"]) == 2

@@ -1,0 +1,204 @@
+"""fit: learns, is exact when continued, and does what the recipe's keys say."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mien.data import FaceDataset
+from mien.devices import pick_device
+from mien.engine import Batch, Diverged, State, Stopped, fit, predict, spread, statistics
+from mien.errors import ConfigError
+from mien.models import create_model
+from mien.optim import Average, make_optimizer, schedule
+from mien.recipe import Augment, Optimizer, Recipe
+
+NAMES = ("angry", "happy", "sad")
+
+
+def blobs(n: int, seed: int = 0) -> FaceDataset:
+    """Noise with a bright square whose place tells the class: easy for any network."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    images = rng.integers(0, 60, (n, 48, 48)).astype(np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[10 + 10 * label : 18 + 10 * label, 20:28] += 180
+    return FaceDataset(images, NAMES, labels.astype(np.int64), source="blobs")
+
+
+def recipe(**changes: object) -> Recipe:
+    base = Recipe(
+        name="tiny",
+        model="deep-emotion-2019",
+        epochs=3,
+        batch_size=16,
+        ema=0.9,
+        optimizer=Optimizer("adamw", lr=0.02, l2=0.01, slow=0.3, schedule="cosine", warmup=0.5),
+        augment=Augment(degrees=5, scale=0.05, shift=1, brightness=0.05, contrast=0.1, erase=0.2, mixup=0.1),
+    )
+    return replace(base, **changes)
+
+
+def model(seed: int = 0, **options: object) -> torch.nn.Module:
+    torch.manual_seed(seed)
+    return create_model("deep-emotion-2019", num_classes=3, **options)
+
+
+TRAIN, VAL = blobs(64), blobs(30, 1)
+
+
+def test_fit_learns_and_reports_every_figure() -> None:
+    deployed, history = fit(model(), TRAIN, VAL, recipe(epochs=6), device="cpu")
+    assert [e["epoch"] for e in history] == [1, 2, 3, 4, 5, 6]
+    assert set(history[0]) == {
+        *("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy"),
+        *("images_per_second", "theta_spread", "lr", "seconds"),
+    }
+    assert history[-1]["val_accuracy"] > 0.9
+    mean, std = statistics(TRAIN.images)
+    p = predict(deployed, VAL.images, mean=mean, std=std)
+    assert (p.argmax(1) == VAL.labels).mean() == pytest.approx(history[-1]["val_accuracy"])
+    np.testing.assert_allclose(p.sum(1), 1)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("stop_after", [1, 4, 7])
+def test_a_stopped_run_continues_bit_for_bit(name: str, stop_after: int) -> None:
+    r = recipe(optimizer=Optimizer(name, lr=0.01, l2=0.001, schedule="linear"))
+    whole, history = fit(model(), TRAIN, VAL, r, device="cpu")
+
+    def stop(batch: Batch) -> bool:
+        return (batch.epoch - 1) * batch.steps + batch.step >= stop_after
+
+    with pytest.raises(Stopped) as caught:
+        fit(model(), TRAIN, VAL, r, device="cpu", on_batch=stop)
+    assert caught.value.state.step == stop_after
+    torch.rand(7)  # a new process has another global generator
+    again, history2 = fit(model(seed=5), TRAIN, VAL, r, device="cpu", state=caught.value.state)
+    for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    timing = ("images_per_second", "seconds")
+    assert [{k: v for k, v in e.items() if k not in timing} for e in history] == [
+        {k: v for k, v in e.items() if k not in timing} for e in history2
+    ]
+
+
+def test_seeds_decide() -> None:
+    def weights(seed: int) -> torch.Tensor:
+        return fit(model(), TRAIN, VAL, recipe(seed=seed, epochs=1), device="cpu")[0].fc2.weight
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
+
+
+def test_divergence_is_an_error() -> None:
+    wild = recipe(optimizer=Optimizer("sgd", lr=100.0), ema=0.0)
+    net = model()
+    with torch.no_grad():
+        net.fc2.weight.fill_(math.inf)
+    with pytest.raises(Diverged, match="lower --lr"):
+        fit(net, TRAIN, VAL, wild, device="cpu")
+
+
+def test_soft_targets_and_class_weights() -> None:
+    votes = np.full((64, 3), 1.0, np.float32)
+    votes[np.arange(64), TRAIN.labels] = 8.0
+    with_votes = replace(TRAIN, votes=votes)
+    held = replace(VAL, votes=np.eye(3, dtype=np.float32)[VAL.labels])
+    _, history = fit(model(), with_votes, held, recipe(targets="votes"), device="cpu")
+    entropy = -(0.8 * math.log(0.8) + 0.2 * math.log(0.1))
+    assert history[-1]["train_loss"] > 0.95 * entropy  # the cross-entropy of soft targets can't go below their entropy
+    with pytest.raises(ConfigError, match="--votes"):
+        fit(model(), TRAIN, VAL, recipe(targets="votes"), device="cpu")
+
+
+def test_class_weights_lift_a_rare_class() -> None:
+    labels = np.where(np.arange(80) % 10, np.arange(80) % 2, 2)  # one in ten, and nothing in the pictures tells which
+    noise = np.random.default_rng(0).integers(0, 256, (80, 48, 48)).astype(np.uint8)
+    faces = FaceDataset(noise, NAMES, labels.astype(np.int64))
+    plain = recipe(ema=0.0, augment=Augment(), optimizer=Optimizer("sgd", lr=0.05))
+    mean, std = statistics(noise)
+    share = []
+    for r in (plain, replace(plain, class_weighting=1.0)):
+        deployed, _ = fit(model(), faces, faces, r, device="cpu")
+        share.append(predict(deployed, noise[::-1], mean=mean, std=std)[:, 2].mean())
+    assert share[1] > 1.3 * share[0]
+
+
+def test_unlabelled_rows_and_other_classes_are_refused() -> None:
+    with pytest.raises(ConfigError, match="needs a label"):
+        fit(model(), replace(TRAIN, labels=None), VAL, recipe(), device="cpu")
+    with pytest.raises(ConfigError, match="same classes"):
+        fit(model(), TRAIN, replace(VAL, names=("a", "b", "c")), recipe(), device="cpu")
+
+
+def test_schedule_rises_and_falls() -> None:
+    r = recipe(epochs=10, optimizer=Optimizer("sgd", lr=1.0, schedule="cosine", warmup=2))
+    points = [schedule(e, r) for e in (0, 1, 2, 6, 10, 11)]
+    assert points[0] < 0.01 < points[1] < points[2] == 1.0
+    assert points[3] == pytest.approx(0.5)
+    assert points[4] == points[5] == pytest.approx(0)
+    linear = replace(r, optimizer=replace(r.optimizer, schedule="linear"))
+    assert schedule(6, linear) == pytest.approx(0.5)
+    assert schedule(9, replace(r, optimizer=replace(r.optimizer, schedule="constant"))) == 1.0
+
+
+def test_parameter_groups() -> None:
+    net = model()
+    optimizer, rates = make_optimizer(net, recipe())
+    assert sum(len(g["params"]) for g in optimizer.param_groups) == len(list(net.parameters()))
+    assert sorted(set(rates)) == pytest.approx([0.006, 0.02])
+    for group in optimizer.param_groups:
+        assert all((p.ndim > 1) == (group["weight_decay"] > 0) for p in group["params"])
+
+
+def test_average_follows_its_formula() -> None:
+    net = torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        net.weight.fill_(0.0)
+    average = Average(net, 0.5)
+    with torch.no_grad():
+        net.weight.fill_(1.0)
+    average.update(net, 0)
+    assert average.tensors["weight"].item() == pytest.approx(0.9)  # young: decay (1 + 0) / (10 + 0)
+    average.update(net, 1000)
+    assert average.tensors["weight"].item() == pytest.approx(0.95)
+
+
+def test_statistics_are_numpy_s() -> None:
+    images = TRAIN.images / 255
+    assert statistics(TRAIN.images) == pytest.approx((images.mean(), images.std()))
+    assert statistics(np.zeros((2, 4, 4), np.uint8)) == (0.0, 1.0)
+
+
+def test_spread_of_theta() -> None:
+    assert spread(None) == 0
+    assert spread(torch.ones(5, 2, 3)) == 0
+    theta = torch.zeros(4, 2, 3)
+    theta[:, 0, 0] = torch.tensor([0.0, 1.0, 2.0, 3.0])
+    assert spread(theta) == pytest.approx(np.std([0, 1, 2, 3], ddof=1) / 6)
+
+
+def test_views_average_probabilities() -> None:
+    net = model().eval()
+    kw = {"mean": 0.5, "std": 0.25}
+    one = predict(net, VAL.images, **kw)
+    mirrored = predict(net, VAL.images[:, :, ::-1], **kw)
+    np.testing.assert_allclose(predict(net, VAL.images, views=2, **kw), (one + mirrored) / 2, atol=1e-6)
+    with pytest.raises(ConfigError, match="1..10"):
+        predict(net, VAL.images, views=11, **kw)
+
+
+def test_devices() -> None:
+    assert pick_device("cpu").type == "cpu"
+    with pytest.raises(ConfigError, match="device must be"):
+        pick_device("abacus")
+
+
+def test_empty_state_begins_at_the_start() -> None:
+    assert State().step == 0
+    assert State().history == []

@@ -1,0 +1,140 @@
+"""Splits: official parts as they are, careful ones where there are none, and test parts left alone."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mien.data import FaceDataset, official_parts, split_train_val, train_val
+from mien.data.splits import copy_groups, split_rank
+from mien.errors import ConfigError
+
+NAMES = ("a", "b", "c")
+
+
+def data(n: int = 200, splits: list[str] | None = None, seed: int = 0, **more: object) -> FaceDataset:
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (n, 4, 4), dtype=np.uint8)
+    labels = np.arange(n) % 3
+    split = None if splits is None else np.array([splits[i % len(splits)] for i in range(n)])
+    return FaceDataset(images, NAMES, labels, split=split, **more)  # type: ignore[arg-type]
+
+
+def keys(ds: FaceDataset) -> set[bytes]:
+    return {i.tobytes() for i in ds.images}
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5])
+def test_every_class_is_split_to_the_nearest_image(fraction: float) -> None:
+    ds = data(300).take(np.r_[0:150, 150:300:3])  # class a is three times as large as the others
+    train, val = split_train_val(ds, fraction)
+    assert (abs(val.counts() - fraction * ds.counts()) <= 0.5).all()
+    assert (train.counts() + val.counts() == ds.counts()).all()
+    assert (train.splits, val.splits) == (("Training",), ("validation",))
+    assert sorted([*train.rows, *val.rows]) == sorted(ds.rows)
+    assert (np.diff(train.rows) > 0).all()
+
+
+def test_the_seed_decides() -> None:
+    ds = data()
+    assert split_train_val(ds, seed=1)[1].rows.tolist() == split_train_val(ds, seed=1)[1].rows.tolist()
+    assert split_train_val(ds, seed=1)[1].rows.tolist() != split_train_val(ds, seed=2)[1].rows.tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(4, 60), st.integers(2, 12), st.floats(0.05, 0.9), st.integers(0, 9), st.booleans())
+def test_copies_and_subjects_stay_on_one_side(n: int, kinds: int, fraction: float, seed: int, subjects: bool) -> None:
+    rng = np.random.default_rng(seed)
+    ds = data(n).take(rng.integers(0, min(kinds, n), n))  # many exact copies
+    if subjects:
+        people = np.array([f"p{i}" for i in rng.integers(0, 6, n)])
+        ds = FaceDataset(data(n).images, NAMES, ds.labels, subject=people)
+    if copy_groups(ds).max() == 0:
+        with pytest.raises(ConfigError, match="two different faces"):
+            split_train_val(ds, fraction, seed)
+        return
+    train, val = split_train_val(ds, fraction, seed)
+    assert len(train)
+    assert len(val)
+    assert len(train) + len(val) == n
+    assert not keys(train) & keys(val)
+    if subjects:
+        assert not set(train.subject) & set(val.subject)
+
+
+def test_groups_join_through_others() -> None:
+    images = np.array([1, 2, 2, 3, 4], np.uint8)[:, None, None] * np.ones((5, 2, 2), np.uint8)
+    ds = FaceDataset(images, NAMES, subject=np.array(["x", "x", "y", "y", ""]))
+    assert copy_groups(ds).tolist() == [0, 0, 0, 0, 1]  # x and y share a picture
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.5, float("nan")])
+def test_fraction_is_checked(fraction: float) -> None:
+    with pytest.raises(ConfigError, match="fraction must lie between 0 and 1"):
+        split_train_val(data(), fraction)
+
+
+@pytest.mark.parametrize("ds", [data(0), data(1)])
+def test_too_few_images(ds: FaceDataset) -> None:
+    with pytest.raises(ConfigError, match="cannot split"):
+        split_train_val(ds)
+
+
+@pytest.mark.parametrize(
+    ("splits", "train", "val"),
+    [
+        (["Training", "PublicTest", "PrivateTest"], "Training", "PublicTest"),
+        (["train", "val", "test"], "train", "val"),
+        (["Train", "Validation"], "Train", "Validation"),
+        (["valid", "test", "train"], "train", "valid"),
+        (["train", "dev", "val"], "train", "val"),
+        (["Training", "validation"], "Training", "validation"),
+    ],
+)
+def test_official_parts(splits: list[str], train: str, val: str) -> None:
+    for parts in (official_parts(data(splits=splits)), train_val(data(splits=splits))):
+        assert [p.splits for p in parts] == [(train,), (val,)]
+
+
+def test_a_test_part_is_never_taken_silently(caplog: pytest.LogCaptureFixture) -> None:
+    ds = data(splits=["train", "test"])
+    with pytest.raises(ConfigError, match="no split for validation"):
+        official_parts(ds)
+    with caplog.at_level(logging.INFO):
+        train, val = train_val(ds)
+    assert "not used: test" in caplog.text
+    assert len(train) + len(val) == 100
+    assert not (keys(train) | keys(val)) & keys(ds.part("test"))
+    train, val = train_val(ds, val_split="test")
+    assert (len(train), len(val)) == (100, 100)
+    assert "choices are made on the test part test" in caplog.text
+
+
+def test_splits_that_say_nothing_are_errors_that_name_them() -> None:
+    with pytest.raises(ConfigError, match=r"named Training or train; the data have 'fold1', 'fold2'"):
+        train_val(data(splits=["fold1", "fold2"]))
+    with pytest.raises(ConfigError, match="exactly one split"):
+        train_val(data(splits=["train", "Training", "val"]))
+    with pytest.raises(ConfigError, match="must differ from the training part"):
+        train_val(data(splits=["train", "val"]), val_split="train")
+    with pytest.raises(ConfigError, match=r"one of train, val, got 'nope'"):
+        train_val(data(splits=["train", "val"]), val_split="nope")
+
+
+def test_data_without_splits_are_split() -> None:
+    train, val = train_val(data(210), fraction=0.2, seed=4)
+    assert (len(train), len(val)) == (168, 42)
+
+
+def test_rows_without_labels_are_split_too() -> None:
+    ds = FaceDataset(data(100).images, NAMES)
+    assert [len(p) for p in split_train_val(ds)] == [90, 10]
+
+
+def test_ranks() -> None:
+    names = ("Training", " train ", "PublicTest", "dev", "PrivateTest", "TEST", "fold1", "")
+    assert [split_rank(s) for s in names] == [0, 0, 1, 1, 2, 2, 3, 3]
