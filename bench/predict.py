@@ -44,13 +44,18 @@ print(imported - started, opened - imported, done - opened, len(faces), "torch" 
 
 
 def cold(model: str | None, photo: str, threads: int, repeats: int) -> dict[str, object]:
-    """Seconds from the start of a fresh interpreter to its end, and the parts that it measures itself."""
+    """Seconds from the start of a fresh interpreter to its end, and the parts that it measures itself.
+
+    On a machine that does other work too, the processor time is the steadier figure.
+    """
     code = COLD.format(model=model, photo=photo, threads=threads)
-    walls, parts, torch, faces = [], [], False, 0
+    walls, cpus, parts, torch, faces = [], [], [], False, 0
     for _ in range(repeats):
-        started = time.perf_counter()
+        started, before = time.perf_counter(), os.times()
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         walls.append(time.perf_counter() - started)
+        after = os.times()
+        cpus.append(after.children_user + after.children_system - before.children_user - before.children_system)
         *numbers, count, has_torch = run.stdout.split()
         parts.append([float(v) for v in numbers])
         faces, torch = int(count), torch or has_torch == "True"
@@ -58,6 +63,7 @@ def cold(model: str | None, photo: str, threads: int, repeats: int) -> dict[str,
     return {
         "runs": repeats,
         "median_s": round(statistics.median(walls), 3),
+        "median_cpu_s": round(statistics.median(cpus), 3),
         "all_s": [round(w, 3) for w in walls],
         "import_s": round(imported, 3),
         "open_s": round(opened, 3),

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
+import sys
 import time
 from dataclasses import replace
 from importlib.metadata import version
@@ -23,6 +25,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from mien import engine
 from mien.data import FaceDataset
@@ -53,7 +56,8 @@ def linear(train: FaceDataset, val: FaceDataset) -> dict[str, Any]:
     """Multinomial logistic regression on standardised pixels."""
     model = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=1000))
     start = time.perf_counter()
-    model.fit(train.images.reshape(len(train), -1).astype(np.float32), train.labels)
+    with threadpool_limits(1):  # its products are too small to share
+        model.fit(train.images.reshape(len(train), -1).astype(np.float32), train.labels)
     seconds = time.perf_counter() - start
     return score(model.predict(val.images.reshape(len(val), -1).astype(np.float32)), val, seconds)
 
@@ -64,11 +68,26 @@ def network(train: FaceDataset, val: FaceDataset, epochs: int, seed: int) -> dic
     torch.manual_seed(seed)
     model = create_model(recipe.model, num_classes=len(train.names), **recipe.options)
     start = time.perf_counter()
-    trained, history = engine.fit(model, train, val, recipe, device="cpu")
+    trained, history = engine.fit(model, train, val, recipe, device="cpu", on_epoch=progress)
     seconds = time.perf_counter() - start
     mean, std = engine.statistics(train.images)
     found = score(engine.predict(trained, val.images, mean=mean, std=std).argmax(1), val, seconds)
     return {**found, "recipe": recipe.to_dict(), "theta_spread": round(history[-1]["theta_spread"], 4)}
+
+
+def processor() -> str:
+    """The processor's name as Linux has it, else as Python has it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def progress(epoch: dict[str, float]) -> None:
+    """One line an epoch, on stderr."""
+    loss, accuracy = epoch["train_loss"], epoch["val_accuracy"]
+    print(f"epoch {epoch['epoch']:.0f}: loss {loss:.3f}, validation {100 * accuracy:.1f} %", file=sys.stderr)
 
 
 def main() -> None:
@@ -93,6 +112,8 @@ def main() -> None:
         "network": network(train, val, args.epochs, args.seed),
         "conditions": {
             **describe(torch.device("cpu")),
+            "processor": processor(),
+            "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
             "system": platform.system(),
             "python": platform.python_version(),
             "versions": {p: version(p) for p in ("mien", "numpy", "opencv-python-headless", "scikit-learn", "torch")},

@@ -189,7 +189,7 @@ def test_views_average_probabilities() -> None:
     one = predict(net, VAL.images, **kw)
     mirrored = predict(net, VAL.images[:, :, ::-1], **kw)
     np.testing.assert_allclose(predict(net, VAL.images, views=2, **kw), (one + mirrored) / 2, atol=1e-6)
-    with pytest.raises(ConfigError, match="1..10"):
+    with pytest.raises(ConfigError, match=r"1\.\.10"):
         predict(net, VAL.images, views=11, **kw)
 
 

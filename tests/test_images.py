@@ -188,3 +188,14 @@ def test_archives_of_an_export_may_have_an_outer_folder(tmp_path: Path) -> None:
         for p in (tmp_path / "out").rglob("*"):
             z.write(p, p.relative_to(tmp_path))
     assert read_faces(tmp_path / "a.zip", cache=False).fingerprint == ds.fingerprint
+
+
+def test_only_the_outermost_export_counts(tmp_path: Path) -> None:
+    save_images(data(), tmp_path / "a" / "one")
+    save_images(data(seed=1), tmp_path / "a" / "two")
+    with pytest.raises(DataError, match="holds several exports: one/, two/"):
+        read_faces(tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a").rename(tmp_path / "b" / "a")
+    with pytest.raises(DataError, match="lies too deep"):  # too far inside to be taken for what is meant
+        read_faces(tmp_path / "b")

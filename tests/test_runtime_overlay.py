@@ -9,7 +9,7 @@ import pytest
 from mien.labels import FER2013, colour
 from mien.runtime import Face, draw
 from mien.runtime import lettering as letters
-from mien.runtime.overlay import MAX_PANELS, _meet, _place, mark_faces
+from mien.runtime.overlay import MAX_PANELS, _place, mark_faces
 from mien.runtime.panel import HEIGHT, WIDTH, face_panel, face_title
 from mien.spec import ModelSpec
 
@@ -72,6 +72,10 @@ def test_title_marks_an_uncertain_face():
     assert (unsure[:35, 250:] != sure[:35, 250:]).any()
 
 
+def meet(a, b):
+    return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]
+
+
 def test_tags_keep_apart_and_inside_the_picture():
     rng = np.random.default_rng(0)
     placed = []
@@ -80,8 +84,18 @@ def test_tags_keep_apart_and_inside_the_picture():
         tag = _place((x, y, x + 40, y + 40), (90, 30), (600, 600, 3), placed)
         assert 0 <= tag[0] < tag[2] < 600
         assert 0 <= tag[1] < tag[3] < 600
-        assert not any(_meet(tag, other) for other in placed)
+        assert not any(meet(tag, other) for other in placed)
         placed.append(tag)
+
+
+def test_a_tag_lies_above_its_box_else_below_else_somewhere_and_never_outside():
+    size, shape = (90, 30), (200, 200, 3)
+    assert _place((50, 100, 90, 140), size, shape, [])[1] == 100 - 32
+    assert _place((50, 10, 90, 140), size, shape, [])[1] == 143
+    assert _place((50, 10, 90, 190), size, shape, [])[1] == 14
+    everywhere = [(0, 0, 200, 200)]
+    assert _place((50, 100, 90, 140), size, shape, everywhere)[1] == 100 - 32
+    assert _place((5, 5, 9, 9), size, (20, 30, 3), [])[:2] == (0, 0)
 
 
 def test_box_is_drawn_where_the_face_is():

@@ -162,6 +162,7 @@ def test_skipped_rows_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         (b"emotion,pixels,pixels\n", "line 1 names the column 'pixels' twice"),
         (b"Usage,Image name,neutral,happiness,NF\n", "holds FER\\+ votes, not faces"),
         (b"\0\1\2\3" * 99, "is no CSV text"),
+        (b"\x89PNG\r\n\x1a\n", "is no CSV text"),
         (b"emotion,pixels\n9,1 2 3 4\n8,1 2 3 4\n", "the label is '9'"),
         (b"PK\3\4 not a zip", "neither pictures nor a CSV"),
     ],
@@ -236,6 +237,8 @@ def test_synthetic_is_a_source() -> None:
     assert read_faces("synthetic:20").fingerprint != read_faces("synthetic:20,seed=1").fingerprint
     with pytest.raises(ConfigError, match="synthetic:500"):
         read_faces("synthetic:many")
+    with pytest.raises(ConfigError, match="votes belong to FER2013"):
+        read_faces("synthetic:20", votes="fer2013new.csv")
 
 
 def test_the_cache_is_used_keyed_by_content_and_rebuilt(

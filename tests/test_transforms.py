@@ -34,7 +34,8 @@ def test_shape_range_and_the_generator_decides(name: str) -> None:
     x = batch()
     out = EACH[name](x, gen())
     assert out.shape == x.shape
-    assert 0 <= out.min() and out.max() <= 255.01
+    assert out.min() >= 0
+    assert out.max() <= 255.01
     torch.testing.assert_close(out, EACH[name](x, gen()), rtol=0, atol=0)
     assert not torch.equal(out, EACH[name](x, gen(1)))
     assert torch.equal(x, batch())  # the input is left alone
@@ -83,7 +84,8 @@ def test_erase_takes_one_square_of_the_stated_size() -> None:
     out = transforms.erase(x, gen(), p=1.0, low=8, high=16)
     changed = (out != x)[:, 0]
     heights, widths = changed.any(2).sum(1), changed.any(1).sum(1)
-    assert heights.min() >= 7 and heights.max() <= 16  # a grey that happens to be the mean may hide one row
+    assert heights.min() >= 7  # a grey that happens to be the mean may hide one row
+    assert heights.max() <= 16
     assert (heights - widths).abs().max() <= 1
     assert transforms.erase(x, gen(), p=0.0).equal(x)
 
@@ -111,6 +113,7 @@ def test_views_are_the_image_its_mirror_and_shifts() -> None:
     x = batch(2)
     ten = transforms.views(x, 10)
     assert len(ten) == 10
-    assert torch.equal(ten[0], x) and torch.equal(ten[1], x.flip(3))
+    assert torch.equal(ten[0], x)
+    assert torch.equal(ten[1], x.flip(3))
     assert torch.equal(ten[2][:, :, :-2], x[:, :, 2:])
     assert all(v.shape == x.shape for v in ten)

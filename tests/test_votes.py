@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,15 @@ def test_votes_that_do_not_fit(tmp_path: Path) -> None:
         (tmp_path / "votes.csv").write_text(body)
         with pytest.raises(DataError, match=message):
             read_votes(tmp_path / "votes.csv")
+
+
+def test_votes_in_another_order_are_refused(tmp_path: Path) -> None:
+    ds = faces(1400, split=False)
+    ds = replace(ds, split=np.full(1400, "Training"))
+    own = [[10 * (FERPLUS.names[c] == FER2013.names[k]) for c in range(8)] + [0, 0] for k in ds.labels.tolist()]
+    assert with_votes(ds, read_votes(votes_file(tmp_path, own)), "majority").counts().sum() == 1400
+    with pytest.raises(DataError, match=r"agree with only \d+% of the labels"):
+        with_votes(ds, read_votes(votes_file(tmp_path, own[1:] + own[:1])))
 
 
 def test_votes_join_by_row_number_even_after_a_skipped_row(tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         raise ModelError(f"{path}: no such file; give a model.safetensors that mien train wrote")
     try:
         with safe_open(path, framework="pt") as f:
-            return f.metadata() or {}, {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118
+            # copies: what safetensors gives may be a view of the file, which the next save replaces
+            return f.metadata() or {}, {k: f.get_tensor(k).clone() for k in f.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: is no safetensors file, or cut short ({error}); train or copy it again") from error

@@ -11,8 +11,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -36,7 +35,7 @@ Forward = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Batch:
-    """Where training stands after a step, for progress displays; epoch and step count from 1, figures are running means."""
+    """Where training stands after a step: epoch and step count from 1, loss and accuracy are running means."""
 
     epoch: int
     epochs: int
@@ -276,10 +275,11 @@ def _augment(x: Tensor, target: Tensor, a: Augment, g: Generator) -> tuple[Tenso
 def _logits(model: nn.Module, data: _Set) -> tuple[Tensor, Tensor | None]:
     """Logits ``(N, K)`` in full precision, and theta ``(N, 2, 3)`` where the model has a transformer."""
     logits, thetas = [], []
-    for images in data.images.split(512):
+    with_theta = getattr(model, "forward_with_theta", None)
+    for images in torch.split(data.images, 512):
         x = data.normal(images.float())
-        if hasattr(model, "forward_with_theta"):
-            out, theta = model.forward_with_theta(x)
+        if with_theta is not None:
+            out, theta = with_theta(x)
             thetas.append(theta)
         else:
             out = model(x)
@@ -307,7 +307,7 @@ def statistics(images: NDArray[np.uint8]) -> tuple[float, float]:
 def predict(
     forward: Forward, images: NDArray[np.uint8], *, mean: float, std: float, views: int = 1, temperature: float = 1.0
 ) -> NDArray[np.float64]:
-    """Probabilities ``(N, K)`` for grey images uint8 ``(N, S, S)``, the mean over test-time views (``transforms.views``).
+    """Probabilities ``(N, K)`` for grey images uint8 ``(N, S, S)``, the mean over test-time ``transforms.views``.
 
     forward  a model in eval mode, or any function from normalised float ``(N, 1, S, S)`` to logits ``(N, K)``
     """
@@ -317,10 +317,8 @@ def predict(
         raise ConfigError("images must hold at least one image, got none")
     device = next(forward.parameters()).device if isinstance(forward, nn.Module) else torch.device("cpu")
     out = []
-    for part in torch.from_numpy(np.ascontiguousarray(images))[:, None].split(512):
+    for part in torch.split(torch.from_numpy(np.ascontiguousarray(images))[:, None], 512):
         x = (part.to(device).float() - 255 * mean) / (255 * std)
         p = [F.softmax(forward(v).double() / temperature, 1) for v in transforms.views(x, views)]
         out.append(torch.stack(p).mean(0).cpu())
     return np.asarray(torch.cat(out))
-
-

@@ -76,10 +76,8 @@ def evaluate(model: Loaded, faces: FaceDataset, *, train: FaceDataset | None = N
     if not len(faces):
         raise ConfigError(f"{faces.source}: holds no labelled faces to score")
     if faces.size != (spec.size, spec.size):
-        raise ConfigError(f"faces must be {spec.size} x {spec.size} pixels for {spec.name}, got {faces.size}; give --size")
-    p = predict(
-        model.forward, faces.images, mean=spec.mean, std=spec.std, views=views, temperature=spec.temperature
-    )
+        raise ConfigError(f"{spec.name} needs faces of {spec.size} x {spec.size} pixels, got {faces.size}; give --size")
+    p = predict(model.forward, faces.images, mean=spec.mean, std=spec.std, views=views, temperature=spec.temperature)
     assert faces.labels is not None
     clean = None if train is None else ~twins(faces.images, train.images)
     conditions = {
@@ -101,4 +99,3 @@ def versions() -> dict[str, str]:
         "numpy": np.__version__,
         "torch": str(torch.__version__),
     }
-

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,13 @@ class _Deployed(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
-        self.outputs = ["logits", "theta"] if getattr(model, "transformer", "none") != "none" else ["logits"]
+        self.with_theta: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
+        if getattr(model, "transformer", "none") != "none":
+            self.with_theta = getattr(model, "forward_with_theta", None)
+        self.outputs = ["logits"] + ["theta"] * (self.with_theta is not None)
 
     def forward(self, faces: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.model.forward_with_theta(faces)) if len(self.outputs) > 1 else (self.model(faces),)
+        return (self.model(faces),) if self.with_theta is None else self.with_theta(faces)
 
 
 def export_onnx(model: nn.Module, spec: ModelSpec, path: Path, *, tolerance: float = 1e-4) -> float:

@@ -33,7 +33,7 @@ def check_writable(folder: Path, need_bytes: int = 0) -> None:
 
 
 def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a temporary file beside ``path`` (same suffix), flush it to the disk and rename it to ``path``."""
+    """Let ``write`` fill a temporary file beside ``path`` (same suffix), flush it to the disk and rename it."""
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         write(temporary)
@@ -41,7 +41,8 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
             os.fsync(f.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); make room or choose another folder") from error
+        why = f"cannot be written ({error.strerror}); make room or choose another folder"
+        raise OutputError(f"{path}: {why}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -45,7 +45,7 @@ _WORDS = {word: name for name, (_, _, words) in _EXPRESSIONS.items() for word in
 
 
 def canonical(word: str) -> str:
-    """The expression that ``word`` names (``"Joy"`` -> ``"happy"``), or ``word`` itself, stripped, where it names none."""
+    """The expression that ``word`` names (``"Joy"`` -> ``"happy"``), or ``word`` itself where it names none."""
     key = word.strip().lower().replace("_", " ").replace("-", " ")
     return _WORDS.get(key, word.strip())
 

@@ -75,7 +75,7 @@ class ModelSpec:
     def from_json(cls, text: str | None, where: str) -> ModelSpec:
         """Read a spec; ``where`` names the file in errors. Unknown keys are errors: they belong to a newer mien."""
         if not text:
-            raise ModelError(f"{where}: holds no mien spec; export it with `mien export`, or train it with `mien train`")
+            raise ModelError(f"{where}: holds no mien spec; train it with `mien train` or export it with `mien export`")
         try:
             raw: Mapping[str, Any] = json.loads(text)
             unknown = sorted(set(raw) - {f.name for f in fields(cls)})
@@ -102,8 +102,8 @@ def crop_face(image: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec) -
     shrink = 1.0 / matrix[0, 0] / 2
     if shrink > 1:  # warpAffine samples four pixels only: smooth first, so that fine structure does not alias
         grey = cv2.GaussianBlur(grey, (0, 0), 0.5 * shrink)
-    flags = cv2.INTER_LINEAR
-    out: NDArray[np.uint8] = cv2.warpAffine(grey, matrix, (spec.size, spec.size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    side = (spec.size, spec.size)
+    out: NDArray[np.uint8] = cv2.warpAffine(grey, matrix, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return out
 
 

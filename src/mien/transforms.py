@@ -55,7 +55,7 @@ def light(x: Tensor, g: Generator, *, brightness: float = 0.2, contrast: float =
 
 
 def erase(x: Tensor, g: Generator, *, p: float = 0.5, low: int = 8, high: int = 16) -> Tensor:
-    """Grey out one square of ``low..high`` pixels an image with probability ``p`` (Zhong et al. 2017, arXiv 1708.04896)."""
+    """Grey out a square of ``low..high`` pixels with probability ``p`` (Zhong et al. 2017, arXiv 1708.04896)."""
     n, _, height, width = x.shape
     side = _uniform(n, low, high + 1, x, g).floor() * (_uniform(n, 0, 1, x, g) < p)
     top, left = ((_uniform(n, 0, 1, x, g) * (s - side)).floor() for s in (height, width))
@@ -67,7 +67,7 @@ def erase(x: Tensor, g: Generator, *, p: float = 0.5, low: int = 8, high: int = 
 
 
 def mixup(x: Tensor, target: Tensor, g: Generator, alpha: float) -> tuple[Tensor, Tensor]:
-    """Blend each image and its soft target ``(N, K)`` with another of the batch (Zhang et al. 2018, arXiv 1710.09412)."""
+    """Blend each image and its soft target ``(N, K)`` with another's (mixup, Zhang et al. 2018, arXiv 1710.09412)."""
     if alpha <= 0:
         return x, target
     # Beta(a, a) from uniforms (Johnk 1964), so that the explicit generator decides
@@ -81,7 +81,7 @@ def mixup(x: Tensor, target: Tensor, g: Generator, alpha: float) -> tuple[Tensor
 
 
 def views(x: Tensor, count: int) -> list[Tensor]:
-    """Test-time views: the image, its mirror, then both shifted by 2 pixels up, down, left and right (``count`` <= 10)."""
+    """Test-time views: the image, its mirror, then both shifted by 2 pixels in four directions (``count`` <= 10)."""
     moves = [(0, 0), (2, 0), (-2, 0), (0, 2), (0, -2)]
     out = []
     for dy, dx in moves:

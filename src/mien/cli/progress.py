@@ -73,7 +73,8 @@ class TrainingDisplay:
         """Print the epoch's line."""
         self.console.print(
             f"{e['epoch']:>3.0f}/{self.epochs:<3}   {e['train_loss']:11.3f}  {e['train_accuracy']:8.1%}"
-            f"   {e['val_loss']:9.3f}  {e['val_accuracy']:8.1%}   {e['images_per_second']:8,.0f}   {e['theta_spread']:.3f}",
+            f"   {e['val_loss']:9.3f}  {e['val_accuracy']:8.1%}"
+            f"   {e['images_per_second']:8,.0f}   {e['theta_spread']:.3f}",
             highlight=False,
             soft_wrap=True,
         )

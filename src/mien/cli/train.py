@@ -79,6 +79,7 @@ def train(
 def read_data(data: str, votes: Path | None, target: str | None, skip_bad: bool, size: int | None = None) -> Any:
     """Read ``data``, say on stderr what was skipped, and join FER+ targets where asked for."""
     from mien.data import read_source, read_votes, with_votes
+    from mien.data.votes import Target
     from mien.errors import ConfigError
 
     if target is not None and votes is None:
@@ -88,4 +89,9 @@ def read_data(data: str, votes: Path | None, target: str | None, skip_bad: bool,
         typer.echo(note, err=True)
     if reading.skipped:
         typer.echo(f"{len(reading.skipped)} bad rows or pictures were left out", err=True)
-    return with_votes(reading.dataset, read_votes(votes), target) if votes else reading.dataset
+    if votes is None:
+        return reading.dataset
+    kinds: dict[str | None, Target | None] = {None: None, "majority": "majority", "argmax": "argmax", "soft": "soft"}
+    if target not in kinds:
+        raise ConfigError(f"--target must be one of majority, argmax, soft, got {target!r}")
+    return with_votes(reading.dataset, read_votes(votes), kinds[target])

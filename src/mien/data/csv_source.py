@@ -53,7 +53,8 @@ class Layout:
 
 def sniff(first: bytes, where: str) -> Layout:
     """The layout of a file from its first line; raises :class:`DataError` where it is none of the FER2013 family."""
-    if b"\0" in first:
+    first = first.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n")
+    if not _is_text(first):
         raise DataError(
             "is no CSV text; DATA may be a CSV of the FER2013 family (plain, gzip, zip or tar), a folder or archive "
             "of pictures in <split>/<class>/, or 'synthetic'",
@@ -64,6 +65,13 @@ def sniff(first: bytes, where: str) -> Layout:
     if any(_numbers(f) >= 16 for f in fields):
         return _by_content(fields, delimiter, where)
     return _by_name([f.decode("utf-8", "replace").strip().lower() for f in fields], delimiter, where)
+
+
+def _is_text(line: bytes) -> bool:
+    try:
+        return all(c.isprintable() or c == "\t" for c in line.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
 
 
 def _by_name(names: list[str], delimiter: bytes, where: str) -> Layout:
@@ -115,7 +123,7 @@ def read_csv(stream: io.BufferedReader, where: str, problems: Problems) -> FaceD
     first = next(lines, None)
     if first is None:
         raise problems.nothing_left(where)
-    layout = sniff(first[1].removeprefix(b"\xef\xbb\xbf"), where)
+    layout = sniff(first[1], where)
     ahead = [] if layout.header else [(first[0], first[1].removeprefix(b"\xef\xbb\xbf"))]
     for pair in lines:
         ahead.append(pair)

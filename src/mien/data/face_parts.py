@@ -35,7 +35,7 @@ IDENTITY: dict[str, tuple[float, float]] = {
     "mouth_y": (-0.03, 0.03),
     "mouth_rest": (-0.025, 0.025),
     "lips": (0.6, 1.5),
-    "skin": (95.0, 228.0),
+    "skin": (95.0, 215.0),
     "hair_tone": (0.0, 1.0),
     "hair_pick": (0.0, 1.0),
     "beard_pick": (0.0, 1.0),
@@ -147,7 +147,7 @@ def _folds(who: Who, au: Activation) -> list[Layer]:
         (raised, np.maximum(0.9 * au[1], 0.9 * au[2]) + 0.6 * age - 0.1, 0.024),
         (chin, 0.9 * au[17], 0.026),
     ]
-    glow = skin[:, None] * (1.0 + 0.13 * np.minimum(np.maximum(au[6], 0.7 * au[12]), 1))
+    glow = skin[:, None] * (1.0 + 0.09 * np.minimum(np.maximum(au[6], 0.7 * au[12]), 1))
     found = [
         Layer(smooth(p, closed=True), glow[:, s], au[12][:, s] + au[6][:, s] > 0.1) for s, p in enumerate(sides(cheek))
     ]
@@ -293,7 +293,7 @@ def _beard(who: Who, au: Activation) -> list[Layer]:
     pick = np.array(_BEARDS)[(who["beard_pick"] * len(_BEARDS)).astype(int)]
     hair, lift, drop = _hair_tone(who), 0.05 * _both(au, 12) + 0.04 * _both(au, 10), 0.14 * _both(au, 26)
     tone = np.where(pick == "stubble", 0.84 * who["skin"] + 0.16 * hair, hair)
-    edge = _outline(who, au)[:, 4:11]
+    edge = _outline(who, au)[:, 4:11] * np.array([1.03, 1.01])  # over the edge's line
     inner: list[tuple[float, Array | float]] = [
         (-0.5, 0.34),
         (-0.32, 0.37),

@@ -76,6 +76,8 @@ def read_source(
     if size is not None and not 1 <= size <= 4096:
         raise ConfigError(f"size must lie in 1..4096 pixels, got {size}")
     text = str(path)
+    if votes is not None and text.startswith("synthetic"):
+        raise ConfigError("votes belong to FER2013, not to synthetic faces: leave them out")
     reading = (
         _synthetic(text, size) if re.match(r"synthetic(:|$)", text) else _from_disk(Path(path), skip_bad, size, cache)
     )
@@ -148,7 +150,7 @@ def _container(path: Path, kind: str, size: int | None, problems: Problems) -> R
     survey = _survey(path, kind)
     for name, again in _twice(survey.names):
         problems.report(f"is there {again} times; only the first is read", f"{path}/{name}")
-    root = _export(survey)
+    root = _export(survey, str(path))
     if root is not None:
         plan, fingerprint = plan_index(
             survey.index[f"{root}index.csv"], survey.index[f"{root}index.json"], root, str(path)
@@ -189,7 +191,7 @@ def _look(entry: Entry, survey: _Survey) -> None:
     elif re.search(r"\.csv(\.(gz|bz2|xz))?$", base):
         try:
             with entry.open() as stream:
-                survey.tables[entry.name] = sniff(stream.readline(MAX_LINE).removeprefix(b"\xef\xbb\xbf"), entry.where)
+                survey.tables[entry.name] = sniff(stream.readline(MAX_LINE), entry.where)
         except (DataError, *BROKEN) as error:
             _log.debug("%s is no table of faces: %s", entry.where, error)
 
@@ -200,15 +202,17 @@ def _twice(names: list[str]) -> list[tuple[str, int]]:
     return [(n, names.count(n)) for n in dict.fromkeys(names) if names.count(n) > 1]
 
 
-def _export(survey: _Survey) -> str | None:
-    """The folder (with its slash) of an export of ours, the outermost one."""
-    roots = [
+def _export(survey: _Survey, where: str) -> str | None:
+    """The folder (with its slash) of an export of ours: the outermost, or one folder inside it."""
+    found = [
         n[: -len("index.json")]
         for n, data in survey.index.items()
         if n.endswith("index.json") and b"mien_index" in data
     ]
-    roots = [r for r in roots if f"{r}index.csv" in survey.index]
-    return min(roots, key=len) if roots else None
+    roots = sorted(r for r in found if f"{r}index.csv" in survey.index and r.count("/") <= 1)
+    if len(roots) > 1 and roots[0] != "":
+        raise DataError(f"holds several exports: {', '.join(roots)}; give one of them", where)
+    return roots[0] if roots else None
 
 
 def _best(tables: dict[str, Layout], where: str) -> str:

@@ -2,8 +2,8 @@
 Network", https://arxiv.org/abs/1902.01019, section III and figure 2.
 
 Faithful: the localization network (two convolutions, each followed by max-pooling and ReLU, then two fully connected
-layers), affine theta, sampling grid T(theta); four 3x3 convolutions of 10 channels, each two followed by max-pooling and
-ReLU; dropout; fully connected layers of 50 and ``num_classes``. Kernel sizes and widths of the localizer, which the
+layers), affine theta, sampling grid T(theta); four 3x3 convolutions of 10 channels, each two followed by max-pooling
+and ReLU; dropout; fully connected layers of 50 and ``num_classes``. Kernel sizes and widths of the localizer, which the
 paper does not give, are those of the public copies: 7x7 with 8 channels, 5x5 with 10, hidden layer of 32.
 
 Deviates, in the deployed graph: theta is bounded (``stn.bounded_theta``); the localizer's hidden layer has tanh where
@@ -34,7 +34,9 @@ _PLACES = ("input", "feature", "none")
 
 
 def _conv(in_chans: int, out_chans: int, kernel: int, plain: bool, branches: int = 2) -> nn.Module:
-    return nn.Conv2d(in_chans, out_chans, kernel) if plain else RepConv2d(in_chans, out_chans, kernel, branches=branches)
+    if plain:
+        return nn.Conv2d(in_chans, out_chans, kernel)
+    return RepConv2d(in_chans, out_chans, kernel, branches=branches)
 
 
 def _linear(in_features: int, out_features: int, plain: bool) -> nn.Module:
@@ -133,5 +135,5 @@ def deep_emotion_2019(
     dropout: float = 0.5,
     plain: bool = False,
 ) -> nn.Module:
-    """The 2019 network; transformer "input", "feature" or "none"; ``plain`` without any helper, as the report has it."""
+    """The 2019 network; transformer "input", "feature" or "none"; ``plain``: without any helper, as the report."""
     return DeepEmotion2019(num_classes, in_chans, transformer=transformer, dropout=dropout, plain=plain)

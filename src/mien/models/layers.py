@@ -1,7 +1,8 @@
 """Layers that are richer while they learn than when they are deployed.
 
-A :class:`RepConv2d` is trained as a standardised sum of branches, a :class:`RepLinear` with batch norm; ``fold`` turns each
-into the plain ``nn.Conv2d`` or ``nn.Linear`` that computes the same function, so that the deployed graph stays the paper's.
+A :class:`RepConv2d` is trained as a standardised sum of branches, a :class:`RepLinear` with batch norm; ``fold`` turns
+each into the plain ``nn.Conv2d`` or ``nn.Linear`` that computes the same function, so that the deployed graph stays the
+paper's.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class RepConv2d(nn.Module):
         kernel = self.merged()
         conv = nn.Conv2d(kernel.shape[1], kernel.shape[0], self.kernel).to(kernel.device)
         conv.weight.copy_(kernel)
-        conv.bias.copy_(self.bias)  # type: ignore[union-attr]
+        assert conv.bias is not None
+        conv.bias.copy_(self.bias)
         return conv
 
 
@@ -79,15 +81,18 @@ class RepLinear(nn.Module):
     @torch.no_grad()
     def plain(self) -> nn.Linear:
         """The deployed layer."""
-        gain = self.norm.weight / (self.norm.running_var + self.norm.eps).sqrt()  # type: ignore[operator]
+        mean, var = self.norm.running_mean, self.norm.running_var
+        assert mean is not None
+        assert var is not None
+        gain = self.norm.weight / torch.sqrt(var + self.norm.eps)
         linear = nn.Linear(self.linear.in_features, self.linear.out_features).to(gain.device)
         linear.weight.copy_(self.linear.weight * gain[:, None])
-        linear.bias.copy_(self.norm.bias - gain * self.norm.running_mean)
+        linear.bias.copy_(self.norm.bias - gain * mean)
         return linear
 
 
 def _channels_last(x: Tensor) -> Tensor:
-    """``x`` laid out for the fast convolution; one channel satisfies both layouts, and torch then takes the slow one."""
+    """``x`` laid out for the fast convolution: one channel fits both layouts, and torch then takes the slow one."""
     n, c, h, w = x.shape
     return x.contiguous().as_strided((n, c, h, w), (h * w, 1, w, 1)) if c == 1 else x
 

@@ -31,7 +31,7 @@ def list_models() -> list[str]:
 
 
 def create_model(name: str, *, num_classes: int = 7, in_chans: int = 1, **options: Any) -> nn.Module:
-    """Make a network by name; its ``forward`` maps normalised images ``(N, in_chans, S, S)`` to logits ``(N, num_classes)``.
+    """Make a network; its ``forward`` maps normalised images ``(N, in_chans, S, S)`` to logits ``(N, num_classes)``.
 
     options  the network's own keyword arguments, as ``ModelSpec.model`` stores them
     """

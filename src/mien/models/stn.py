@@ -30,7 +30,7 @@ def free_theta(raw: Tensor) -> Tensor:
 
 
 def warp_grid(theta: Tensor, size: tuple[int, int]) -> Tensor:
-    """Sampling positions ``(N, H, W, 2)``, x then y, -1..1 over the image, pixel centres inside (align_corners=False)."""
+    """Sampling positions ``(N, H, W, 2)``, x then y, -1..1 from edge to edge of the image (align_corners=False)."""
     return F.affine_grid(theta, [theta.shape[0], 1, *size], align_corners=False)
 
 

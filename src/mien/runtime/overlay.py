@@ -71,18 +71,17 @@ def _place(box: Rect, size: tuple[int, int], shape: tuple[int, ...], placed: Seq
     """A spot for a tag, in the picture and off the tags before it: above its box, below, inside, else the nearest."""
     (wide, high), (left, top, _, bottom) = size, box
     last_x, last_y = max(0, shape[1] - 1 - wide), max(0, shape[0] - 1 - high)
-    first_x, first_y = min(max(left - 2, 0), last_x), top - high - 2
-    spots = [(first_x, y) for y in (first_y, bottom + 3, top + 4) if 0 <= y <= last_y]
-    grid = [(x, y) for x in range(0, last_x + 1, 12) for y in range(0, last_y + 1, 12)]
-    spots += sorted(grid, key=lambda spot: abs(spot[0] - first_x) + abs(spot[1] - first_y))
-    tags = ((x, y, x + wide, y + high) for x, y in spots)
-    free = (tag for tag in tags if not any(_meet(tag, other) for other in placed))
-    x, y = spots[0]
-    return next(free, (x, y, x + wide, y + high))
-
-
-def _meet(a: Rect, b: Rect) -> bool:
-    return a[0] <= b[2] and b[0] <= a[2] and a[1] <= b[3] and b[1] <= a[3]
+    first = min(max(left - 2, 0), last_x), top - high - 2
+    near = [(first[0], y) for y in (first[1], bottom + 3, top + 4) if 0 <= y <= last_y] or [(first[0], 0)]
+    grid = np.mgrid[0 : last_x + 1 : 12, 0 : last_y + 1 : 12].reshape(2, -1).T
+    grid = grid[np.argsort(np.abs(grid - first).sum(axis=1), kind="stable")]
+    spots = np.concatenate([near, grid])
+    taken = np.zeros(len(spots), bool)  # where all are, tags overlap at the first
+    for x0, y0, x1, y1 in placed:
+        across = (spots[:, 0] <= x1) & (spots[:, 0] + wide >= x0)
+        taken |= across & (spots[:, 1] <= y1) & (spots[:, 1] + high >= y0)
+    x, y = (int(v) for v in spots[taken.argmin()])
+    return x, y, x + wide, y + high
 
 
 def _scaled(box: Sequence[float], ratio: float) -> Rect:

@@ -23,6 +23,8 @@ def open_session(path: str | os.PathLike[str], threads: int | None = None) -> An
     options.log_severity_level = 3  # errors only
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
+    # waiting threads sleep: spinning ones take the core from whatever else runs, and that costs more than it gains
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises a dozen classes of its own, all derived from Exception

@@ -1,0 +1,175 @@
+"""From finished runs to published figures: results/NAME.json, the shipped model with its card, the README's table.
+
+    python bench/publish.py score NAME RUN [RUN ...] --data fer2013.csv   # results/NAME.json, one run a seed
+    python bench/publish.py ship NAME --data-terms fer2013                # src/mien/weights/NAME.onnx and NAME.md
+    python bench/publish.py readme                                        # the tables between markers in README.md
+
+Scores are those of the last epoch's weights on PublicTest; the run that is shipped is the best of the seeds there, and
+the card gives mean and spread over all of them beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mien.card import model_card
+from mien.checkpoint import load_model
+from mien.data import read_faces, train_val
+from mien.evaluation import evaluate, open_model
+from mien.export import export_onnx
+from mien.files import write_text
+from mien.metrics import Report, mean_and_spread
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS, WEIGHTS = ROOT / "results", ROOT / "src" / "mien" / "weights"
+VIEWS = (1, 10)
+LICENCE = (
+    "Code and weights: MIT. The weights were trained on FER2013, whose pictures carry rights of others and were given "
+    "out for research: check that your use allows it."
+)
+
+
+def score(name: str, runs: Sequence[Path], data: str) -> None:
+    """Evaluate every run with and without views, full and clean; write mean, spread and each run's figures."""
+    train, val = train_val(read_faces(data))
+    seeds = [_seed(run, train, val) for run in runs]
+    summary = {}
+    for views in VIEWS:
+        for kind in ("accuracy", "clean"):
+            mean, spread = mean_and_spread([_value(s["reports"][str(views)], kind) for s in seeds])
+            summary[f"{kind}_views{views}"] = {"mean": mean, "sd": spread, "n_seeds": len(seeds)}
+    record = {"name": name, "summary": summary, "hardware": _cpu(), "python": platform.python_version(), "seeds": seeds}
+    write_text(RESULTS / f"{name}.json", json.dumps(record, indent=1) + "\n")
+    print(json.dumps(summary, indent=1))
+
+
+def _seed(run: Path, train: Any, val: Any) -> dict[str, Any]:
+    loaded, history = open_model(run), json.loads((run / "history.json").read_text())
+    last = history[-1]
+    return {
+        "run": run.name,
+        "seed": loaded.spec.recipe["seed"],
+        "epochs": len(history),
+        "training_minutes": sum(e["seconds"] for e in history) / 60,
+        "last_epoch": {k: last[k] for k in last if k.startswith(("train_", "val_", "theta"))},
+        "parameters": sum(p.numel() for p in load_model(run / "model.safetensors")[0].parameters()),
+        "recipe": loaded.spec.recipe,
+        "history": [{k: round(v, 5) for k, v in e.items()} for e in history],
+        "reports": {str(v): evaluate(loaded, val, train=train, views=v).to_dict() for v in VIEWS},
+    }
+
+
+def _value(report: dict[str, Any], kind: str) -> float:
+    return float(report["clean"]["accuracy"] if kind == "clean" else report["accuracy"])
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.is_file() else []:
+        if line.startswith("model name"):
+            return f"{line.split(':', 1)[1].strip()}, {platform.machine()}"
+    return platform.machine()
+
+
+def ship(name: str, runs: Path) -> None:
+    """Export the best seed with its scores and write its card."""
+    record = json.loads((RESULTS / f"{name}.json").read_text())
+    best = max(record["seeds"], key=lambda s: _value(s["reports"]["1"], "accuracy"))
+    model, spec = load_model(runs / best["run"] / "model.safetensors")
+    scores = {}
+    for views in VIEWS:
+        report = best["reports"][str(views)]
+        scores[report["split"] + ("" if views == 1 else f", {views} views")] = report
+    spec = replace(spec, name=name, scores=scores, licence=LICENCE)
+    file = WEIGHTS / f"{name}.onnx"
+    worst = export_onnx(model, spec, file)
+    seeds = {"PublicTest": [_value(s["reports"]["1"], "accuracy") for s in record["seeds"]]}
+    seeds["PublicTest, 10 views"] = [_value(s["reports"]["10"], "accuracy") for s in record["seeds"]]
+    card = model_card(
+        spec,
+        [Report.from_dict(r) for r in scores.values()],
+        parameters=best["parameters"],
+        file_bytes=file.stat().st_size,
+        seeds=seeds,
+    )
+    write_text(WEIGHTS / f"{name}.md", card)
+    print(f"{file}: {file.stat().st_size / 1000:.0f} kB, parity {worst:.1e}, seed {best['seed']}")
+
+
+def readme() -> None:
+    """Fill the README's result table from results/."""
+    path = ROOT / "README.md"
+    text = path.read_text(encoding="utf-8")
+    for name, table in (("results", _results()), ("speed", _speed())):
+        start, end = f"<!-- {name}: written by bench/publish.py -->", f"<!-- /{name} -->"
+        before, rest = text.split(start)
+        text = before + start + "\n" + table + "\n" + end + rest.split(end)[1]
+    write_text(path, text)
+
+
+def _results() -> str:
+    rows = [
+        "| recipe | parameters | PublicTest | 10 views | clean | spread of theta | training |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name in ("deep-emotion-2019", "report"):
+        record = json.loads((RESULTS / f"{name}.json").read_text())
+        s, seeds = record["summary"], record["seeds"]
+        theta = [x["last_epoch"]["theta_spread"] for x in seeds]
+        minutes = mean_and_spread([x["training_minutes"] for x in seeds])[0]
+        cells = [
+            f"`{name}`",
+            f"{seeds[0]['parameters']:,}",
+            *(_mean(s[k]) for k in ("accuracy_views1", "accuracy_views10", "clean_views1")),
+            f"{min(theta):.3f} to {max(theta):.3f}",
+            f"{seeds[0]['epochs']} epochs, {minutes:.0f} min, one core",
+        ]
+        rows.append("| " + " | ".join(cells) + " |")
+    report = seeds[0]["reports"]["1"]
+    rows.append("")
+    rows.append(
+        f"Accuracy in %, mean ± standard deviation over {len(seeds)} seeds, n = {report['n']:,} "
+        f"({report['clean']['n']:,} clean: without images that have an exact or near copy in Training); weights of the "
+        f"last epoch; FER2013 fingerprint {report['conditions']['fingerprint']}; {record['hardware']}; "
+        f"mien {report['conditions']['mien']}, torch {report['conditions']['torch']}, {report['conditions']['date']}."
+    )
+    return "\n".join(rows)
+
+
+def _mean(entry: dict[str, float]) -> str:
+    spread = "" if entry["sd"] is None else f" ± {100 * entry['sd']:.1f}"
+    return f"{100 * entry['mean']:.1f}{spread}"
+
+
+def _speed() -> str:
+    return ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True, dest="command")
+    one = commands.add_parser("score")
+    one.add_argument("name")
+    one.add_argument("runs", nargs="+", type=Path)
+    one.add_argument("--data", required=True)
+    two = commands.add_parser("ship")
+    two.add_argument("name")
+    two.add_argument("--runs", required=True, type=Path, help="the folder that holds the runs")
+    commands.add_parser("readme")
+    a = parser.parse_args()
+    if a.command == "score":
+        score(a.name, a.runs, a.data)
+    elif a.command == "ship":
+        ship(a.name, a.runs)
+    else:
+        readme()
+
+
+if __name__ == "__main__":
+    main()
