@@ -81,7 +81,7 @@ def write_report(
         _again(commands, spec, reports),
     ]
     page = Template(files("mien").joinpath("assets/report.html").read_text(encoding="utf-8"))
-    footer = f"Written by mien {__version__}. Every figure on this page was computed by the run that it describes."
+    footer = f"Written by mien {__version__}. Code computed every figure on this page; no hand wrote one."
     html = page.substitute(title=escape(title), intro=escape(intro), body="\n".join(parts), footer=footer)
     target = Path(path)
     check_writable(target.parent)

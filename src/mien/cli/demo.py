@@ -70,9 +70,9 @@ def demo(
     picture = photo or _example()
     pixels = read_image(picture, colour=True) if picture else None
     if data:
-        from mien.cli.train import read_data
+        from mien.cli.reading import read_data
 
-        source = read_data(data, None, None, skip_bad=False)
+        source = read_data(data)
     else:
         typer.echo(f"drawing {faces:,} faces", err=True)
         source = generate(faces, seed=seed)
@@ -264,13 +264,13 @@ def _summary(trained: _Trained, part: FaceDataset, held: FaceDataset, photo: Pho
     from rich.table import Table
 
     rate = statistics.median(e["images_per_second"] for e in trained.history)
-    last, report = trained.history[-1], trained.reports[0]
+    last = trained.history[-1]
     rows = {
         "data": f"{len(part):,} faces to train, {len(held):,} to validate, {len(part.names)} expressions",
         "training": f"{len(trained.history)} epochs, {trained.seconds:.0f} s, {rate:,.0f} images/s",
         "loss": f"training {last['train_loss']:.3f}, validation {last['val_loss']:.3f}",
-        "accuracy": f"training {last['train_accuracy']:.1%}, {report}",
-        "with mirror": str(trained.reports[1]),
+        "accuracy": f"training {last['train_accuracy']:.1%}, {_figure(trained.reports[0])}",
+        "with mirror": _figure(trained.reports[1]),
         "photo": _said(photo),
         "weights": f"{path.parent / 'model.safetensors'}, {path.parent / 'model.onnx'}",
         "report": str(path),
@@ -281,6 +281,11 @@ def _summary(trained: _Trained, part: FaceDataset, held: FaceDataset, photo: Pho
     for name, value in rows.items():
         table.add_row(name, escape(value), style="bold" if name == "report" else "")
     Console(highlight=False).print(table)
+
+
+def _figure(report: Report) -> str:
+    low, high = report.accuracy_ci95
+    return f"{report.split or 'validation'} {report.accuracy:.1%} (95 %: {low:.1%} to {high:.1%}, n {report.n:,})"
 
 
 def _said(photo: Photo | None) -> str:

@@ -31,12 +31,12 @@ def evaluate(
 
     need("torch", "train")
     from mien import evaluation, plots
-    from mien.cli.train import read_data
+    from mien.cli.reading import read_data
     from mien.data import split_rank
     from mien.files import write_text
 
     loaded = evaluation.open_model(model)
-    faces = read_data(data, votes, target, skip_bad, size)
+    faces = read_data(data, votes=votes, target=target, skip_bad=skip_bad, size=size)
     if split is None and len(faces.splits) > 1:
         raise ConfigError(f"--split must be one of {', '.join(faces.splits)}")
     part = faces.part(split) if split is not None else faces

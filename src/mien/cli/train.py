@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import typer
 
-__all__ = ["read_data", "train"]
+__all__ = ["train"]
 
 
 def train(
@@ -36,6 +35,7 @@ def train(
     import torch
 
     from mien.cli.progress import TrainingDisplay
+    from mien.cli.reading import read_data
     from mien.data import train_val
     from mien.engine import Stopped
     from mien.files import check_writable
@@ -46,7 +46,7 @@ def train(
     check_writable(out)
     if threads:
         torch.set_num_threads(threads)
-    faces = read_data(data, votes, target, skip_bad)
+    faces = read_data(data, votes=votes, target=target, skip_bad=skip_bad)
     part, held = train_val(faces, val_split=val_split, seed=chosen.seed)
     with TrainingDisplay(chosen.epochs) as show:
         show.console.print(
@@ -74,24 +74,3 @@ def train(
     if result.report.clean:
         typer.echo(f"clean (no twin in training): {result.report.clean}")
     typer.echo(f"weights, history and curves: {out}")
-
-
-def read_data(data: str, votes: Path | None, target: str | None, skip_bad: bool, size: int | None = None) -> Any:
-    """Read ``data``, say on stderr what was skipped, and join FER+ targets where asked for."""
-    from mien.data import read_source, read_votes, with_votes
-    from mien.data.votes import Target
-    from mien.errors import ConfigError
-
-    if target is not None and votes is None:
-        raise ConfigError("--target needs --votes FILE")
-    reading = read_source(data, skip_bad=skip_bad, size=size)
-    for note in (*reading.notes, *(f"skipped {p}" for p in reading.skipped)):
-        typer.echo(note, err=True)
-    if reading.skipped:
-        typer.echo(f"{len(reading.skipped)} bad rows or pictures were left out", err=True)
-    if votes is None:
-        return reading.dataset
-    kinds: dict[str | None, Target | None] = {None: None, "majority": "majority", "argmax": "argmax", "soft": "soft"}
-    if target not in kinds:
-        raise ConfigError(f"--target must be one of majority, argmax, soft, got {target!r}")
-    return with_votes(reading.dataset, read_votes(votes), kinds[target])

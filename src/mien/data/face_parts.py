@@ -244,14 +244,10 @@ def _mouth(who: Who, au: Activation) -> list[Layer]:
     """Lips, teeth, tongue and the dark between, from corner to corner."""
     skin, u = who["skin"], np.linspace(-1, 1, 17)
     side = (u > 0).astype(int)
-    out = (
-        0.32 * au[12]
-        + 0.26 * au[20]
-        - 0.12 * au[23]
-        - 0.1 * au[24]
-        - 0.24 * au[26] * (1 - np.minimum(au[20] + au[12], 1))
-        - 0.05 * au[17]
-    )
+    round_ = (
+        0.24 * au[26] * (1 - np.minimum(au[20] + au[12], 1))
+    )  # a dropped jaw narrows a mouth that nothing stretches
+    out = 0.32 * au[12] + 0.26 * au[20] - 0.12 * au[23] - 0.1 * au[24] - round_ - 0.05 * au[17]
     cx = 0.265 * who["mouth_wide"][:, None] * (1 + out)
     cy = who["mouth_rest"][:, None] - 0.15 * au[12] + 0.12 * au[15] + 0.035 * au[20] + 0.02 * au[10] * (1 - au[12])
     m = {k: _both(au, k)[:, None] for k in (10, 12, 17, 20, 23, 24, 25, 26)}
@@ -294,15 +290,9 @@ def _beard(who: Who, au: Activation) -> list[Layer]:
     hair, lift, drop = _hair_tone(who), 0.05 * _both(au, 12) + 0.04 * _both(au, 10), 0.14 * _both(au, 26)
     tone = np.where(pick == "stubble", 0.84 * who["skin"] + 0.16 * hair, hair)
     edge = _outline(who, au)[:, 4:11] * np.array([1.03, 1.01])  # over the edge's line
-    inner: list[tuple[float, Array | float]] = [
-        (-0.5, 0.34),
-        (-0.32, 0.37),
-        (0.0, 0.36 - lift),
-        (0.32, 0.37),
-        (0.5, 0.34),
-    ]
-    full = np.concatenate([smooth(edge), smooth(columns(*inner))], 1)
-    lip = [
+    inner = columns((-0.5, 0.34), (-0.32, 0.37), (0.0, 0.36 - lift), (0.32, 0.37), (0.5, 0.34))
+    full = np.concatenate([smooth(edge), smooth(inner)], 1)
+    lip = (
         (-0.27, 0.46),
         (-0.12, 0.36),
         (0.0, 0.35),
@@ -311,7 +301,7 @@ def _beard(who: Who, au: Activation) -> list[Layer]:
         (0.1, 0.45),
         (0.0, 0.43),
         (-0.1, 0.45),
-    ]
+    )
     moustache = smooth(columns(*[(x, y - lift) for x, y in lip]), 3, closed=True)
     goatee = smooth(
         columns(

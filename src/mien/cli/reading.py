@@ -1,0 +1,51 @@
+"""Reading ``--data`` for every command: what was chosen, left out or skipped is named on stderr."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from mien.data import FaceDataset
+    from mien.data.sources import Reading
+
+__all__ = ["name_skipped", "read_data"]
+
+_NAMED = 20  # problems that are named one by one; mien data info --json names all
+
+
+def name_skipped(reading: Reading) -> None:
+    """Name what was skipped, and count it."""
+    for problem in reading.skipped[:_NAMED]:
+        typer.echo(f"skipped {problem}", err=True)
+    if len(reading.skipped) > _NAMED:
+        typer.echo(f"... and {len(reading.skipped) - _NAMED:,} more (mien data info --json names all)", err=True)
+    if reading.skipped:
+        typer.echo(f"{len(reading.skipped):,} rows or pictures were skipped", err=True)
+
+
+def read_data(
+    data: str,
+    *,
+    votes: Path | None = None,
+    target: str | None = None,
+    skip_bad: bool = False,
+    size: int | None = None,
+) -> FaceDataset:
+    """The faces at ``data``; with ``votes`` and ``target`` those that FER+ labels majority, argmax or soft."""
+    from mien.data import read_source, read_votes, with_votes
+    from mien.data.votes import Target
+    from mien.errors import ConfigError
+
+    kinds: dict[str | None, Target | None] = {None: None, "majority": "majority", "argmax": "argmax", "soft": "soft"}
+    if target not in kinds:
+        raise ConfigError(f"--target must be one of majority, argmax, soft, got {target!r}")
+    if target is not None and votes is None:
+        raise ConfigError("--target needs --votes FILE")
+    reading = read_source(data, skip_bad=skip_bad, size=size)
+    for note in reading.notes:
+        typer.echo(f"note: {note}", err=True)
+    name_skipped(reading)
+    return with_votes(reading.dataset, read_votes(votes), kinds[target]) if votes else reading.dataset
