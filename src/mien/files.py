@@ -5,6 +5,7 @@ Leaves out: what is written. A process killed at any moment leaves the old file 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable
@@ -44,7 +45,8 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
         why = f"cannot be written ({error.strerror}); make room or choose another folder"
         raise OutputError(f"{path}: {why}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -19,7 +19,10 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError
 
-__all__ = ["MAX_PIXELS", "SUFFIXES", "decode", "dimensions", "read_image"]
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "SUFFIXES", "decode", "dimensions", "is_picture", "read_image", "resize"]
+
+#: The largest picture file that is read.
+MAX_BYTES = 256 << 20
 
 #: The largest picture that is decoded: 100 million pixels, a sheet of 10,000 x 10,000.
 MAX_PIXELS = 100_000_000
@@ -56,6 +59,20 @@ def decode(data: bytes, where: str, *, colour: bool) -> NDArray[np.uint8]:
     if found is None or found.size == 0:
         raise DataError("the picture is damaged or cut short", where)
     return _plain(found, colour)
+
+
+def is_picture(name: str | os.PathLike[str]) -> bool:
+    """Whether a file's name claims a picture; whether it is one, :func:`decode` tells."""
+    return Path(name).suffix.lower() in SUFFIXES
+
+
+def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """``image`` at ``size`` x ``size``: by area where it shrinks, linear where it grows."""
+    if image.shape[:2] == (size, size):
+        return image
+    shrinks = min(image.shape[:2]) > size
+    out = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(out, dtype=np.uint8)
 
 
 def dimensions(data: bytes, where: str = "") -> tuple[int, int]:

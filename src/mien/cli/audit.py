@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.reading import name_skipped
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
     from mien.data.dataset import FaceDataset
 
 __all__ = ["audit"]
-
-_NAMED = 20  # problems that are named one by one; mien data info --json names all
 
 
 def audit(
@@ -59,10 +59,7 @@ def audit(
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise ConfigError(f"--sheet must name a .png file, got {sheet}")
     reading = read_source(data, votes=votes, skip_bad=skip_bad)
-    for problem in reading.skipped[:_NAMED]:
-        typer.echo(f"skipped {problem}", err=True)
-    if reading.skipped:
-        typer.echo(f"{len(reading.skipped):,} rows or pictures were skipped", err=True)
+    name_skipped(reading)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("comparing", total=None)
         found = look(

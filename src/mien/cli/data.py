@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.audit import audit
+from mien.cli.reading import name_skipped
+
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from mien.data.sources import Reading
     from mien.data.summary import Summary
 
 __all__ = ["data_app"]
 
 data_app = typer.Typer(no_args_is_help=True)
+data_app.command()(audit)
 
-_NAMED = 20  # problems that are named one by one; --json names all
 _Data = Annotated[
     str,
     typer.Argument(metavar="DATA", help="A FER2013 CSV (also .gz, zip, tar), a folder of pictures, or synthetic[:N]."),
@@ -48,7 +50,7 @@ def info(
         extra = {"skipped": [str(p) for p in reading.skipped], "notes": reading.notes}
         typer.echo(json.dumps({**asdict(summary), **extra}, indent=2, ensure_ascii=False))
         return
-    _name_skipped(reading)
+    name_skipped(reading)
     console = Console()
     console.print(_table(summary))
     height, width = summary.size
@@ -74,7 +76,7 @@ def images(
 
     check_out(out)
     reading = read_source(data, skip_bad=skip_bad)
-    _name_skipped(reading)
+    name_skipped(reading)
     columns = (TextColumn("saving"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("saving", total=len(reading.dataset))
@@ -104,13 +106,3 @@ def _table(summary: Summary) -> Table:
         row = list(summary.unlabelled.values())
         table.add_row("(unlabelled)", *(f"{n:,}" for n in row), *([f"{sum(row):,}"] if several else []), "")
     return table
-
-
-def _name_skipped(reading: Reading) -> None:
-    """Name what was skipped, on stderr."""
-    for problem in reading.skipped[:_NAMED]:
-        typer.echo(f"skipped {problem}", err=True)
-    if len(reading.skipped) > _NAMED:
-        typer.echo(f"... and {len(reading.skipped) - _NAMED:,} more (mien data info --json names all)", err=True)
-    if reading.skipped:
-        typer.echo(f"{len(reading.skipped):,} rows or pictures were skipped", err=True)

@@ -85,13 +85,13 @@ def _expand(given: Sequence[str]) -> list[str]:
 
     A search through a folder passes over the pictures that ``--save`` wrote there.
     """
-    from mien.images import SUFFIXES
+    from mien.images import is_picture
 
     out: list[str] = []
     for item in given:
         found: list[str] = []
         if Path(item).is_dir():
-            inside = (f for f in sorted(Path(item).rglob("*")) if f.suffix.lower() in SUFFIXES and f.is_file())
+            inside = (f for f in sorted(Path(item).rglob("*")) if is_picture(f) and f.is_file())
             found = [str(f) for f in inside if not _SAVED.search(f.name)]
         elif not Path(item).exists() and glob.has_magic(item):
             found = [f for f in sorted(glob.glob(item, recursive=True)) if Path(f).is_file()]

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from mien.data.archives import BROKEN, entries, reason
 from mien.data.dataset import FaceDataset
-from mien.data.pictures import MAX_BYTES, decode, is_picture, resize
 from mien.data.problems import Problems
 from mien.data.splits import split_rank
 from mien.errors import DataError
+from mien.images import MAX_BYTES, decode, is_picture, resize
 from mien.labels import FER2013, FERPLUS, match
 
 __all__ = ["INDEX", "UNLABELLED", "Plan", "class_order", "plan_folders", "plan_index", "read_pictures"]
@@ -173,7 +173,7 @@ def _decode_all(path: Path, kind: str, place: dict[str, int], faces: _Faces, pro
                 if entry.name not in place or place[entry.name] in faces.images:
                     continue
                 try:
-                    faces.add(place[entry.name], decode(entry.read(MAX_BYTES), entry.where))
+                    faces.add(place[entry.name], decode(entry.read(MAX_BYTES), entry.where, colour=False))
                 except (DataError, *BROKEN) as error:
                     faces.failed.add(entry.name)
                     message = error.message if isinstance(error, DataError) else f"cannot be read: {reason(error)}"

@@ -128,7 +128,7 @@ def _single(path: Path, problems: Problems) -> Reading:
 def _resized(ds: FaceDataset, size: int | None) -> FaceDataset:
     if size is None or ds.size == (size, size):
         return ds
-    from mien.data.pictures import resize
+    from mien.images import resize
 
     return replace(ds, images=np.stack([resize(image, size) for image in ds.images]))
 
@@ -145,7 +145,7 @@ class _Survey:
 
 def _container(path: Path, kind: str, size: int | None, problems: Problems) -> Reading:
     from mien.data.folders import plan_folders, plan_index, read_pictures
-    from mien.data.pictures import is_picture
+    from mien.images import is_picture
 
     survey = _survey(path, kind)
     for name, again in _twice(survey.names):
