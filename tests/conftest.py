@@ -10,26 +10,24 @@ import pytest
 # one thread a process: the suite runs a process per core, and threads that wait for each other are slower than none
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "fer2013"
 
-
-def _real(variable: str, name: str) -> Path:
-    path = Path(os.environ.get(variable, _DATA / name))
-    if not path.is_file():
-        pytest.skip(f"set {variable} to run this on real data")
-    return path
+def _real(variable: str) -> Path:
+    path = os.environ.get(variable, "")
+    if not Path(path).is_file():
+        pytest.skip(f"set {variable} to the file to run this on real data")
+    return Path(path)
 
 
 @pytest.fixture
 def fer2013_path() -> Path:
     """FER2013 as CSV, plain or gzip."""
-    return _real("MIEN_FER2013", "fer2013_public.csv.gz")
+    return _real("MIEN_FER2013")
 
 
 @pytest.fixture
 def ferplus_path() -> Path:
     """The FER+ votes."""
-    return _real("MIEN_FERPLUS", "fer2013new.csv")
+    return _real("MIEN_FERPLUS")
 
 
 @pytest.fixture(autouse=True)

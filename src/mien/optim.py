@@ -29,10 +29,11 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> tuple[torch.optim.Optimi
             if own:
                 groups.append({"params": own, "weight_decay": o.l2 if decays else 0.0})
                 rates.append(o.lr * (o.slow if is_slow else 1.0))
+    fused = all(p.device.type in ("cpu", "cuda") for p in model.parameters())  # one pass over each weight
     if o.name == "sgd":
-        return torch.optim.SGD(groups, lr=o.lr, momentum=0.9, nesterov=True), rates
+        return torch.optim.SGD(groups, lr=o.lr, momentum=0.9, nesterov=True, fused=fused), rates
     kind = torch.optim.Adam if o.name == "adam" else torch.optim.AdamW
-    return kind(groups, lr=o.lr), rates
+    return kind(groups, lr=o.lr, fused=fused), rates
 
 
 def schedule(epoch: float, recipe: Recipe) -> float:

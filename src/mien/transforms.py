@@ -41,8 +41,11 @@ def affine(
     dx, dy = (_uniform(n, -2 * shift / side, 2 * shift / side, x, g) for side in (width, height))
     sign = torch.where(_uniform(n, 0, 1, x, g) < mirror, -1.0, 1.0)
     cos, sin = angle.cos() * factor, angle.sin() * factor
-    theta = torch.stack([cos * sign, -sin, dx, sin * sign, cos, dy], 1).view(n, 2, 3)
-    grid = F.affine_grid(theta, [n, 1, height, width], align_corners=False)
+    a, b, c, d, e, f = (t[:, None, None] for t in (cos * sign, -sin, dx, sin * sign, cos, dy))
+    across, down = (((torch.arange(s, device=x.device) * 2 + 1) / s - 1) for s in (width, height))
+    across, down = across[None, None, :], down[None, :, None]
+    # the same as F.affine_grid, whose batched product of 3 x 2 matrices takes five times as long
+    grid = torch.stack([a * across + b * down + c, d * across + e * down + f], 3)
     return F.grid_sample(x, grid.to(x.dtype), padding_mode="reflection", align_corners=False)
 
 
