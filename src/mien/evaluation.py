@@ -83,7 +83,7 @@ def evaluate(model: Loaded, faces: FaceDataset, *, train: FaceDataset | None = N
     conditions = {
         "model": spec.name,
         "views": views,
-        "data": faces.source,
+        "data": Path(faces.source).name,
         "fingerprint": faces.fingerprint,
         "date": datetime.date.today().isoformat(),
         **versions(),
