@@ -95,6 +95,24 @@ def test_seeds_decide() -> None:
     assert not torch.equal(weights(1), weights(2))
 
 
+def test_copies_can_be_left_out() -> None:
+    one_person = replace(TRAIN, subject=np.full(64, "s1"))
+    twice = one_person.take(np.arange(128) % 64)
+    steps = []
+    for drop in (False, True):
+        seen: list[int] = []
+        fit(
+            model(),
+            twice,
+            VAL,
+            recipe(epochs=1, drop_copies=drop),
+            device="cpu",
+            on_batch=lambda b, seen=seen: seen.append(b.steps),
+        )
+        steps.append(seen[-1])
+    assert steps == [8, 4]
+
+
 def test_divergence_is_an_error() -> None:
     wild = recipe(optimizer=Optimizer("sgd", lr=100.0), ema=0.0)
     net = model()

@@ -7,7 +7,7 @@ Leaves out: evaluating (``engine``, ``metrics``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mien.metrics import Report, mean_and_spread
@@ -155,6 +155,8 @@ def _seeds(seeds: Mapping[str, Sequence[float]]) -> str:
         figure = f"{100 * mean:.2f}" + (f" ± {100 * spread:.2f}" if spread is not None else "")
         count = f"{len(values)} seeds" if len(values) > 1 else "1 seed"
         lines.append(f"Over {count}, {_plain(split)}: {figure} % (mean and standard deviation).")
+    if any(len(values) > 1 for values in seeds.values()):
+        lines.append("The weights are those of the seed that did best, so expect the mean rather than their own score.")
     return "\n\n" + "\n".join(lines) if lines else ""
 
 
@@ -171,9 +173,18 @@ def _conditions(spec: ModelSpec, reports: Sequence[Report]) -> str:
     found: dict[str, Any] = {}
     for report in reports[:1]:
         found.update(report.conditions)
-    found.update({f"version of {k}": v for k, v in spec.versions.items()})
-    found.update({f"recipe: {k}": v for k, v in spec.recipe.items() if not isinstance(v, Mapping)})
+    found.update({f"trained with {k}": v for k, v in spec.versions.items()})
+    found.update({f"recipe: {k}": v for k, v in _flat(spec.recipe)})
     return _bullets(f"{_plain(k)}: {_plain(v)}" for k, v in found.items()) or "Not recorded."
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and plain values."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 def _section(title: str, body: str) -> str:

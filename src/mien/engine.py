@@ -101,6 +101,9 @@ def fit(
             "train and val must have the same classes and size, got "
             f"{train.names} {train.size} and {val.names} {val.size}"
         )
+    if recipe.drop_copies:
+        first = {train.images[i].tobytes(): i for i in reversed(range(len(train)))}
+        train = train.take(sorted(first.values()))
     keep_memory()
     where, statistic = pick_device(device), statistics(train.images)
     trainer = _Trainer(model.to(where), _Set.of(train, recipe, where, *statistic), recipe, where, state or State())
