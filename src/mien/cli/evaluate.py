@@ -60,7 +60,7 @@ def show_report(report: Report) -> None:
 
     from mien.labels import short
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]{report}[/bold]")
     if report.clean:
         console.print(f"clean, without faces that have a twin in Training: {report.clean}")
