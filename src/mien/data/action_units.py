@@ -1,10 +1,10 @@
 """Which facial muscles an expression moves: action units (FACS) and how they combine, drawn at random by intensity.
 
 The action units are those of the Facial Action Coding System (Ekman & Friesen 1978; Ekman, Friesen & Hager 2002). Which
-of them make an expression, and how often, is table 1 of Du, Tao & Martinez, "Compound facial expressions of emotion",
-PNAS 111(15), 2014 (doi 10.1073/pnas.1322355111): units seen in nearly everybody, and others with the share of people
-that showed them. Raised upper lids in anger, tight lids in disgust and open mouths in both are EMFACS variants (Friesen
-& Ekman 1983); those shares are ours.
+of them make an expression, and how often, follows table 1 of Du, Tao & Martinez, "Compound facial expressions of
+emotion", PNAS 111(15), 2014 (doi 10.1073/pnas.1322355111): units seen in nearly everybody, and others with the share of
+people that showed them. Raised upper lids in anger, tight lids in disgust and open mouths in both are EMFACS variants
+(Friesen & Ekman 1983); those shares are ours. The shares were set from memory of the paper: don't cite them from here.
 Leaves out: what a unit does to the drawing (``face_drawing``).
 """
 

@@ -102,7 +102,7 @@ def with_votes(ds: FaceDataset, votes: FerPlusVotes, target: Target | None = Non
                      (28,389 / 3,553 / 3,546)
     "soft"           Barsoum's protocol for training on distributions: after votes of one are dropped, the strongest
                      classes, three at most, that together reach three quarters; a row is kept if they hold more
-                     than half (27,956 / 3,505 / 3,505)
+                     than half (27,956 / 3,505 / 3,505 rows here; no published count was at hand to check them against)
 
     The three make data sets of FER+'s eight classes: labels are the winner, votes the counts that the rule keeps.
     """
