@@ -18,6 +18,7 @@ from torch import Tensor
 from mien import __version__
 from mien.checkpoint import load_model
 from mien.data import FaceDataset
+from mien.data.audit import twins
 from mien.engine import predict
 from mien.errors import ConfigError
 from mien.metrics import Report, score
@@ -39,11 +40,10 @@ class Loaded:
 def open_model(model: str | Path) -> Loaded:
     """A run's folder, a ``model.safetensors``, an ``.onnx`` file or the name of a shipped model."""
     path = Path(model)
-    if path.is_dir():
-        path = path / "model.safetensors"
-    if path.suffix == ".safetensors" or path.parent != Path(model).parent:
-        network, spec = load_model(path)
-        return Loaded(network, spec, str(path))
+    if path.is_dir() or path.suffix == ".safetensors":
+        weights = path / "model.safetensors" if path.is_dir() else path
+        network, spec = load_model(weights)
+        return Loaded(network, spec, str(weights))
     file = find_model(str(model))
     session = open_session(file)
     spec = ModelSpec.from_json(session.get_modelmeta().custom_metadata_map.get(SPEC_KEY), str(file))
@@ -69,8 +69,6 @@ def evaluate(model: Loaded, faces: FaceDataset, *, train: FaceDataset | None = N
            exact or near copy among these
     views  test-time views, 1..10, see ``transforms.views``
     """
-    from mien.data.audit import twins
-
     spec = model.spec
     faces = relabel(faces, spec.labels)
     if not len(faces):

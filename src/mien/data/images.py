@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from mien.data.dataset import FaceDataset
 from mien.data.folders import INDEX, UNLABELLED
 from mien.errors import OutputError
+from mien.files import check_writable
 
 __all__ = ["Saved", "check_out", "file_name", "save_images"]
 
@@ -69,13 +70,7 @@ def check_out(out: Path) -> None:
     """Raise :class:`OutputError` where nothing can be written to the folder ``out``; makes the folder if need be."""
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out}: is a file; OUT must be a folder")
-    probe = out / f".mien-{os.getpid()}"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error.strerror or error}); give another folder") from error
+    check_writable(out)
 
 
 def _claim(out: Path, ds: FaceDataset) -> None:
