@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from mien.calibration import calibrate
 from mien.card import INTENDED, LIMITS, data_terms, model_card
-from mien.metrics import score, wilson
+from mien.errors import ConfigError
+from mien.metrics import Robustness, score, wilson
 from mien.spec import ModelSpec
 
 NAMES = ("angry", "happy", "sad")
@@ -82,6 +85,28 @@ def test_facts_and_limits_are_stated(spec):
     assert "ask the authors" in card
 
 
+def test_calibration_is_told_where_there_is_one(spec):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (3000, 3))
+    labels = (logits + rng.gumbel(size=(3000, 3))).argmax(1)
+    found = calibrate(3 * logits, labels, coverage=0.8)
+    card = model_card(replace(spec, calibration={**found.to_dict(), "split": "Public|Test", "fingerprint": "ab"}), [])
+    body = card.split("## Calibration\n\n")[1].split("\n## ")[0]
+    for words in (
+        f"Temperature: {found.temperature:.3g}, fitted on 3,000 faces of Public\\|Test",
+        f"{100 * found.ece_before:.2f} % before, {100 * found.ece:.2f} % after",
+        f"{found.log_loss_before:.3f} nats before, {found.log_loss:.3f} after",
+        f"at least {100 * found.threshold:.2f} %, {found.mean_size:.2f} of 3 on average",
+        f"candidate for {100 * found.coverage:.2f} % of the faces; the target is 80.00 %",
+        f"{100 * found.singles:.2f} % of the faces, and {100 * found.singles_accuracy:.2f} % of these are right",
+        "cross-fit in 2 parts",
+    ):
+        assert words in body
+    none = replace(found, singles=0.0, singles_accuracy=None)
+    assert "0.00 % of the faces\n" in model_card(replace(spec, calibration=none.to_dict()), [])
+    assert "Calibration" not in model_card(spec, [])
+
+
 def test_unknown_size_is_left_out_not_invented(spec):
     card = model_card(spec, [])
     assert "Parameters" not in card
@@ -99,6 +124,21 @@ def test_unknown_size_is_left_out_not_invented(spec):
 def test_terms_follow_the_data(data, words):
     assert words in data_terms(data)
     assert data_terms({"source": "mine.csv"}) == ""
+
+
+def test_robustness_is_a_table_and_left_out_without_figures(spec):
+    found = Robustness(3589, 0.62, {"blur": (0.6, 0.4), "low_resolution": (0.3, 0.1)}, "PublicTest", {"seed": 7})
+    card = model_card(spec, [], robustness=found.to_dict())
+    head, _, *rows = _rows(card, "Robustness")
+    assert head == ["Spoilt by", "1", "2", "Mean", "Drop"]
+    assert rows[0] == ["blur", "60.0", "40.0", "50.0", "12.0"]
+    assert rows[1] == ["low resolution", "30.0", "10.0", "20.0", "42.0"]
+    assert rows[2] == ["mean", "45.0", "25.0", "35.0", "27.0"]
+    for words in ("PublicTest", "62.00 %", "3,589 images", "seed 7", "56.5 %", "1903.12261"):
+        assert words in card
+    assert "Robustness" not in model_card(spec, [])
+    with pytest.raises(ConfigError, match="robustness must have the keys"):
+        model_card(spec, [], robustness={"n": 1})
 
 
 def test_foreign_text_cannot_break_the_table_or_the_page():

@@ -19,6 +19,7 @@ from mien.cli import app
 from mien.errors import ConfigError, ModelError, OutputError
 from mien.labels import FER2013
 from mien.runtime import DEFAULT_MODEL
+from mien.spec import ModelSpec
 
 ASTRONAUT = Path(__file__).parent.parent / "examples" / "astronaut.jpg"
 
@@ -72,11 +73,26 @@ def test_csv_has_one_row_a_face_and_one_for_a_photo_without(net, album):
     assert result.exit_code == 0
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     expected = ["photo", "face", "label", "confidence", *FER2013.names, "left", "top", "right", "bottom", "score"]
-    assert list(rows[0]) == [*expected, "uncertain"]
+    assert list(rows[0]) == [*expected, "uncertain", "candidates"]
     assert [r["face"] for r in rows] == ["1", "0"]
     assert sum(float(rows[0][name]) for name in FER2013.names) == pytest.approx(1, abs=1e-5)
     assert rows[0]["label"] == max(FER2013.names, key=lambda name: float(rows[0][name]))
+    candidates = rows[0]["candidates"].split()
+    assert candidates[0] == rows[0]["label"]
+    assert rows[0]["uncertain"] == str(int(len(candidates) > 1))
     assert set(list(rows[1].values())[2:]) == {""}
+
+
+def test_table_names_the_other_candidates_of_an_uncertain_face(tmp_path):
+    def lines(threshold):
+        spec = ModelSpec("c", ("yes", "no"), temperature=1000.0, calibration={"threshold": threshold})
+        result = run(ASTRONAUT, "--model", write_net(tmp_path / "c.onnx", spec))
+        assert result.exit_code == 0
+        return next(line for line in result.stdout.splitlines() if "%" in line)
+
+    unsure, sure = lines(0.1), lines(0.9)
+    assert ("or no" if unsure.split()[1] == "yes" else "or yes") in unsure
+    assert " or " not in sure
 
 
 def test_a_photo_without_a_face_is_no_error(net, album):

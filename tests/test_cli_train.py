@@ -77,7 +77,7 @@ def test_train_shows_every_epoch_on_stderr_only(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nonsense", "--data", DATA], "recipe must be one of deep-emotion-2019, report"),
+        (["nonsense", "--data", DATA], "recipe must be one of deep-emotion-2019, "),
         (["report", "--data", "nowhere.csv"], "nowhere.csv"),
         (["report", "--data", DATA, "--epochs", "0"], "epochs must lie in 1"),
         (["report", "--data", DATA, "--lr", "-1"], "optimizer.lr must lie in 0"),

@@ -13,9 +13,9 @@ from mien.data import FaceDataset
 from mien.devices import pick_device
 from mien.engine import Batch, Diverged, State, Stopped, fit, predict, spread, statistics
 from mien.errors import ConfigError
-from mien.models import create_model
+from mien.models import create_model, outputs
 from mien.optim import Average, make_optimizer, schedule
-from mien.recipe import Augment, Optimizer, Recipe
+from mien.recipe import Augment, Distill, Optimizer, Recipe
 
 NAMES = ("angry", "happy", "sad")
 
@@ -65,9 +65,14 @@ def test_fit_learns_and_reports_every_figure() -> None:
     np.testing.assert_allclose(p.sum(1), 1)
 
 
+@pytest.mark.parametrize("net", ["deep-emotion-2019", "mien-nano"])
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 @pytest.mark.parametrize("stop_after", [1, 4, 7])
-def test_a_stopped_run_continues_bit_for_bit(name: str, stop_after: int) -> None:
+def test_a_stopped_run_continues_bit_for_bit(net: str, name: str, stop_after: int) -> None:
+    def model(seed: int = 0) -> torch.nn.Module:
+        torch.manual_seed(seed)
+        return create_model(net, num_classes=3)
+
     r = recipe(optimizer=Optimizer(name, lr=0.01, l2=0.001, schedule="linear"))
     whole, history = fit(model(), TRAIN, VAL, r, device="cpu")
 
@@ -89,7 +94,7 @@ def test_a_stopped_run_continues_bit_for_bit(name: str, stop_after: int) -> None
 
 def test_seeds_decide() -> None:
     def weights(seed: int) -> torch.Tensor:
-        return fit(model(), TRAIN, VAL, recipe(seed=seed, epochs=1), device="cpu")[0].fc2.weight
+        return fit(model(), TRAIN, VAL, recipe(seed=seed, epochs=1), device="cpu")[0].head.weight
 
     assert torch.equal(weights(1), weights(1))
     assert not torch.equal(weights(1), weights(2))
@@ -117,7 +122,7 @@ def test_divergence_is_an_error() -> None:
     wild = recipe(optimizer=Optimizer("sgd", lr=100.0), ema=0.0)
     net = model()
     with torch.no_grad():
-        net.fc2.weight.fill_(math.inf)
+        net.head.weight.fill_(math.inf)
     with pytest.raises(Diverged, match="lower --lr"):
         fit(net, TRAIN, VAL, wild, device="cpu")
 
@@ -132,6 +137,69 @@ def test_soft_targets_and_class_weights() -> None:
     assert history[-1]["train_loss"] > 0.95 * entropy  # the cross-entropy of soft targets can't go below their entropy
     with pytest.raises(ConfigError, match="--votes"):
         fit(model(), TRAIN, VAL, recipe(targets="votes"), device="cpu")
+
+
+def two_labellings(ds: FaceDataset) -> FaceDataset:
+    """``ds`` with a second labelling: two classes, whether the first is "happy"; the last row has none."""
+    assert ds.labels is not None
+    second = np.eye(2, dtype=np.float32)[(ds.labels == 1).astype(int)]
+    second[-1] = 0
+    return replace(ds, second=second, second_names=("other", "happy"))
+
+
+def test_a_second_head_learns_the_second_labelling() -> None:
+    r = recipe(epochs=6, votes_weight=1.0)
+    deployed, history = fit(model(second=2), two_labellings(TRAIN), two_labellings(VAL), r, device="cpu")
+    assert history[-1]["val_accuracy"] > 0.9
+    assert history[-1]["val_second_accuracy"] > 0.9
+    x = torch.from_numpy(VAL.images)[:4, None] / 255
+    assert outputs(deployed, x)["second"].shape == (4, 2)
+    with pytest.raises(ConfigError, match="--target both"):
+        fit(model(second=2), TRAIN, VAL, r, device="cpu")
+
+
+def test_a_teacher_is_followed_against_the_labels() -> None:
+    assert TRAIN.labels is not None
+    wrong = np.eye(3)[(TRAIN.labels + 1) % 3] * 0.98 + 0.01  # a teacher that takes each class for the next
+    teacher = {NAMES: np.log(wrong)[None].repeat(2, 0).astype(np.float32)}
+    scores = []
+    for weight in (0.0, 1.0):
+        r = recipe(epochs=6, distill=Distill(weight=weight, temperature=2.0))
+        scores.append(fit(model(), TRAIN, VAL, r, teacher=teacher, device="cpu")[1][-1]["val_accuracy"])
+    assert scores[0] > 0.9
+    assert scores[1] < 0.1
+
+
+def test_both_heads_follow_their_teachers() -> None:
+    train = two_labellings(TRAIN)
+    assert train.second is not None
+    answers = {NAMES: np.zeros((1, 64, 3), np.float32), ("other", "happy"): np.zeros((1, 64, 2), np.float32)}
+    r = recipe(epochs=6, votes_weight=1.0, distill=Distill(weight=1.0), augment=Augment())
+    _, history = fit(model(second=2), train, two_labellings(VAL), r, teacher=answers, device="cpu")
+    # two teachers that know nothing: the student ends near even chances
+    assert history[-1]["train_loss"] < 0.02
+    assert history[-1]["val_loss"] == pytest.approx(math.log(3), rel=0.05)
+
+
+@pytest.mark.parametrize("augment", [Augment(), Augment(degrees=5, erase=0.5)])
+def test_progressive_sizes(augment: Augment) -> None:
+    seen: list[int] = []
+
+    class Spy(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = create_model("mien-nano", num_classes=3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                seen.append(x.shape[3])
+            else:
+                assert x.shape[2:] == (48, 48)
+            out: torch.Tensor = self.net(x)
+            return out
+
+    fit(Spy(), TRAIN, VAL, recipe(epochs=4, sizes=[[0, 32], [0.5, 48]], augment=augment, ema=0.0), device="cpu")
+    assert seen == [32] * 8 + [48] * 8
 
 
 def test_class_weights_lift_a_rare_class() -> None:

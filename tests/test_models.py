@@ -14,19 +14,23 @@ from mien.checkpoint import load_model, save_model
 from mien.engine import spread
 from mien.errors import ModelError
 from mien.export import export_onnx
-from mien.models import create_model, fold, list_models
-from mien.models.layers import RepConv2d, RepLinear
-from mien.models.stn import bounded_theta, warp
+from mien.models import create_model, fold, list_models, outputs, split_heads
+from mien.models.layers import ConvNorm, RepConv2d, RepLinear
+from mien.models.stn import bounded_theta, warp, warp_grid
 from mien.spec import SPEC_KEY, ModelSpec
 
 PLACES = ("input", "feature", "none")
+FAMILY = ("mien-nano", "mien-small", "mien-base")
+PARTS = [(name, place) for name in ("deep-emotion-2019", "mien-nano") for place in PLACES]
+PARTS += [(name, "input") for name in FAMILY[1:]]
 
 
 def make(name: str, **options: object) -> torch.nn.Module:
     torch.manual_seed(0)
     model = create_model(name, **options)
-    for p in model.parameters():  # leave the identity start, so that the transformer does something
-        torch.nn.init.normal_(p, std=0.1)
+    for p in model.parameters():  # leave the identity start, so that transformer and attention do something
+        if not p.any():
+            torch.nn.init.normal_(p, std=0.1)
     return model
 
 
@@ -51,18 +55,19 @@ def test_every_parameter_learns(name: str) -> None:
 def test_eval_is_deterministic_and_independent_of_the_batch(name: str) -> None:
     model, x = make(name).eval(), faces()
     torch.testing.assert_close(model(x), model(x), rtol=0, atol=0)
-    torch.testing.assert_close(model(x)[:1], model(x[:1]))
+    torch.testing.assert_close(model(x)[:1], model(x[:1]), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_fold_computes_the_same(place: str) -> None:
-    model = make("deep-emotion-2019", transformer=place)
+@pytest.mark.parametrize(("name", "place"), PARTS)
+def test_fold_computes_the_same(name: str, place: str) -> None:
+    model = make(name, transformer=place)
     model.train()
     for _ in range(5):
         model(faces(16))  # statistics that differ from the initial ones
     model.eval()
     folded = fold(model)
-    assert not [m for m in folded.modules() if isinstance(m, RepConv2d | RepLinear)]
+    assert not [m for m in folded.modules() if isinstance(m, RepConv2d | ConvNorm | RepLinear)]
+    assert not [m for m in folded.modules() if isinstance(m, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)]
     torch.testing.assert_close(folded(faces()), model(faces()), rtol=1e-4, atol=1e-4)
 
 
@@ -82,14 +87,15 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         load_model(tmp_path / "m.safetensors")
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_onnx_agrees_with_torch_at_any_batch_size(place: str, tmp_path: Path) -> None:
-    model = make("deep-emotion-2019", transformer=place)
-    spec = ModelSpec("x", tuple("abcdefg"), model={"name": "deep-emotion-2019", "transformer": place})
+@pytest.mark.parametrize(("name", "place"), PARTS)
+def test_onnx_agrees_with_torch_at_any_batch_size(name: str, place: str, tmp_path: Path) -> None:
+    model = make(name, transformer=place)
+    spec = ModelSpec("x", tuple("abcdefg"), model={"name": name, "transformer": place})
     assert export_onnx(model, spec, tmp_path / "m.onnx") <= 1e-4
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
     assert ModelSpec.from_json(session.get_modelmeta().custom_metadata_map[SPEC_KEY], "m.onnx") == replace(spec)
-    assert [o.name for o in session.get_outputs()] == (["logits"] if place == "none" else ["logits", "theta"])
+    expected = ["logits"] + ["theta"] * (place != "none") + ["attention"] * (name in FAMILY)
+    assert [o.name for o in session.get_outputs()] == expected
     for n in (1, 3, 17):
         out = session.run(["logits"], {"faces": faces(n).numpy()})[0]
         np.testing.assert_allclose(out, fold(model)(faces(n)).detach().numpy(), atol=1e-4)
@@ -113,17 +119,59 @@ def test_the_2019_network_is_the_paper_s() -> None:
     assert any(isinstance(m, torch.nn.Dropout) for m in net.modules())
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_attention_maps(place: str) -> None:
+@pytest.mark.parametrize(("name", "place"), PARTS)
+def test_attention_maps(name: str, place: str) -> None:
     torch.manual_seed(0)
-    model = create_model("deep-emotion-2019", transformer=place).eval()
+    model = create_model(name, transformer=place).eval()
     maps = model.attention_maps(faces())
     assert maps["theta"].shape == (4, 2, 3)
     assert maps["grid"].shape == (4, 48, 48, 2)
     identity = torch.tensor([[1.0, 0, 0], [0, 1.0, 0]])
     torch.testing.assert_close(maps["theta"], identity.expand(4, 2, 3))  # the start is the identity
-    alive = make("deep-emotion-2019", transformer=place).eval().attention_maps(faces())["theta"]
-    assert (spread(alive) > 0) is (place != "none")
+    alive = make(name, transformer=place).eval().attention_maps(faces())
+    assert (spread(alive["theta"]) > 0) is (place != "none")
+    assert ("attention" in alive) is (name in FAMILY)
+    if name in FAMILY:
+        assert alive["attention"].shape == (4, *([3, 3] if name == "mien-base" else [6, 6]))
+        torch.testing.assert_close(alive["attention"].sum((1, 2)), torch.ones(4))
+        assert float(alive["attention"].std(0).mean()) > 0  # it looks elsewhere on another face
+
+
+@pytest.mark.parametrize(("name", "most"), [("mien-nano", 200_000), ("mien-small", 1_500_000), ("mien-base", 12e6)])
+def test_sizes_of_the_family(name: str, most: float) -> None:
+    assert sum(p.numel() for p in fold(make(name)).parameters()) <= most
+
+
+@pytest.mark.parametrize("side", [32, 40, 48, 64])
+def test_the_family_takes_other_sizes(side: int) -> None:
+    x = torch.randn(2, 1, side, side)
+    assert make("mien-nano").eval()(x).shape == (2, 7)
+
+
+@pytest.mark.parametrize(
+    "options", [{"channel": "se"}, {"channel": "none"}, {"pool": "mean"}, {"widths": [16, 32], "depths": [1, 1]}]
+)
+def test_options_of_the_family(options: dict[str, object]) -> None:
+    model = make("mien-nano", **options).train()
+    torch.nn.functional.cross_entropy(model(faces(8)), torch.arange(8) % 7).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+    maps = model.eval().attention_maps(faces())
+    assert ("attention" in maps) is ("pool" not in options)
+
+
+@pytest.mark.parametrize(("name", "place"), PARTS)
+def test_two_heads_become_two_networks(name: str, place: str) -> None:
+    model, x = fold(make(name, second=8, transformer=place)), faces()
+    both = outputs(model, x)
+    first, other = split_heads(model)
+    assert other is not None
+    torch.testing.assert_close(first(x), both["logits"], rtol=0, atol=0)
+    torch.testing.assert_close(other(x), both["second"], rtol=0, atol=0)
+    assert "second" not in {*outputs(first, x), *outputs(other, x)}
+    assert create_model(name, num_classes=8, transformer=place).state_dict().keys() >= {
+        k for k in other.state_dict() if k.startswith("head")
+    }
+    assert split_heads(first)[1] is None
 
 
 def test_theta_stays_in_its_bounds_and_identity_warps_to_itself() -> None:
@@ -131,6 +179,12 @@ def test_theta_stays_in_its_bounds_and_identity_warps_to_itself() -> None:
     torch.testing.assert_close(theta, torch.tensor([[1.2, 0.34, 0.3], [0.34, 1.2, 0.3]]))
     x = faces()
     torch.testing.assert_close(warp(x, bounded_theta(torch.zeros(4, 6))), x, rtol=1e-5, atol=1e-5)
+
+
+def test_the_grid_is_torch_s() -> None:
+    theta = torch.randn(3, 2, 3, generator=torch.Generator().manual_seed(0))
+    expected = torch.nn.functional.affine_grid(theta, [3, 1, 5, 7], align_corners=False)
+    torch.testing.assert_close(warp_grid(theta, (5, 7)), expected)
 
 
 def test_a_shift_of_theta_moves_the_picture() -> None:
@@ -142,9 +196,19 @@ def test_a_shift_of_theta_moves_the_picture() -> None:
 @pytest.mark.parametrize(
     ("options", "words"), [({"transformer": "maybe"}, "one of input"), ({"depth": 3}, "does not take")]
 )
-def test_wrong_options_are_named(options: dict[str, object], words: str) -> None:
+@pytest.mark.parametrize("name", ["deep-emotion-2019", "mien-nano"])
+def test_wrong_options_are_named(name: str, options: dict[str, object], words: str) -> None:
     with pytest.raises(ModelError, match=words):
-        create_model("deep-emotion-2019", **options)
+        create_model(name, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"channel": "cbam"}, "eca, se, none"), ({"pool": "max"}, "attention"), ({"widths": [16]}, "as many")],
+)
+def test_wrong_options_of_the_family_are_named(options: dict[str, object], words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        create_model("mien-nano", **options)
 
 
 def test_unknown_model_lists_the_known() -> None:

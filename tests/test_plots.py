@@ -12,7 +12,7 @@ import pytest
 from mien import plots
 from mien.errors import ConfigError, MissingExtra, OutputError
 from mien.labels import FER2013, colour
-from mien.metrics import score
+from mien.metrics import Robustness, score
 
 NAMES = FER2013.names
 
@@ -79,6 +79,22 @@ def test_reliability_and_bars(tmp_path, report):
     assert all(_has(image, colour(n)) > 200 for n in NAMES)
     with pytest.raises(ConfigError, match="values"):
         plots.bars({}, tmp_path / "c.png")
+
+
+@pytest.mark.parametrize("kinds", [1, 4, 9])
+def test_robustness_has_a_panel_for_each_kind(tmp_path, kinds):
+    found = Robustness(10, 0.9, {f"kind_{i}": (0.8, 0.5, 0.1) for i in range(kinds)}, "PublicTest")
+    image = _pixels(plots.robustness(found, tmp_path / "r.png"))
+    lines = np.abs(image - [0xD1, 0x49, 0x5B]).max(2) <= 2
+    height, width = lines.shape
+    down = -(-kinds // 3)
+    panels = [
+        lines[height * row // down : height * (row + 1) // down, width * column // 3 : width * (column + 1) // 3].sum()
+        for row in range(down)
+        for column in range(3)
+    ]
+    assert min(panels[:kinds]) > 300
+    assert max(panels[kinds:], default=0) < 60  # the rim of a neighbour
 
 
 def test_leaves_no_global_state(tmp_path):

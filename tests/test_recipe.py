@@ -31,6 +31,20 @@ def test_the_report_recipe_is_the_report_s() -> None:
     assert not any(v for k, v in r.to_dict()["augment"].items() if k not in ("erase_low", "erase_high"))
 
 
+def test_sizes_by_epoch() -> None:
+    r = read_recipe(GOOD.replace("epochs = 3", "epochs = 10\nsizes = [[0, 32], [0.4, 40], [0.7, 48]]"))
+    assert [r.size_at(e, 48) for e in range(10)] == [32] * 4 + [40] * 3 + [48] * 3
+    assert read_recipe(GOOD).size_at(2, 64) == 64
+
+
+@pytest.mark.parametrize(
+    "sizes", ["[[0.1, 32]]", "[[0, 32], [0, 48]]", "[[0, 8]]", "[[0, 32], [1.0, 48]]", "[1]", '[["a", 3]]']
+)
+def test_wrong_sizes_are_named(sizes: str) -> None:
+    with pytest.raises(ConfigError, match="sizes must be pairs"):
+        read_recipe(f"sizes = {sizes}\n{GOOD}")
+
+
 def test_values_and_defaults(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(GOOD)

@@ -12,14 +12,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from mien.calibration import conformal_threshold, fit_temperature
 from mien.checkpoint import load_model, load_state, save_state
 from mien.data import FaceDataset, split_train_val
 from mien.data.synthetic import generate
-from mien.engine import Batch, State, Stopped
+from mien.engine import Batch, State, Stopped, predict
 from mien.errors import ConfigError, ModelError, OutputError
 from mien.evaluation import evaluate, open_model
 from mien.files import check_writable, replace_file
@@ -64,6 +66,42 @@ def test_a_run_leaves_its_files(done: Path, faces: tuple[FaceDataset, FaceDatase
     again = evaluate(open_model(done), faces[1], train=faces[0])
     assert again.accuracy == report["accuracy"]
     assert again.clean is not None
+
+
+def test_a_run_is_calibrated_on_the_validation_part(done: Path, faces: tuple[FaceDataset, FaceDataset]) -> None:
+    model, spec = load_model(done / "model.safetensors")
+    val, found = faces[1], spec.calibration
+    assert (found["n"], found["fingerprint"], found["split"]) == (len(val), val.fingerprint, "validation")
+    assert found["temperature"] == spec.temperature != 1
+    assert json.loads((done / "evaluation.json").read_text())["log_loss"] < found["log_loss_before"]
+    p = predict(model, val.images, mean=spec.mean, std=spec.std, temperature=spec.temperature)
+    assert found["threshold"] == pytest.approx(conformal_threshold(p, val.labels))
+
+
+def test_a_second_head_is_calibrated_on_the_rows_that_have_shares(tmp_path: Path) -> None:
+    faces = generate(160, seed=1, identities=8)
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet(np.ones(3), 160).astype(np.float32)
+    shares[::4] = 0
+    both = replace(faces, second=shares, second_names=("x", "y", "z"))
+    train, val = both.take(slice(0, 100)), both.take(slice(100, 160))
+    train_run(replace(RECIPE, epochs=1, votes_weight=1.0), train, val, tmp_path / "run", device="cpu")
+    model, spec = load_model(tmp_path / "run" / "second.safetensors")
+    assert spec.labels == ("x", "y", "z")
+    assert (spec.calibration["n"], spec.calibration["fingerprint"]) == (45, val.fingerprint)
+    assert spec.temperature == spec.calibration["temperature"]
+    known = val.second.any(1)
+    p = predict(model, val.images[known], mean=spec.mean, std=spec.std)
+    assert spec.temperature == pytest.approx(fit_temperature(np.log(p), val.second[known].argmax(1)))
+    first = load_model(tmp_path / "run" / "model.safetensors")[1]
+    assert first.calibration["n"] == 60
+    assert first.temperature != spec.temperature
+
+
+def test_too_few_rows_leave_a_run_uncalibrated(faces: tuple[FaceDataset, FaceDataset], tmp_path: Path) -> None:
+    train_run(replace(RECIPE, epochs=1), faces[0], faces[1].take(slice(0, 19)), tmp_path / "run", device="cpu")
+    spec = load_model(tmp_path / "run" / "model.safetensors")[1]
+    assert (spec.temperature, spec.calibration) == (1.0, {})
 
 
 def test_a_folder_with_a_run_is_not_overwritten(done: Path, faces: tuple[FaceDataset, FaceDataset]) -> None:

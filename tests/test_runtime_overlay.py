@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -16,13 +18,13 @@ from mien.spec import ModelSpec
 SPEC = ModelSpec("m", FER2013.names)
 
 
-def face(box=(40.0, 40.0, 90.0, 100.0), best=3, p=0.76, region=True):
+def face(box=(40.0, 40.0, 90.0, 100.0), best=3, p=0.76, region=True, others=()):
     rest = (1 - p) / 6
     chances = {name: p if i == best else rest for i, name in enumerate(FER2013.names)}
     crop = np.random.default_rng(0).integers(0, 256, (48, 48)).astype(np.uint8)
     left, top, right, bottom = box
     quad = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32) if region else None
-    return Face(FER2013.names[best], p, p < 0.5, chances, box, 0.9, None, crop, quad)
+    return Face(FER2013.names[best], p, (FER2013.names[best], *others), chances, box, 0.9, None, crop, quad)
 
 
 def predict(batch):
@@ -50,6 +52,19 @@ def test_draws_any_number_of_faces_on_any_size_of_photo(count, shape):
     assert all(has(out, colour(f.label)) for f in faces)
 
 
+@pytest.mark.parametrize(("cell", "place"), [((5, 0), (0.7, 0.3)), ((0, 5), (0.3, 0.7))])
+def test_attention_lies_where_the_network_looked(cell, place):
+    attention = np.zeros((6, 6), np.float32)
+    attention[cell] = 1
+    plain = face_panel(1, face(), SPEC, None).astype(int)
+    marked = face_panel(1, replace(face(), attention=attention), SPEC, None)
+    changed = np.abs(marked - plain).sum(2)
+    tile = changed[40:208, 188:356]  # the second tile, "where it looked"
+    assert changed.sum() == tile.sum() > 0
+    y, x = (float((np.indices(tile.shape)[i] * tile).sum() / tile.sum()) / 168 for i in (0, 1))
+    assert (y, x) == pytest.approx(place, abs=0.1)
+
+
 def test_panel_shows_as_many_tiles_as_there_are_answers():
     def ink(panel):  # columns with anything on them
         return int((panel != panel[-1, -1]).any(axis=(0, 2)).nonzero()[0].max())
@@ -67,9 +82,30 @@ def test_bar_is_as_long_as_its_probability():
 
 def test_title_marks_an_uncertain_face():
     assert face_title(2, face(p=0.76)) == "2  happy 76%"
-    assert face_title(1, face(p=0.41)) == "1  happy? 41%"
-    sure, unsure = face_panel(1, face(p=0.51), SPEC, None), face_panel(1, face(p=0.49), SPEC, None)
+    assert face_title(1, face(p=0.41, others=("sad",))) == "1  happy? 41%"
+    sure, unsure = face_panel(1, face(), SPEC, None), face_panel(1, face(others=("neutral", "sad")), SPEC, None)
     assert (unsure[:35, 250:] != sure[:35, 250:]).any()
+
+
+def test_panel_names_the_other_candidates_as_far_as_they_fit(monkeypatch):
+    words = []
+    monkeypatch.setattr("mien.runtime.panel.text", lambda image, said, *rest, **more: words.append((said, rest[0])))
+    face_panel(1, face(others=("neutral", "sad")), SPEC, None)
+    assert "uncertain: or neutral, sad" in [said for said, _ in words]
+    words.clear()
+    face_panel(1, face(), SPEC, None)
+    assert not [said for said, _ in words if "uncertain" in said]
+    words.clear()
+    face_panel(1, face(others=tuple(f"expression number {i}" for i in range(9))), SPEC, None)
+    ((said, (x, _)),) = [w for w in words if "uncertain" in w[0]]
+    assert said.startswith("uncertain: or expression number 0, ")
+    shown = said.count("number")
+    assert 1 < shown < 9
+    assert said.endswith(f" and {9 - shown} more")
+    assert x + letters.text_width(said, 14) <= WIDTH
+    words.clear()
+    face_panel(1, face(others=("a" * 200, "b")), SPEC, None)
+    assert "uncertain: 2 more" in [said for said, _ in words]
 
 
 def meet(a, b):

@@ -19,13 +19,13 @@ from mien.errors import DataError, ModelError
 from mien.labels import FER2013
 from mien.runtime import (
     DEFAULT_MODEL,
-    UNCERTAIN_BELOW,
     Classifier,
     Detection,
     accuracy_line,
     find_model,
     shipped_models,
 )
+from mien.runtime.predictor import candidates
 from mien.spec import Crop, ModelSpec, crop_face, normalise
 
 ASTRONAUT = Path(__file__).parent.parent / "examples" / "astronaut.jpg"
@@ -60,7 +60,11 @@ def test_face_record_is_whole_and_goes_through_json(predictor):
     assert face.crop.shape == (48, 48)
     assert face.crop.dtype == np.uint8
     record = json.loads(json.dumps(face.to_dict(), allow_nan=False))
-    assert set(record) == {"label", "confidence", "uncertain", "probabilities", "box", "score", "landmarks", "region"}
+    assert list(record) == [
+        *("label", "confidence", "uncertain", "candidates", "probabilities", "box", "score", "landmarks", "region")
+    ]
+    assert record["candidates"] == list(face.candidates)
+    assert record["candidates"][0] == face.label
     assert np.shape(record["landmarks"]) == (5, 2)
     assert np.shape(record["region"]) == (4, 2)
 
@@ -80,11 +84,57 @@ def test_probabilities_are_the_nets_softmax_over_the_normalised_crop(predictor, 
 def test_temperature_flattens_and_marks_uncertain(tmp_path):
     hot = write_net(tmp_path / "hot.onnx", ModelSpec("hot", FER2013.names, temperature=50.0))
     (face,) = Predictor(hot).predict(ASTRONAUT)
-    assert face.confidence < UNCERTAIN_BELOW
+    assert face.confidence < 0.2
     assert face.uncertain
+    assert len(face.candidates) == 7
     (sure,) = Predictor(write_net(tmp_path / "sure.onnx", gain=100)).predict(ASTRONAUT)
     assert sure.confidence > 0.99
     assert not sure.uncertain
+    assert sure.candidates == (sure.label,)
+
+
+def test_a_calibrated_model_s_threshold_chooses_the_candidates(tmp_path):
+    def found(threshold):
+        spec = ModelSpec("c", FER2013.names, temperature=20.0, calibration={"threshold": threshold})
+        (face,) = Predictor(write_net(tmp_path / "c.onnx", spec)).predict(ASTRONAUT)
+        return face
+
+    face = found(0.1)
+    ranked = sorted(face.probabilities, key=lambda name: -face.probabilities[name])
+    assert face.candidates == tuple(name for name in ranked if face.probabilities[name] >= 0.1)
+    assert 1 < len(face.candidates) < 7
+    assert face.uncertain
+    assert found(0.0).candidates == tuple(ranked)
+    assert found(1.0).candidates == (face.label,)  # never empty
+    assert not found(1.0).uncertain
+
+
+@pytest.mark.parametrize(
+    ("p", "labels"),
+    [
+        ((0.1, 0.9, 0.0), "b"),
+        ((0.11, 0.89, 0.0), "ba"),
+        ((0.3, 0.1, 0.6), "ca"),
+        ((0.3, 0.11, 0.59), "cab"),
+        ((0.5, 0.5, 0.0), "ab"),
+        ((1.0, 0.0, 0.0), "a"),
+    ],
+)
+def test_without_calibration_the_candidates_have_nine_tenths_together(p, labels):
+    assert "".join(candidates(np.array(p, np.float32), ModelSpec("m", ("a", "b", "c")))) == labels
+
+
+@given(st.lists(st.floats(-20, 20, width=32), min_size=2, max_size=8))
+def test_candidates_without_calibration_are_the_fewest(logits):
+    p = np.exp(np.array(logits) - max(logits))
+    p = (p / p.sum()).astype(np.float32)
+    names = tuple("abcdefgh"[: len(p)])
+    chosen = candidates(p, ModelSpec("m", names))
+    assert chosen[0] == names[p.argmax()]
+    size = len(chosen)
+    ranked = np.sort(p.astype(float))[::-1]
+    assert ranked[:size].sum() >= 0.9 - 1e-5
+    assert size == 1 or ranked[: size - 1].sum() < 0.9
 
 
 def test_region_is_the_crops_square_for_the_identity(tmp_path):

@@ -14,11 +14,24 @@ from mien.errors import ModelError
 from mien.labels import FER2013, FERPLUS, LABEL_SETS, canonical, colour, match, short
 from mien.spec import Crop, ModelSpec, crop_face, crop_matrix, normalise, preprocess
 
-SPEC = ModelSpec("x", FER2013.names, crop=Crop(1.1, 0.0, -0.02), scores={"PublicTest": {"accuracy": 0.5}})
+SPEC = ModelSpec(
+    "x",
+    FER2013.names,
+    crop=Crop(1.1, 0.0, -0.02),
+    temperature=1.3,
+    calibration={"temperature": 1.3, "threshold": 0.08, "n": 3589, "singles_accuracy": None},
+    scores={"PublicTest": {"accuracy": 0.5}},
+)
 
 
 def test_round_trip() -> None:
     assert ModelSpec.from_json(SPEC.to_json(), "x.onnx") == SPEC
+
+
+def test_a_file_from_before_calibration_has_none() -> None:
+    old = json.loads(SPEC.to_json())
+    del old["calibration"]
+    assert ModelSpec.from_json(json.dumps(old), "x.onnx").calibration == {}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"name": "x"}', json.dumps({"name": "x", "labels": [], "new": 1})])

@@ -52,6 +52,21 @@ def test_rules_of_the_votes(
     assert marked.take([0]).not_face.shape == (1,)
 
 
+def test_both_labellings_side_by_side(tmp_path: Path) -> None:
+    rows = [[0, 9, 0, 0, 0, 0, 0, 1, 0, 0], [1, 1, 0, 0, 0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0, 9, 0]]
+    ds = replace(faces(3), split=np.array(["Training"] * 3))
+    both = with_votes(ds, read_votes(votes_file(tmp_path, rows)), "both")
+    assert both.second_names == FERPLUS.names
+    assert both.second is not None
+    assert both.labels is ds.labels
+    # a vote of one goes where others remain, and stays where all are of one; "unknown" leaves zeros
+    assert both.second.tolist() == [[0, 1, 0, 0, 0, 0, 0, 0], [0.5, 0.5, 0, 0, 0, 0, 0, 0], [0] * 8]
+    assert both.fingerprint != ds.fingerprint
+    part = both.take([1]).second
+    assert part is not None
+    assert part.shape == (1, 8)
+
+
 def test_votes_that_do_not_fit(tmp_path: Path) -> None:
     ds = faces(3)
     with pytest.raises(DataError, match=r"votes.csv:3: Usage is 'Training', but row 1 of the faces has 'PublicTest'"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mien.metrics import Report, mean_and_spread
+from mien.metrics import Report, Robustness, mean_and_spread
 from mien.spec import ModelSpec
 
 __all__ = ["INTENDED", "LIMITS", "data_terms", "model_card", "percent", "with_interval"]
@@ -68,6 +68,7 @@ def model_card(
     parameters: int | None = None,
     file_bytes: int | None = None,
     seeds: Mapping[str, Sequence[float]] | None = None,
+    robustness: Mapping[str, Any] | None = None,
 ) -> str:
     """The card as Markdown.
 
@@ -75,6 +76,7 @@ def model_card(
     parameters  of the deployed network
     file_bytes  size of the weights file
     seeds       split -> accuracy (0..1) of each seed's run, for mean and spread
+    robustness  ``metrics.Robustness.to_dict()``, accuracy on spoilt images; without it the section is left out
     """
     shown = list(reports) if reports is not None else [Report.from_dict(raw) for raw in spec.scores.values()]
     parts = [
@@ -83,6 +85,8 @@ def model_card(
         _section("Data", _data(spec)),
         _section("Scores", _scores(shown) + _seeds(seeds or {})),
         *(_per_class(r) for r in shown[:1]),
+        *([_section("Calibration", _calibration(spec))] if "threshold" in spec.calibration else []),
+        *([_robustness(Robustness.from_dict(robustness))] if robustness is not None else []),
         _section("Intended use", _bullets(INTENDED)),
         _section("Limits", _bullets(LIMITS)),
         _section("Licence", _plain(spec.licence) or "Not stated: ask the authors before you use the weights."),
@@ -120,7 +124,7 @@ def _facts(spec: ModelSpec, parameters: int | None, file_bytes: int | None) -> s
         "Size of the file": f"{file_bytes / 1024:,.0f} KiB" if file_bytes else "",
         "Input": f"{spec.size} x {spec.size} pixels, {'grey' if spec.channels == 1 else f'{spec.channels} channels'}, "
         f"mean {spec.mean:.4f} and standard deviation {spec.std:.4f} on the 0..1 scale",
-        "Output": f"one probability a class, logits divided by a temperature of {spec.temperature:.3g}",
+        "Output": "one probability a class: softmax of the logits, in an exported file divided by the temperature",
     }
     return _bullets(f"{key}: {_plain(value)}" for key, value in rows.items() if value)
 
@@ -167,6 +171,41 @@ def _per_class(report: Report) -> str:
     ]
     title = f"Per class ({report.split})" if report.split else "Per class"
     return _section(title, "\n".join(["| Class | Images | Recall | Precision | F1 |", "|" + " --- |" * 5, *rows]))
+
+
+def _robustness(found: Robustness) -> str:
+    lines = [f"| {_plain(name)} | {' | '.join(f'{100 * v:.1f}' for v in row)} |" for name, row in found.rows()]
+    columns = ["Spoilt by", *map(str, range(1, len(found.by_strength) + 1)), "Mean", "Drop"]
+    seed, views = (_plain(found.conditions.get(k, "–")) for k in ("seed", "views"))
+    notes = (
+        f"Accuracy in % on {_plain(found.split) or 'one part'} at each strength, slight to severe, and how many points "
+        f"the mean lies under the {percent(found.clean)} on the images as they are; {found.n:,} images, views {views}, "
+        f"seed {seed}. On average {100 * found.relative:.1f} % of the clean accuracy is left. Spoilt by "
+        "mien.corruptions, after Hendrycks & Dietterich 2019, arXiv 1903.12261."
+    )
+    head = [f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]
+    return _section("Robustness", "\n".join([*head, *lines, "", notes]))
+
+
+def _calibration(spec: ModelSpec) -> str:
+    c = spec.calibration
+    rows = {
+        "Temperature": f"{c['temperature']:.3g}, fitted on {c['n']:,} faces of {c.get('split') or 'one part'}",
+        "Expected calibration error": f"{percent(c['ece_before'])} before, {percent(c['ece'])} after",
+        "Log loss": f"{c['log_loss_before']:.3f} nats before, {c['log_loss']:.3f} after",
+        "Candidates": f"the classes with a probability of at least {percent(c['threshold'])}, "
+        f"{c['mean_size']:.2f} of {len(spec.labels)} on average",
+        "Coverage": f"the true class was a candidate for {percent(c['coverage'])} of the faces; "
+        f"the target is {percent(c['coverage_target'])}",
+        "One candidate": f"{percent(c['singles'])} of the faces"
+        + ("" if c["singles_accuracy"] is None else f", and {percent(c['singles_accuracy'])} of these are right"),
+    }
+    note = (
+        f"All but the temperature and the candidates' least probability is measured by cross-fit in {c['folds']} "
+        "parts: each is judged by what was fitted on the rest. Coverage is an average over faces like these; it need "
+        "not hold for each class, for each group of people or on other pictures."
+    )
+    return _bullets(f"{key}: {_plain(value)}" for key, value in rows.items()) + f"\n\n{note}"
 
 
 def _conditions(spec: ModelSpec, reports: Sequence[Report]) -> str:

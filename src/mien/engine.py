@@ -11,7 +11,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from mien import transforms
 from mien.data import FaceDataset
 from mien.devices import autocast, keep_memory, pick_device
 from mien.errors import ConfigError, MienError
-from mien.models import fold
+from mien.models import fold, outputs
 from mien.optim import Average, make_optimizer, schedule
 from mien.recipe import Augment, Recipe
 
@@ -77,6 +77,7 @@ def fit(
     val: FaceDataset,
     recipe: Recipe,
     *,
+    teacher: Mapping[tuple[str, ...], NDArray[np.float32]] | None = None,
     device: str = "auto",
     state: State | None = None,
     on_batch: Callable[[Batch], bool | None] | None = None,
@@ -86,11 +87,13 @@ def fit(
     """Train ``model`` in place as the recipe says; returns the deployed (averaged, folded, eval) copy and the history.
 
     train, val  faces of one size with the same class names; normalised by ``statistics(train.images)``
+    teacher     class names -> log probabilities float32 ``(T, N, K)`` that T teachers give for ``train``; the names are
+                those of ``train``, of its second labelling, or both; see ``Recipe.distill``
     device      auto, cpu, cuda or mps
     state       continue from here
     on_batch    called after each step; returning True raises :class:`Stopped`, which holds the state
     on_epoch    called with the epoch's figures: epoch, train_loss, train_accuracy, val_loss, val_accuracy,
-                images_per_second (training only), theta_spread, lr, seconds
+                images_per_second (training only), theta_spread, lr, seconds; val_second_accuracy with a second head
     on_state    called after each step with a function that takes the state, and whether an epoch just ended
 
     Training loss and accuracy are running means over the epoch, on augmented images with dropout; the validation
@@ -101,13 +104,10 @@ def fit(
             "train and val must have the same classes and size, got "
             f"{train.names} {train.size} and {val.names} {val.size}"
         )
-    if recipe.drop_copies:
-        first = {train.images[i].tobytes(): i for i in reversed(range(len(train)))}
-        train = train.take(sorted(first.values()))
     keep_memory()
     where, statistic = pick_device(device), statistics(train.images)
-    trainer = _Trainer(model.to(where), _Set.of(train, recipe, where, *statistic), recipe, where, state or State())
-    held = _Set.of(val, recipe, where, *statistic)
+    own, held = (_Set.of(ds, recipe, where, *statistic, t) for ds, t in ((train, teacher), (val, None)))
+    trainer = _Trainer(model.to(where), own, recipe, where, state or State())
     while trainer.epoch < recipe.epochs:
         for batch in trainer.run_epoch():
             if on_batch and on_batch(batch):
@@ -124,20 +124,53 @@ def fit(
 
 @dataclass(frozen=True)
 class _Set:
-    """Faces on the device: uint8 ``(N, 1, H, W)``, soft targets ``(N, K)``, and how they are normalised."""
+    """Faces on the device: uint8 ``(N, 1, H, W)``, all soft targets side by side ``(N, ...)`` with the columns of each
+    (logits, second, teacher.logits, teacher.second), and how the faces are normalised.
+    """
 
     images: Tensor
     target: Tensor
+    columns: dict[str, slice]
     mean: float
     std: float
 
     @classmethod
-    def of(cls, ds: FaceDataset, recipe: Recipe, device: torch.device, mean: float, std: float) -> _Set:
+    def of(
+        cls,
+        ds: FaceDataset,
+        recipe: Recipe,
+        device: torch.device,
+        mean: float,
+        std: float,
+        teacher: Mapping[tuple[str, ...], NDArray[np.float32]] | None,
+    ) -> _Set:
         images = torch.from_numpy(np.ascontiguousarray(ds.images))[:, None]
-        return cls(images.to(device), _targets(ds, recipe.targets).to(device), mean, std)
+        parts = {"logits": _targets(ds, recipe.targets)}
+        if recipe.votes_weight:
+            if ds.second is None:
+                raise ConfigError(
+                    f"votes_weight needs FER+ votes beside the labels of {ds.source or 'the data'}: "
+                    "give --votes FILE --target both"
+                )
+            parts["second"] = torch.from_numpy(ds.second)
+        for head, names in (("logits", ds.names), ("second", ds.second_names)):
+            if teacher and head in parts and names in teacher:
+                soft = torch.from_numpy(teacher[names]).float() / recipe.distill.temperature
+                parts[f"teacher.{head}"] = F.softmax(soft, 2).mean(0)
+        ends = np.cumsum([0, *(p.shape[1] for p in parts.values())]).tolist()
+        columns = {k: slice(i, j) for k, i, j in zip(parts, ends[:-1], ends[1:], strict=True)}
+        return cls(images.to(device), torch.cat(list(parts.values()), 1).to(device), columns, mean, std)
 
     def normal(self, x: Tensor) -> Tensor:
         return (x - 255 * self.mean) / (255 * self.std)
+
+    def take(self, index: Tensor) -> _Set:
+        return replace(self, images=self.images[index], target=self.target[index])
+
+    def without_copies(self) -> _Set:
+        """The first of each group of faces with the same pixels."""
+        first = {image.numpy().tobytes(): i for i, image in reversed(list(enumerate(self.images.cpu())))}
+        return self.take(torch.tensor(sorted(first.values()), device=self.images.device))
 
 
 def _targets(ds: FaceDataset, kind: str) -> Tensor:
@@ -156,12 +189,13 @@ class _Trainer:
     """One run: model, optimizer, average and counters; everything that changes goes through ``state``."""
 
     def __init__(self, model: nn.Module, train: _Set, recipe: Recipe, device: torch.device, state: State) -> None:
+        train = train.without_copies() if recipe.drop_copies else train
         self.model, self.train, self.recipe, self.device = model, train, recipe, device
         self.optimizer, self.rates = make_optimizer(model, recipe)
         self.average = Average(model, recipe.ema) if recipe.ema else None
         # a short last batch is left out; the next epoch's order is another
         self.steps = max(1, len(train.images) // recipe.batch_size)
-        counts = train.target.sum(0).clamp_min(1)
+        counts = train.target[:, train.columns["logits"]].sum(0).clamp_min(1)
         weight = (counts.sum() / (len(counts) * counts)) ** recipe.class_weighting
         self.weight = weight if recipe.class_weighting else None
         self.step, self.epoch = state.step, state.epoch
@@ -190,12 +224,13 @@ class _Trainer:
         """One batch: mean loss and number of right answers."""
         r, g = self.recipe, _generator(self.recipe.seed, 2, self.step)
         torch.manual_seed(int(torch.randint(2**62, (1,), generator=g)))  # dropout draws from the global generator
-        x, target = _augment(self.train.images[index].float(), self.train.target[index], r.augment, g)
+        images, target = self.train.images[index].float(), self.train.target[index]
+        x, target = _augment(images, target, r.augment, r.size_at(self.epoch, images.shape[3]), g)
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * schedule(self.step / self.steps, r)
         with autocast(self.device):
-            logits = self.model(self.train.normal(x))
-        loss = F.cross_entropy(logits.float(), target, weight=self.weight, label_smoothing=r.smoothing)
+            out = outputs(self.model, self.train.normal(x))
+        loss = self._loss(out, target)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if r.optimizer.clip:
@@ -203,23 +238,46 @@ class _Trainer:
         self.optimizer.step()
         if self.average:
             self.average.update(self.model, self.step)
-        return float(loss.detach()), float((logits.argmax(1) == target.argmax(1)).sum())
+        right = out["logits"].argmax(1) == target[:, self.train.columns["logits"]].argmax(1)
+        return float(loss.detach()), float(right.sum())
+
+    def _loss(self, out: Mapping[str, Tensor], target: Tensor) -> Tensor:
+        """Cross-entropy of the labels, and of the second head's votes; with a teacher, partly its distributions."""
+        r, total = self.recipe, torch.zeros((), device=target.device)
+        heads = (("logits", 1.0, r.smoothing, self.weight), ("second", r.votes_weight, 0.0, None))
+        for head, share, smoothing, weight in heads:
+            if head not in self.train.columns:
+                continue
+            logits, own = out[head].float(), target[:, self.train.columns[head]]
+            loss = F.cross_entropy(logits, own, weight=weight, label_smoothing=smoothing)
+            if f"teacher.{head}" in self.train.columns:
+                t, soft = r.distill.temperature, target[:, self.train.columns[f"teacher.{head}"]]
+                follow = F.kl_div(F.log_softmax(logits / t, 1), soft, reduction="batchmean") * t * t
+                loss = (1 - r.distill.weight) * loss + r.distill.weight * follow
+            total = total + share * loss
+        return total
 
     def close_epoch(self, held: _Set) -> None:
         """Add the finished epoch's figures to the history and begin the next."""
         loss, right, n, seconds = self.sums
-        logits, theta = _logits(self.deployed(), held)
+        out = _outputs(self.deployed(), held)
+        logits, target = out["logits"], held.target[:, held.columns["logits"]]
         figures: Epoch = {
             "epoch": self.epoch + 1,
             "train_loss": loss / n,
             "train_accuracy": right / n,
-            "val_loss": float(F.cross_entropy(logits, held.target)),
-            "val_accuracy": float((logits.argmax(1) == held.target.argmax(1)).float().mean()),
+            "val_loss": float(F.cross_entropy(logits, target)),
+            "val_accuracy": float((logits.argmax(1) == target.argmax(1)).float().mean()),
             "images_per_second": n / seconds,
-            "theta_spread": spread(theta),
+            "theta_spread": spread(out.get("theta")),
             "lr": self.recipe.optimizer.lr * schedule((self.step - 1) / self.steps, self.recipe),
             "seconds": seconds,
         }
+        if "second" in held.columns:
+            votes = held.target[:, held.columns["second"]]
+            known = votes.any(1)
+            agree = out["second"].argmax(1) == votes.argmax(1)
+            figures["val_second_accuracy"] = float(agree[known].float().mean())
         self.history.append(figures)
         self.epoch, self.sums = self.epoch + 1, [0.0] * 4
 
@@ -250,6 +308,10 @@ class _Trainer:
             number, name = key.split(".", 1)
             states.setdefault(int(number), {})[name] = value
         own = self.optimizer.state_dict()
+        weights = [p for group in self.optimizer.param_groups for p in group["params"]]
+        for p, entry in zip(weights, (states[i] for i in sorted(states)), strict=True):
+            # fused optimizers walk a weight and its moments side by side: both must lie in memory alike
+            entry.update({k: torch.empty_like(p).copy_(v) for k, v in entry.items() if v.shape == p.shape})
         self.optimizer.load_state_dict({"state": states, "param_groups": own["param_groups"]})
 
 
@@ -262,32 +324,26 @@ def _generator(*numbers: int) -> Generator:
     return torch.Generator().manual_seed(seed & (2**63 - 1))
 
 
-def _augment(x: Tensor, target: Tensor, a: Augment, g: Generator) -> tuple[Tensor, Tensor]:
+def _augment(x: Tensor, target: Tensor, a: Augment, size: int, g: Generator) -> tuple[Tensor, Tensor]:
+    ratio = size / x.shape[3]
     if a.degrees or a.scale or a.shift:
-        x = transforms.affine(x, g, degrees=a.degrees, scale=a.scale, shift=a.shift, mirror=a.mirror)
+        x = transforms.affine(x, g, degrees=a.degrees, scale=a.scale, shift=a.shift, mirror=a.mirror, size=size)
     elif a.mirror:
         x = transforms.flip(x, g, a.mirror)
+    if x.shape[3] != size:
+        x = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
     if a.brightness or a.contrast:
         x = transforms.light(x, g, brightness=a.brightness, contrast=a.contrast)
     if a.erase:
-        x = transforms.erase(x, g, p=a.erase, low=a.erase_low, high=a.erase_high)
+        x = transforms.erase(x, g, p=a.erase, low=round(a.erase_low * ratio), high=round(a.erase_high * ratio))
     return transforms.mixup(x, target, g, a.mixup) if a.mixup else (x, target)
 
 
 @torch.no_grad()
-def _logits(model: nn.Module, data: _Set) -> tuple[Tensor, Tensor | None]:
-    """Logits ``(N, K)`` in full precision, and theta ``(N, 2, 3)`` where the model has a transformer."""
-    logits, thetas = [], []
-    with_theta = getattr(model, "forward_with_theta", None)
-    for images in torch.split(data.images, 512):
-        x = data.normal(images.float())
-        if with_theta is not None:
-            out, theta = with_theta(x)
-            thetas.append(theta)
-        else:
-            out = model(x)
-        logits.append(out.float())
-    return torch.cat(logits), torch.cat(thetas) if thetas else None
+def _outputs(model: nn.Module, data: _Set) -> dict[str, Tensor]:
+    """The model's outputs for all faces, in full precision."""
+    parts = [outputs(model, data.normal(images.float())) for images in torch.split(data.images, 512)]
+    return {k: torch.cat([part[k] for part in parts]).float() for k in parts[0]}
 
 
 def spread(theta: Tensor | None) -> float:

@@ -10,22 +10,26 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mien import __version__
 from mien.checkpoint import load_model
+from mien.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from mien.data import FaceDataset
 from mien.data.audit import twins
 from mien.engine import predict
 from mien.errors import ConfigError
-from mien.metrics import Report, score
+from mien.metrics import Report, Robustness, score
 from mien.runtime import find_model, open_session
 from mien.spec import SPEC_KEY, ModelSpec
 
-__all__ = ["Loaded", "evaluate", "open_model", "relabel", "versions"]
+__all__ = ["Loaded", "corrupted", "evaluate", "open_model", "relabel", "versions"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,16 +73,70 @@ def evaluate(model: Loaded, faces: FaceDataset, *, train: FaceDataset | None = N
            exact or near copy among these
     views  test-time views, 1..10, see ``transforms.views``
     """
-    spec = model.spec
+    faces = _fitting(model.spec, faces)
+    p = _probabilities(model, faces.images, views)
+    assert faces.labels is not None
+    clean = None if train is None else ~twins(faces.images, train.images)
+    conditions = _conditions(model.spec, faces, views)
+    return score(p, faces.labels, model.spec.labels, clean=clean, split="+".join(faces.splits), conditions=conditions)
+
+
+def corrupted(
+    model: Loaded,
+    faces: FaceDataset,
+    *,
+    views: int = 1,
+    seed: int = 0,
+    on_pass: Callable[[int, int], None] | None = None,
+) -> Robustness:
+    """Accuracy of ``model`` on labelled ``faces`` of one split, as they are and spoilt in each kind and strength.
+
+    views    test-time views, 1..10, as in :func:`evaluate`
+    seed     of what is random in ``corruptions.corrupt``
+    on_pass  called after each pass over the faces with the number done and the number of all
+    """
+    faces = _fitting(model.spec, faces)
+    passes = [(kind, s) for kind in CORRUPTIONS for s in range(1, len(STRENGTHS[kind]) + 1)]
+    found = []
+    for done, (kind, strength) in enumerate([("", 0), *passes], 1):
+        images = corrupt(faces.images, kind, strength, seed) if kind else faces.images
+        found.append(float((_probabilities(model, images, views).argmax(1) == faces.labels).mean()))
+        if on_pass:
+            on_pass(done, len(passes) + 1)
+    rows: dict[str, list[float]] = {kind: [] for kind in CORRUPTIONS}
+    for (kind, _), accuracy in zip(passes, found[1:], strict=True):
+        rows[kind].append(accuracy)
+    return Robustness(
+        n=len(faces),
+        clean=found[0],
+        accuracies={kind: tuple(row) for kind, row in rows.items()},
+        split="+".join(faces.splits),
+        conditions={
+            **_conditions(model.spec, faces, views),
+            "opencv": str(cv2.__version__),
+            "seed": seed,
+            "strengths": {kind: list(row) for kind, row in STRENGTHS.items()},
+        },
+    )
+
+
+def _fitting(spec: ModelSpec, faces: FaceDataset) -> FaceDataset:
+    """``faces`` with the labels of ``spec``; an error where none is labelled or their size is another."""
     faces = relabel(faces, spec.labels)
     if not len(faces):
         raise ConfigError(f"{faces.source}: holds no labelled faces to score")
     if faces.size != (spec.size, spec.size):
         raise ConfigError(f"{spec.name} needs faces of {spec.size} x {spec.size} pixels, got {faces.size}; give --size")
-    p = predict(model.forward, faces.images, mean=spec.mean, std=spec.std, views=views, temperature=spec.temperature)
-    assert faces.labels is not None
-    clean = None if train is None else ~twins(faces.images, train.images)
-    conditions = {
+    return faces
+
+
+def _probabilities(model: Loaded, images: NDArray[np.uint8], views: int) -> NDArray[np.float64]:
+    spec = model.spec
+    return predict(model.forward, images, mean=spec.mean, std=spec.std, views=views, temperature=spec.temperature)
+
+
+def _conditions(spec: ModelSpec, faces: FaceDataset, views: int) -> dict[str, Any]:
+    return {
         "model": spec.name,
         "views": views,
         "data": Path(faces.source).name,
@@ -86,7 +144,6 @@ def evaluate(model: Loaded, faces: FaceDataset, *, train: FaceDataset | None = N
         "date": datetime.date.today().isoformat(),
         **versions(),
     }
-    return score(p, faces.labels, spec.labels, clean=clean, split="+".join(faces.splits), conditions=conditions)
 
 
 def versions() -> dict[str, str]:

@@ -1,14 +1,15 @@
 """A trained model -> ONNX with its spec in the metadata; the result is compared with torch before it is kept.
 
-The graph takes ``faces`` float32 ``(N, C, S, S)``, normalised, any N, and gives ``logits (N, K)`` and, for networks
-with a transformer, ``theta (N, 2, 3)``. Leaves out: running it (``runtime``).
+The graph takes ``faces`` float32 ``(N, C, S, S)``, normalised, any N, and gives ``logits (N, K)``, divided by the
+spec's temperature already, and, for networks with a transformer, ``theta (N, 2, 3)``. Leaves out: running it
+(``runtime``).
 """
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,36 +19,50 @@ from torch import Tensor, nn
 
 from mien.errors import ModelError, need
 from mien.files import replace_file
-from mien.models import fold
+from mien.models import fold, outputs
 from mien.spec import SPEC_KEY, ModelSpec
 
-__all__ = ["export_onnx"]
+__all__ = ["export_onnx", "write_spec"]
 
 
 class _Deployed(nn.Module):
-    """The model with the outputs that the runtime wants."""
+    """The folded model with the outputs that the runtime wants, logits divided by ``temperature``.
 
-    def __init__(self, model: nn.Module) -> None:
+    Where the logits come from an ``nn.Linear`` called ``head``, its weights are divided, which costs nothing later.
+    """
+
+    def __init__(self, model: nn.Module, temperature: float = 1.0) -> None:
         super().__init__()
-        self.model = model
-        self.with_theta: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
-        if getattr(model, "transformer", "none") != "none":
-            self.with_theta = getattr(model, "forward_with_theta", None)
-        self.outputs = ["logits"] + ["theta"] * (self.with_theta is not None)
+        self.model = fold(model).cpu()
+        self.temperature = temperature
+        self.names: list[str] = ["logits"]
+        head = getattr(self.model, "head", None)
+        if isinstance(head, nn.Linear):
+            for p in head.parameters():
+                p.data /= temperature
+            self.temperature = 1.0
 
     def forward(self, faces: Tensor) -> tuple[Tensor, ...]:
-        return (self.model(faces),) if self.with_theta is None else self.with_theta(faces)
+        out = outputs(self.model, faces)
+        if self.temperature != 1:
+            out["logits"] = out["logits"] / self.temperature
+        self.names = [n for n in ("logits", "theta", "attention") if n in out]
+        return tuple(out[n] for n in self.names)
 
 
 def export_onnx(model: nn.Module, spec: ModelSpec, path: Path, *, tolerance: float = 1e-4) -> float:
     """Write ``model`` to ``path``; returns the largest difference from torch over batches of 1, 2 and 5 random faces.
 
+    The temperature becomes part of the graph: the spec in the file has temperature 1, and its ``calibration`` remembers
+    the value. The difference is on the scale of the model's own logits, before the division.
+
     Raises :class:`ModelError`, and writes nothing, where the difference exceeds ``tolerance``.
     """
     onnx = need("onnx", "train")
     need("onnxscript", "train")
-    deployed = _Deployed(fold(model).cpu()).eval()
+    deployed = _Deployed(model, spec.temperature).eval()
     example = torch.randn(2, spec.channels, spec.size, spec.size, generator=torch.Generator().manual_seed(0))
+    deployed(example)  # tells the names of its outputs
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the exporter
@@ -57,27 +72,44 @@ def export_onnx(model: nn.Module, spec: ModelSpec, path: Path, *, tolerance: flo
             dynamo=True,
             opset_version=18,
             input_names=["faces"],
-            output_names=deployed.outputs,
+            output_names=deployed.names,
             dynamic_shapes=({0: torch.export.Dim("faces", min=1)},),
             verbose=False,
         )
     assert program is not None
     proto = program.model_proto
     _strip(proto)
-    entry = proto.metadata_props.add()
-    entry.key, entry.value = SPEC_KEY, spec.to_json()
+    _embed(proto, _folded(spec))
     onnx.checker.check_model(proto)
     data = proto.SerializeToString()
-    worst = _difference(deployed, data, spec)
+    worst = _difference(_Deployed(model).eval(), data, spec)
     if not worst <= tolerance:
         raise ModelError(f"{path}: ONNX and torch differ by {worst:.2g}, more than {tolerance:g}; nothing was written")
     replace_file(path, lambda p: p.write_bytes(data))
     return worst
 
 
+def write_spec(path: Path, spec: ModelSpec) -> None:
+    """Replace the spec in an exported file, for scores that were measured on the file itself; the graph stays."""
+    proto = need("onnx", "train").load(str(path))
+    _embed(proto, spec)
+    replace_file(path, lambda p: p.write_bytes(proto.SerializeToString()))
+
+
+def _embed(proto: Any, spec: ModelSpec) -> None:
+    del proto.metadata_props[:]
+    entry = proto.metadata_props.add()
+    entry.key, entry.value = SPEC_KEY, spec.to_json()
+
+
+def _folded(spec: ModelSpec) -> ModelSpec:
+    if spec.temperature == 1:
+        return spec
+    return replace(spec, temperature=1.0, calibration={**spec.calibration, "temperature": spec.temperature})
+
+
 def _strip(proto: Any) -> None:
     """Drop what the exporter leaves for debugging: stack traces and local paths."""
-    del proto.metadata_props[:]
     proto.doc_string = proto.graph.doc_string = ""
     for item in (*proto.graph.node, *proto.graph.value_info, *proto.graph.input, *proto.graph.output):
         item.doc_string = ""
@@ -86,12 +118,14 @@ def _strip(proto: Any) -> None:
 
 
 @torch.no_grad()
-def _difference(deployed: _Deployed, data: bytes, spec: ModelSpec) -> float:
+def _difference(undivided: _Deployed, data: bytes, spec: ModelSpec) -> float:
     ort = need("onnxruntime", "train")
     session = ort.InferenceSession(data, providers=["CPUExecutionProvider"])
     generator, worst = torch.Generator().manual_seed(1), 0.0
     for n in (1, 2, 5):
         x = torch.randn(n, spec.channels, spec.size, spec.size, generator=generator)
-        for own, theirs in zip(deployed(x), session.run(None, {"faces": x.numpy()}), strict=True):
-            worst = max(worst, float(np.abs(own.numpy() - theirs).max()))
+        expected, got = undivided(x), session.run(None, {"faces": x.numpy()})
+        for name, own, theirs in zip(undivided.names, expected, got, strict=True):
+            factor = spec.temperature if name == "logits" else 1.0
+            worst = max(worst, float(np.abs(own.numpy() - factor * theirs).max()))
     return worst

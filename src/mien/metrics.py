@@ -1,6 +1,7 @@
 """Figures of an evaluation: accuracy with its interval, macro-F1, per class, confusion, log loss, calibration.
 
-:func:`score` turns probabilities and labels into a :class:`Report`, which the code writes to JSON and into model cards.
+:func:`score` turns probabilities and labels into a :class:`Report`, which the code writes to JSON and into model cards;
+:class:`Robustness` holds what is left of the accuracy on spoilt images.
 numpy only; the arithmetic is checked against scikit-learn in the tests. Leaves out: running a network (``engine``) and
 drawing (``plots``).
 """
@@ -16,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mien.errors import ConfigError
 
-__all__ = ["Report", "expected_calibration_error", "mean_and_spread", "reliability", "score", "wilson"]
+__all__ = ["Report", "Robustness", "expected_calibration_error", "mean_and_spread", "reliability", "score", "wilson"]
 
 #: 97.5 % point of the standard normal distribution: two-sided 95 % intervals.
 _Z95 = 1.959963984540054
@@ -90,6 +91,81 @@ class Report:
     def __str__(self) -> str:
         low, high = self.accuracy_ci95
         return f"{self.split or 'accuracy'} {self.accuracy:.2%} (95 % interval {low:.1%} to {high:.1%}, n {self.n:,})"
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Accuracy on spoilt images, on one split, with the conditions under which it holds.
+
+    n           labelled images counted, the same in every figure
+    clean       accuracy on the images as they are, 0..1
+    accuracies  kind of corruption -> accuracy at each strength, slight to severe; at least one kind, all of one length
+    split       official name of the part that was scored
+    conditions  those of a :class:`Report`, the seed, and what the strengths mean
+    """
+
+    n: int
+    clean: float
+    accuracies: dict[str, tuple[float, ...]]
+    split: str = ""
+    conditions: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        lengths = {kind: len(row) for kind, row in self.accuracies.items()}
+        if len(set(lengths.values())) != 1 or 0 in lengths.values():
+            raise ConfigError(f"accuracies must hold one kind or more with equally many strengths, got {lengths}")
+        wrong = [a for a in (self.clean, *(a for row in self.accuracies.values() for a in row)) if not 0 <= a <= 1]
+        if wrong:
+            raise ConfigError(f"clean and accuracies must lie in 0..1, got {wrong[0]}")
+
+    @property
+    def by_kind(self) -> dict[str, float]:
+        """Mean over the strengths of each kind."""
+        return {kind: float(np.mean(row)) for kind, row in self.accuracies.items()}
+
+    @property
+    def by_strength(self) -> tuple[float, ...]:
+        """Mean over the kinds at each strength."""
+        return tuple(float(v) for v in np.mean(list(self.accuracies.values()), 0))
+
+    @property
+    def mean(self) -> float:
+        """Mean over kinds and strengths."""
+        return float(np.mean(list(self.by_kind.values())))
+
+    @property
+    def relative(self) -> float:
+        """What is left of the clean accuracy: ``mean / clean``, 0 where ``clean`` is 0."""
+        return self.mean / self.clean if self.clean else 0.0
+
+    def rows(self) -> list[tuple[str, list[float]]]:
+        """The table: a name, the accuracy at each strength, their mean and its drop against clean; means come last."""
+        lines = [(kind.replace("_", " "), row, self.by_kind[kind]) for kind, row in self.accuracies.items()]
+        lines.append(("mean", self.by_strength, self.mean))
+        # rounded, so that a drop of nothing is not a negative zero
+        return [(name, [*row, mean, round(self.clean - mean, 12) + 0.0]) for name, row, mean in lines]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, dicts and numbers with the means, ready for JSON; :meth:`from_dict` reads them back."""
+        rows = {kind: list(row) for kind, row in self.accuracies.items()}
+        means = {k: getattr(self, k) for k in ("by_kind", "mean", "relative")}
+        return {**asdict(self), "accuracies": rows, "by_strength": list(self.by_strength), **means}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Robustness:
+        """Read what :meth:`to_dict` wrote; missing and unknown keys are errors, the means are worked out anew."""
+        known, means = {f.name for f in fields(cls)}, {"by_kind", "by_strength", "mean", "relative"}
+        wrong = sorted(set(raw) - known - means) + sorted(known - {"split", "conditions"} - set(raw))
+        if wrong:
+            raise ConfigError(f"robustness must have the keys {', '.join(sorted(known))}; missing or unknown: {wrong}")
+        rows = {kind: tuple(float(a) for a in row) for kind, row in raw["accuracies"].items()}
+        return cls(**{**{k: v for k, v in raw.items() if k in known}, "accuracies": rows})
+
+    def __str__(self) -> str:
+        return (
+            f"corrupted {self.mean:.2%}, {self.relative:.1%} of {self.clean:.2%} clean "
+            f"({self.split or 'one part'}, n {self.n:,})"
+        )
 
 
 def score(

@@ -1,4 +1,4 @@
-"""Pictures of training and evaluation as PNG files: curves, confusion, reliability, bars.
+"""Pictures of training and evaluation as PNG files: curves, confusion, reliability, robustness, bars.
 
 Every function draws on a figure of its own (no pyplot, no global state), writes a temporary file beside ``path`` and
 renames it, and returns ``path``. Needs the extra ``train`` (matplotlib). Leaves out: computing figures (``metrics``).
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from mien.errors import ConfigError, need
 from mien.files import check_writable, replace_file
 from mien.labels import colour, short
-from mien.metrics import Report
+from mien.metrics import Report, Robustness
 
-__all__ = ["bars", "confusion", "curves", "reliability"]
+__all__ = ["bars", "confusion", "curves", "reliability", "robustness"]
 
 _INK, _QUIET, _GRID, _PAPER = "#22272e", "#68707c", "#e3e6ea", "#ffffff"
 _TRAIN, _VAL = "#8d99ae", "#d1495b"
@@ -113,6 +113,31 @@ def reliability(report: Report, path: str | Path) -> Path:
         return _save(figure, path)
 
 
+def robustness(found: Robustness, path: str | Path) -> Path:
+    """Accuracy against strength, one panel a kind of corruption, 0 being clean; the mean over all kinds dashed."""
+    kinds, strengths = list(found.accuracies), range(len(found.by_strength) + 1)
+    down = -(-len(kinds) // 3)
+    with _style():
+        figure, grid = _figure(9.4, 2.3 * down + 0.5, down, 3)
+        panels = list(grid.flat)
+        for axes, kind in zip(panels, kinds, strict=False):
+            mean, values = (100 * np.array([found.clean, *v]) for v in (found.by_strength, found.accuracies[kind]))
+            axes.plot(strengths, mean, color=_TRAIN, linewidth=1.2, linestyle=(0, (4, 3)))
+            axes.plot(strengths, values, color=_VAL, linewidth=2, marker="o", markersize=3.5)
+            axes.text(strengths[-1] + 0.15, values[-1], f"{values[-1]:.0f}", va="center", color=_VAL, fontsize=9.5)
+            drop = found.clean - found.by_kind[kind]
+            axes.set_title(f"{kind.replace('_', ' ')}: {100 * found.by_kind[kind]:.1f}, drop {100 * drop:.1f}")
+            axes.set(xlim=(-0.2, strengths[-1] + 0.7), ylim=(0, _ceiling(found)), xticks=list(strengths))
+        for axes in panels[len(kinds) :]:
+            axes.set_visible(False)
+        panels[0].set_ylabel("accuracy, %")
+        panels[len(kinds) - 1].set_xlabel("strength, 0 is clean")
+        title = f"Accuracy {found.clean:.1%} clean, {found.mean:.1%} over all that is spoilt (dashed)"
+        where = ", ".join(filter(None, [found.split, f"n {found.n:,}"]))
+        figure.suptitle(f"{title}: {where}", x=0.01, ha="left", fontsize=11)
+        return _save(figure, path)
+
+
 def bars(values: Mapping[str, float], path: str | Path, *, title: str = "") -> Path:
     """One horizontal bar a class, 0..1 shown in %, in the colours of the expressions and the order given."""
     if not values:
@@ -144,6 +169,12 @@ def _mark_best(axes: Any, epochs: Sequence[int], values: NDArray[np.float64]) ->
     axes.plot(epochs[best], values[best], "o", color=_VAL, markersize=6, zorder=5)
     text = f"best on validation {values[best]:.1f}, epoch {epochs[best]}"
     axes.text(0.99, 0.04, text, transform=axes.transAxes, ha="right", color=_VAL, fontsize=9.5)
+
+
+def _ceiling(found: Robustness) -> float:
+    """The next ten above the best accuracy, %."""
+    best = max(found.clean, *(v for row in found.accuracies.values() for v in row))
+    return float(10 * np.floor(10 * best + 1.2))
 
 
 def _style() -> Any:

@@ -7,14 +7,15 @@ where results go; those belong to a run, not to a recipe.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from mien.errors import ConfigError, need
 
-__all__ = ["Augment", "Optimizer", "Recipe", "list_recipes", "load_recipe", "read_recipe"]
+__all__ = ["Augment", "Distill", "Optimizer", "Recipe", "list_recipes", "load_recipe", "read_recipe"]
 
 #: Recipes that come with mien.
 FOLDER = Path(__file__).parent / "recipes"
@@ -63,6 +64,20 @@ class Optimizer:
 
 
 @dataclass(frozen=True)
+class Distill:
+    """How a teacher is followed, where a run has one (Hinton et al. 2015, arXiv 1503.02531, section 2).
+
+    weight       of the teacher's distributions in the loss, 0..1; the labels have the rest
+    temperature  that softens both distributions
+    views        test-time views whose mean is the teacher's answer, 1..10
+    """
+
+    weight: float = 0.8
+    temperature: float = 2.0
+    views: int = 10
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One training run.
 
@@ -72,6 +87,9 @@ class Recipe:
     class_weighting  0 none .. 1 inverse class frequency, as weights in the loss
     ema              decay of the weight average, 0 for none; the average is what is evaluated and kept
     drop_copies      leave exact copies within the training part out
+    votes_weight     weight of the loss of a second head, which learns the taggers' votes beside the labels; 0 for none
+    sizes            progressive sizes: pairs of a share of the epochs and the side in pixels from there on, such as
+                     [[0, 32], [0.4, 40], [0.7, 48]]; empty for the images' own size throughout
     """
 
     name: str
@@ -85,8 +103,11 @@ class Recipe:
     class_weighting: float = 0.0
     ema: float = 0.0
     drop_copies: bool = False
+    votes_weight: float = 0.0
+    sizes: Sequence[Sequence[float]] = ()
     optimizer: Optimizer = field(default_factory=Optimizer)
     augment: Augment = field(default_factory=Augment)
+    distill: Distill = field(default_factory=Distill)
 
     def __post_init__(self) -> None:
         a, o = self.augment, self.optimizer
@@ -110,8 +131,29 @@ class Recipe:
             ("augment.degrees", a.degrees, 0, 180),
             ("augment.shift", a.shift, 0, 24),
             ("augment.mixup", a.mixup, 0, 10),
+            ("votes_weight", self.votes_weight, 0, 10),
+            ("distill.weight", self.distill.weight, 0, 1),
+            ("distill.temperature", self.distill.temperature, 0.1, 100),
+            ("distill.views", self.distill.views, 1, 10),
         ):
             _check(key, number, low, high)
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        rule = "sizes must be pairs of a share of the epochs, from 0 and rising, and a side of 16..512 pixels"
+        try:
+            starts = [float(start) for start, _ in self.sizes]
+            sides = [int(side) for _, side in self.sizes]
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{rule}; got {self.sizes!r}") from error
+        rising = all(a < b for a, b in pairwise(starts))
+        if starts and not (starts[0] == 0 and starts[-1] < 1 and rising and 16 <= min(sides) <= max(sides) <= 512):
+            raise ConfigError(f"{rule}; got {self.sizes!r}")
+
+    def size_at(self, epoch: int, own: int) -> int:
+        """The side in pixels to train on in ``epoch``, from 0, for images of side ``own``."""
+        begun = [int(side) for start, side in self.sizes if start * self.epochs <= epoch]
+        return begun[-1] if begun else own
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and values, for JSON."""

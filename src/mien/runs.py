@@ -3,7 +3,8 @@
     OUT/history.json        the figures of every epoch
     OUT/curves.png          loss and accuracy, training and validation
     OUT/state.safetensors   all that --resume needs, written at every epoch's end and once a minute
-    OUT/model.safetensors   the deployed weights with their spec, when the run is done
+    OUT/model.safetensors   the deployed weights, calibrated on the validation part, with their spec, at the end
+    OUT/second.safetensors  the same trunk with the second head, where there is one
     OUT/evaluation.json     the validation report of these weights
 
 Leaves out: showing progress (``cli``) and the loop itself (``engine``).
@@ -14,23 +15,27 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mien import plots
+from mien.calibration import MIN_ROWS, calibrate
 from mien.checkpoint import load_state, save_model, save_state
 from mien.data import FaceDataset
-from mien.engine import Batch, Epoch, State, Stopped, fit, statistics
+from mien.engine import Batch, Epoch, State, Stopped, fit, predict, statistics
 from mien.errors import ConfigError, need
 from mien.evaluation import Loaded, evaluate, versions
 from mien.files import check_writable, write_text
 from mien.metrics import Report
-from mien.models import create_model
+from mien.models import create_model, split_heads
 from mien.recipe import Recipe
 from mien.spec import ModelSpec
+from mien.teachers import Teacher
 
 __all__ = ["Result", "make_spec", "train_run"]
 
@@ -53,6 +58,7 @@ def train_run(
     val: FaceDataset,
     out: Path,
     *,
+    teacher: Teacher | None = None,
     device: str = "auto",
     resume: bool = False,
     tensorboard: bool = False,
@@ -61,21 +67,24 @@ def train_run(
 ) -> Result:
     """Train as ``recipe`` says and leave everything in ``out``; arguments as for ``engine.fit``.
 
+    teacher  whose distributions the network follows too, see ``teachers.ask``
     resume  continue the run in ``out``, or begin it where there is none yet; without it a folder that holds a run is
             refused. On the CPU, with the same number of threads, the result is the same bit for bit as without a break.
 
     Raises :class:`mien.engine.Stopped`, after saving, where ``on_batch`` asked for a stop.
     """
     torch.manual_seed(recipe.seed)
-    model = create_model(recipe.model, num_classes=len(train.names), **recipe.options)
+    second = {"second": len(train.second_names)} if recipe.votes_weight else {}
+    model = create_model(recipe.model, num_classes=len(train.names), **recipe.options, **second)
     check_writable(out, need_bytes=10_000_000 + 10 * sum(p.nbytes for p in model.parameters()))
-    folder = _Folder(out, recipe, train, val, tensorboard)
+    folder = _Folder(out, recipe, train, val, teacher, tensorboard)
     try:
         deployed, history = fit(
             model,
             train,
             val,
             recipe,
+            teacher=teacher.answers if teacher else None,
             device=device,
             state=folder.open(resume),
             on_batch=on_batch,
@@ -85,16 +94,22 @@ def train_run(
     except Stopped as stop:
         folder.save(stop.state)
         raise
-    loaded = Loaded(deployed.cpu(), make_spec(recipe, train), str(out / "model.safetensors"))
+    first, other = split_heads(deployed.cpu())
+    plain = Loaded(first, make_spec(recipe, train, teacher), str(out / "model.safetensors"))
+    loaded = _calibrated(plain, val, val.labels)
     report = evaluate(loaded, val, train=train)
     loaded.spec.scores[report.split or "validation"] = report.to_dict()
-    save_model(out / "model.safetensors", deployed, loaded.spec)
+    save_model(out / "model.safetensors", first, loaded.spec)
+    if other is not None:
+        spec = replace(plain.spec, name=f"{recipe.name}-ferplus", labels=train.second_names, scores={})
+        file = out / "second.safetensors"
+        save_model(file, other, _calibrated(Loaded(other, spec, str(file)), val, _second_labels(val)).spec)
     write_text(out / "evaluation.json", json.dumps(report.to_dict(), indent=1))
     plots.curves(history, out / "curves.png")
     return Result(loaded, history, report)
 
 
-def make_spec(recipe: Recipe, train: FaceDataset) -> ModelSpec:
+def make_spec(recipe: Recipe, train: FaceDataset, teacher: Teacher | None = None) -> ModelSpec:
     """The spec of a model trained by ``recipe`` on ``train``; scores are added by whoever evaluates it."""
     mean, std = statistics(train.images)
     return ModelSpec(
@@ -105,9 +120,33 @@ def make_spec(recipe: Recipe, train: FaceDataset) -> ModelSpec:
         std=std,
         model={"name": recipe.model, **recipe.options},
         recipe=recipe.to_dict(),
-        data={"source": Path(train.source).name, "fingerprint": train.fingerprint, "n": len(train)},
+        data={
+            "source": Path(train.source).name,
+            "fingerprint": train.fingerprint,
+            "n": len(train),
+            **({"second labelling": "FER+ votes"} if recipe.votes_weight else {}),
+            **({"teachers": ", ".join(teacher.names)} if teacher else {}),
+        },
         versions=versions(),
     )
+
+
+def _calibrated(model: Loaded, faces: FaceDataset, labels: NDArray[np.int64] | None) -> Loaded:
+    """``model`` with temperature and candidates fitted on ``faces`` (label -1: left out); as it is with too few."""
+    if labels is None or (labels >= 0).sum() < MIN_ROWS:
+        return model
+    spec, known = model.spec, labels >= 0
+    p = predict(model.forward, faces.images[known], mean=spec.mean, std=spec.std)
+    found = calibrate(np.log(p.clip(1e-300)), labels[known])
+    source = {"split": "+".join(faces.splits) or "validation", "fingerprint": faces.fingerprint}
+    return replace(model, spec=replace(spec, temperature=found.temperature, calibration={**found.to_dict(), **source}))
+
+
+def _second_labels(faces: FaceDataset) -> NDArray[np.int64] | None:
+    """The class with the largest share in the second labelling, -1 for a row without."""
+    if faces.second is None:
+        return None
+    return np.where(faces.second.any(1), faces.second.argmax(1), -1)
 
 
 def _both(first: Callable[[Epoch], None], second: Callable[[Epoch], None] | None, epoch: Epoch) -> None:
@@ -119,9 +158,19 @@ def _both(first: Callable[[Epoch], None], second: Callable[[Epoch], None] | None
 class _Folder:
     """The files of a run while it lasts."""
 
-    def __init__(self, out: Path, recipe: Recipe, train: FaceDataset, val: FaceDataset, tensorboard: bool) -> None:
+    def __init__(
+        self,
+        out: Path,
+        recipe: Recipe,
+        train: FaceDataset,
+        val: FaceDataset,
+        teacher: Teacher | None,
+        tensorboard: bool,
+    ) -> None:
         self.out = out
         self.run = {"recipe": recipe.to_dict(), "train": train.fingerprint, "val": val.fingerprint}
+        if teacher:
+            self.run["teachers"] = list(teacher.keys)
         self.history: list[Epoch] = []
         self.saved = self.drawn = time.monotonic()
         self.board = need("torch.utils.tensorboard", "tensorboard").SummaryWriter(str(out)) if tensorboard else None

@@ -47,7 +47,12 @@ class ModelSpec:
     mean, std   of the training images, on the 0..1 scale
     model       name and keyword arguments for ``create_model``
     crop        from a detector's box to the network's square
-    temperature logits are divided by it before softmax
+    temperature logits are still to be divided by it before softmax; 1 where a file's graph does so itself
+    calibration what ``calibration.calibrate`` found, empty where nobody calibrated: ``threshold``, the smallest
+                probability of a candidate; ``temperature`` as it was fitted, also where the graph divides by it;
+                ``coverage_target`` and what was measured (see ``calibration.Calibration``), with the ``split``,
+                ``fingerprint`` and ``n`` rows of the data it was fitted on
+    precision   of the weights: "float32", or "int8" for a quantized ONNX file
     scores      split -> figures as ``mien evaluate`` writes them
     recipe, data, versions, licence: where the weights come from and what may be done with them
     """
@@ -61,6 +66,8 @@ class ModelSpec:
     model: dict[str, Any] = field(default_factory=dict)
     crop: Crop = field(default_factory=Crop)
     temperature: float = 1.0
+    calibration: dict[str, Any] = field(default_factory=dict)
+    precision: str = "float32"
     scores: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)

@@ -1,6 +1,7 @@
 """Augmentation of whole batches on tensors, and test-time views.
 
-Every function maps float images ``(N, C, H, W)`` in grey values 0..255 to the same shape, takes an explicit
+Every function maps float images ``(N, C, H, W)`` in grey values 0..255 to the same shape (``affine`` can change the
+size on the way), takes an explicit
 ``torch.Generator`` and draws anew for each image. Leaves out: reading, normalising, anything image by image.
 """
 
@@ -26,7 +27,14 @@ def flip(x: Tensor, g: Generator, p: float = 0.5) -> Tensor:
 
 
 def affine(
-    x: Tensor, g: Generator, *, degrees: float = 12, scale: float = 0.15, shift: float = 4, mirror: float = 0.5
+    x: Tensor,
+    g: Generator,
+    *,
+    degrees: float = 12,
+    scale: float = 0.15,
+    shift: float = 4,
+    mirror: float = 0.5,
+    size: int | None = None,
 ) -> Tensor:
     """Turn, scale and shift in one bilinear resampling; what comes in from outside is reflected.
 
@@ -34,6 +42,7 @@ def affine(
     scale    the factor lies in 1 - scale .. 1 + scale
     shift    largest shift either way, in pixels
     mirror   probability of a left-right flip, free here
+    size     side of the result in pixels; the input's where not given
     """
     n, _, height, width = x.shape
     angle = _uniform(n, -degrees, degrees, x, g) * (math.pi / 180)
@@ -42,7 +51,7 @@ def affine(
     sign = torch.where(_uniform(n, 0, 1, x, g) < mirror, -1.0, 1.0)
     cos, sin = angle.cos() * factor, angle.sin() * factor
     a, b, c, d, e, f = (t[:, None, None] for t in (cos * sign, -sin, dx, sin * sign, cos, dy))
-    across, down = (((torch.arange(s, device=x.device) * 2 + 1) / s - 1) for s in (width, height))
+    across, down = (((torch.arange(s, device=x.device) * 2 + 1) / s - 1) for s in (size or width, size or height))
     across, down = across[None, None, :], down[None, :, None]
     # the same as F.affine_grid, whose batched product of 3 x 2 matrices takes five times as long
     grid = torch.stack([a * across + b * down + c, d * across + e * down + f], 3)

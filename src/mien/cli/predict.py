@@ -143,18 +143,17 @@ def _print_csv(results: Iterable[_Photo], spec: ModelSpec) -> int:
     """A photo without a face has one row with face 0; one that could not be read has none."""
     out = csv.writer(sys.stdout, lineterminator="\n")
     places = ["left", "top", "right", "bottom"]
-    out.writerow(["photo", "face", "label", "confidence", *spec.labels, *places, "score", "uncertain"])
+    out.writerow(["photo", "face", "label", "confidence", *spec.labels, *places, "score", "uncertain", "candidates"])
     bad = 0
     for r in results:
         bad += r.faces is None
         if r.faces == []:
-            out.writerow([r.path, 0, *[""] * (len(spec.labels) + 8)])
+            out.writerow([r.path, 0, *[""] * (len(spec.labels) + 9)])
         for i, f in enumerate(r.faces or [], start=1):
             chances = [f"{p:.6f}" for p in f.probabilities.values()]
             box = [f"{v:.2f}" for v in f.box]
-            out.writerow(
-                [r.path, i, f.label, f"{f.confidence:.6f}", *chances, *box, f"{f.score:.4f}", int(f.uncertain)]
-            )
+            doubt = [int(f.uncertain), " ".join(f.candidates)]
+            out.writerow([r.path, i, f.label, f"{f.confidence:.6f}", *chances, *box, f"{f.score:.4f}", *doubt])
     return bad
 
 
@@ -176,7 +175,7 @@ def _print_tables(results: Iterable[_Photo], spec: ModelSpec) -> int:
             continue
         table = Table("face", "expression", "probability", "", "left, top, right, bottom", box=None, pad_edge=False)
         for i, f in enumerate(r.faces, start=1):
-            mark = "uncertain" if f.uncertain else ""
+            mark = escape("or " + ", ".join(f.candidates[1:])) if f.uncertain else ""
             name = f"[{colour(f.label)}]{escape(f.label)}[/]"
             table.add_row(str(i), name, f"{f.confidence:.1%}", mark, ", ".join(f"{v:.0f}" for v in f.box))
         console.print(f"[bold]{escape(r.path)}[/]", soft_wrap=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import typer
 
@@ -34,14 +34,14 @@ def read_data(
     skip_bad: bool = False,
     size: int | None = None,
 ) -> FaceDataset:
-    """The faces at ``data``; with ``votes`` and ``target`` those that FER+ labels majority, argmax or soft."""
+    """The faces at ``data``; with ``votes`` and ``target`` those that FER+ labels, see ``data.votes``."""
     from mien.data import read_source, read_votes, with_votes
     from mien.data.votes import Target
     from mien.errors import ConfigError
 
-    kinds: dict[str | None, Target | None] = {None: None, "majority": "majority", "argmax": "argmax", "soft": "soft"}
+    kinds: dict[str | None, Target | None] = {None: None, **{k: k for k in get_args(Target)}}
     if target not in kinds:
-        raise ConfigError(f"--target must be one of majority, argmax, soft, got {target!r}")
+        raise ConfigError(f"--target must be one of {', '.join(get_args(Target))}, got {target!r}")
     if target is not None and votes is None:
         raise ConfigError("--target needs --votes FILE")
     reading = read_source(data, skip_bad=skip_bad, size=size)

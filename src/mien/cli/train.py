@@ -14,11 +14,16 @@ def train(
     data: str = typer.Option(..., help="CSV, folder or archive of faces, or synthetic[:N]."),
     out: Path = typer.Option(..., help="Folder for the run."),
     votes: Path | None = typer.Option(None, help="FER+ votes (fer2013new.csv) for the same rows."),
-    target: str | None = typer.Option(None, help="With --votes: train on FER+ majority, argmax or soft targets."),
+    target: str | None = typer.Option(
+        None, help="With --votes: train on FER+ majority, argmax or soft targets, or on both labellings at once."
+    ),
     epochs: int | None = typer.Option(None, help="Instead of the recipe's."),
     batch_size: int | None = typer.Option(None, help="Instead of the recipe's."),
     lr: float | None = typer.Option(None, help="Peak learning rate, instead of the recipe's."),
     l2: float | None = typer.Option(None, help="Weight decay, instead of the recipe's."),
+    teacher: str | None = typer.Option(
+        None, help="Models to follow, A[,B...]: folders of runs, files or shipped names."
+    ),
     seed: int | None = typer.Option(None, help="Seed of weights, order, augmentation and split."),
     device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
     threads: int | None = typer.Option(None, min=1, help="CPU threads; all cores where not given."),
@@ -41,6 +46,7 @@ def train(
     from mien.files import check_writable
     from mien.recipe import load_recipe
     from mien.runs import train_run
+    from mien.teachers import ask
 
     chosen = load_recipe(recipe).override(epochs=epochs, batch_size=batch_size, lr=lr, l2=l2, seed=seed)
     check_writable(out)
@@ -48,6 +54,7 @@ def train(
         torch.set_num_threads(threads)
     faces = read_data(data, votes=votes, target=target, skip_bad=skip_bad)
     part, held = train_val(faces, val_split=val_split, seed=chosen.seed)
+    asked = ask(teacher.split(","), part, views=chosen.distill.views) if teacher else None
     with TrainingDisplay(chosen.epochs) as show:
         show.console.print(
             f"{chosen.name}: {len(part):,} faces to train ({' '.join(part.splits)}), {len(held):,} to validate"
@@ -61,6 +68,7 @@ def train(
                 part,
                 held,
                 out,
+                teacher=asked,
                 device=device,
                 resume=resume,
                 tensorboard=tensorboard,

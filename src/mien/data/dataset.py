@@ -33,6 +33,8 @@ class FaceDataset:
     rows     int64 ``(N,)``, 0-based number of the row or picture in its source, header not counted
     not_face bool ``(N,)``, true where all taggers say that the picture shows no face; ``None`` where nobody was asked
     source   where it came from, for messages and model cards
+    second   float32 ``(N, M)``, a second labelling by the classes ``second_names``: shares that sum to 1 in each row,
+             or zeros for a row without; ``None`` where there is none
     """
 
     images: NDArray[np.uint8]
@@ -44,6 +46,8 @@ class FaceDataset:
     rows: NDArray[np.int64] | None = None
     not_face: NDArray[np.bool_] | None = None
     source: str = ""
+    second: NDArray[np.float32] | None = None
+    second_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 3:
@@ -54,7 +58,11 @@ class FaceDataset:
         if self.rows is None:
             object.__setattr__(self, "rows", np.arange(n, dtype=np.int64))
         rows = ("labels", "split", "subject", "rows", "not_face")
-        for name, shape in {**dict.fromkeys(rows, (n,)), "votes": (n, k)}.items():
+        for name, shape in {
+            **dict.fromkeys(rows, (n,)),
+            "votes": (n, k),
+            "second": (n, len(self.second_names)),
+        }.items():
             value = getattr(self, name)
             if value is not None and value.shape != shape:
                 raise DataError(f"{name} must have shape {shape}, got {value.shape}", self.source)
@@ -94,6 +102,9 @@ class FaceDataset:
         h.update(np.ascontiguousarray(self.images).data)
         for part in (self.labels, self.votes):
             h.update(b"-" if part is None else np.ascontiguousarray(part).data)
+        if self.second is not None:
+            h.update(repr(self.second_names).encode())
+            h.update(np.ascontiguousarray(self.second).data)
         h.update("\n".join(self.split.tolist()).encode())
         return h.hexdigest()[:16]
 
@@ -117,4 +128,4 @@ class FaceDataset:
         return np.bincount(self.labels[self.labels >= 0], minlength=len(self.names)).astype(np.int64)
 
     def _is_rows(self, name: str) -> bool:
-        return name not in ("names", "source") and getattr(self, name) is not None
+        return name not in ("names", "source", "second_names") and getattr(self, name) is not None

@@ -22,7 +22,7 @@ from mien.labels import FER2013, FERPLUS
 
 __all__ = ["FerPlusVotes", "Target", "read_votes", "with_votes"]
 
-Target = Literal["majority", "argmax", "soft"]
+Target = Literal["majority", "argmax", "soft", "both"]
 _COLUMNS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "nf")
 _LIMIT = 64 << 20
 
@@ -104,10 +104,13 @@ def with_votes(ds: FaceDataset, votes: FerPlusVotes, target: Target | None = Non
                      classes, three at most, that together reach three quarters; a row is kept if they hold more
                      than half (27,956 / 3,505 / 3,505 rows here; no published count was at hand to check them against)
 
-    The three make data sets of FER+'s eight classes: labels are the winner, votes the counts that the rule keeps.
+    "both"           the same rows and FER2013 labels, and beside them, as a second labelling, the shares of the eight
+                     classes in the rows that "argmax" keeps, without votes of one where others remain
+
+    The first three make data sets of FER+'s eight classes: labels are the winner, votes the counts that the rule keeps.
     """
     if target is not None and target not in get_args(Target):
-        raise ConfigError(f"target must be majority, argmax, soft or None, got {target!r}")
+        raise ConfigError(f"target must be majority, argmax, soft, both or None, got {target!r}")
     if ds.names != FER2013.names:
         raise ConfigError(
             f"votes belong to FER2013, whose classes are {', '.join(FER2013.names)}; got {', '.join(ds.names)}"
@@ -117,6 +120,8 @@ def with_votes(ds: FaceDataset, votes: FerPlusVotes, target: Target | None = Non
     table = np.column_stack([votes.votes, votes.unknown, votes.not_face])[rows]
     if target is None:
         return replace(ds, not_face=(table[:, 9] > 0) & (table[:, :9].sum(1) == 0))
+    if target == "both":
+        return replace(ds, second=_shares(table), second_names=FERPLUS.names)
     counts = {"majority": _majority, "argmax": _argmax, "soft": _soft}[target](table)
     kept = np.flatnonzero(counts.sum(1) > 0)
     labelled = replace(ds, names=FERPLUS.names, labels=counts.argmax(1).astype(np.int64), votes=counts, not_face=None)
@@ -171,6 +176,15 @@ def _majority(table: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _argmax(table: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(table.argmax(1)[:, None] < 8, table[:, :8], np.float32(0))
+
+
+def _shares(table: NDArray[np.float32]) -> NDArray[np.float32]:
+    counts = _argmax(table)
+    strong = _without_ones(counts)
+    counts = np.where(strong.any(1, keepdims=True), strong, counts)
+    total = np.maximum(counts.sum(1, keepdims=True), np.float32(1))
+    shares: NDArray[np.float32] = counts / total
+    return shares
 
 
 def _soft(table: NDArray[np.float32]) -> NDArray[np.float32]:

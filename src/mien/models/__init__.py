@@ -1,7 +1,7 @@
 """Networks by name: ``create_model("deep-emotion-2019")``. Needs the extra ``train``."""
 
-from mien.models import deep_emotion  # registers its networks
-from mien.models.layers import fold
-from mien.models.registry import create_model, list_models, register
+from mien.models import attentive, deep_emotion  # register their networks
+from mien.models.layers import fold, split_heads
+from mien.models.registry import create_model, list_models, outputs, register
 
-__all__ = ["create_model", "deep_emotion", "fold", "list_models", "register"]
+__all__ = ["attentive", "create_model", "deep_emotion", "fold", "list_models", "outputs", "register", "split_heads"]

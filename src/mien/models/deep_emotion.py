@@ -76,6 +76,7 @@ class DeepEmotion2019(nn.Module):
         transformer: str = "input",
         dropout: float = 0.5,
         plain: bool = False,
+        second: int = 0,
     ) -> None:
         super().__init__()
         if transformer not in _PLACES:
@@ -88,7 +89,8 @@ class DeepEmotion2019(nn.Module):
         self.conv4 = _conv(10, 10, 3, plain)
         self.dropout = nn.Dropout(dropout)
         self.fc1 = _linear(810, 50, plain)
-        self.fc2 = nn.Linear(50, num_classes)
+        self.head = nn.Linear(50, num_classes)
+        self.second = nn.Linear(50, second) if second else None
 
     def theta(self, x: Tensor) -> Tensor:
         """Where the transformer looks, ``(N, 2, 3)``; the identity for ``transformer="none"``."""
@@ -98,22 +100,26 @@ class DeepEmotion2019(nn.Module):
         return theta
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.forward_with_theta(x)[0]
+        return self.outputs(x)["logits"]
 
-    def forward_with_theta(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits ``(N, num_classes)`` and theta ``(N, 2, 3)`` in one pass."""
-        theta = self.theta(x)
+    def outputs(self, x: Tensor) -> dict[str, Tensor]:
+        """``logits (N, num_classes)``, ``theta (N, 2, 3)`` and ``second (N, second)`` as far as there are the parts."""
+        out: dict[str, Tensor] = {}
+        if self.transformer != "none":
+            out["theta"] = self.theta(x)
         if self.transformer == "input":
-            x = warp(x, theta)
+            x = warp(x, out["theta"])
         x = F.relu(self.conv1(x))  # (N, 10, 46, 46)
         x = F.relu(F.max_pool2d(self.conv2(x), 2))  # (N, 10, 22, 22)
         x = F.relu(self.conv3(x))  # (N, 10, 20, 20)
         x = F.relu(F.max_pool2d(self.conv4(x), 2))  # (N, 10, 9, 9)
         if self.transformer == "feature":
-            x = warp(x, theta)
+            x = warp(x, out["theta"])
         x = F.relu(self.fc1(self.dropout(x).flatten(1)))  # (N, 50)
-        logits: Tensor = self.fc2(x)  # (N, num_classes)
-        return logits, theta
+        out["logits"] = self.head(x)  # (N, num_classes)
+        if self.second is not None:
+            out["second"] = self.second(x)
+        return out
 
     @torch.no_grad()
     def attention_maps(self, x: Tensor) -> dict[str, Tensor]:
@@ -134,6 +140,12 @@ def deep_emotion_2019(
     transformer: str = "input",
     dropout: float = 0.5,
     plain: bool = False,
+    second: int = 0,
 ) -> nn.Module:
-    """The 2019 network; transformer "input", "feature" or "none"; ``plain``: without any helper, as the report."""
-    return DeepEmotion2019(num_classes, in_chans, transformer=transformer, dropout=dropout, plain=plain)
+    """The 2019 network.
+
+    transformer  "input", "feature" or "none"
+    plain        without any helper, as the report
+    second       classes of a second head on the same trunk, 0 for none
+    """
+    return DeepEmotion2019(num_classes, in_chans, transformer=transformer, dropout=dropout, plain=plain, second=second)

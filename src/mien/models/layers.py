@@ -1,8 +1,8 @@
-"""Layers that are richer while they learn than when they are deployed.
+"""Layers of more than one network; most are richer while they learn than when they are deployed.
 
-A :class:`RepConv2d` is trained as a standardised sum of branches, a :class:`RepLinear` with batch norm; ``fold`` turns
-each into the plain ``nn.Conv2d`` or ``nn.Linear`` that computes the same function, so that the deployed graph stays the
-paper's.
+A :class:`RepConv2d` is trained as a standardised sum of branches, a :class:`ConvNorm` and a :class:`RepLinear` with
+batch norm; ``fold`` turns each into the plain ``nn.Conv2d`` or ``nn.Linear`` that computes the same function, so that
+the deployed graph stays the paper's. ``split_heads`` makes two networks of one with two heads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 # keeps the variance of a ReLU layer's output at one for a unit normal input (Brock et al. 2021, section 4.1)
 _RELU_GAIN = (2 / (1 - 1 / math.pi)) ** 0.5
 
-__all__ = ["RepConv2d", "RepLinear", "fold"]
+__all__ = ["ECA", "SE", "ConvNorm", "RepConv2d", "RepLinear", "fold", "split_heads"]
 
 
 class RepConv2d(nn.Module):
@@ -65,6 +65,57 @@ class RepConv2d(nn.Module):
         return conv
 
 
+class ConvNorm(nn.Module):
+    """A k x k convolution that keeps the size (``stride`` 2 halves it), then batch norm, which ``plain`` folds in."""
+
+    def __init__(self, in_chans: int, out_chans: int, kernel: int, *, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_chans, out_chans, kernel, stride, kernel // 2, bias=False)
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+        self.norm = nn.BatchNorm2d(out_chans)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.norm(self.conv(_channels_last(x)))
+        return out
+
+    @torch.no_grad()
+    def plain(self) -> nn.Conv2d:
+        """The deployed convolution."""
+        gain, shift = _gain_and_shift(self.norm)
+        old = self.conv
+        sides = (old.kernel_size[0], old.stride[0], old.padding[0])
+        conv = nn.Conv2d(old.in_channels, old.out_channels, *sides).to(gain.device)
+        conv.weight.copy_(old.weight * gain[:, None, None, None])
+        assert conv.bias is not None
+        conv.bias.copy_(shift)
+        return conv
+
+
+class ECA(nn.Module):
+    """Efficient channel attention (Wang et al. 2019, arXiv 1910.03151, section 3.3), over three neighbours."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(1, 1, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = torch.sigmoid(self.conv(x.mean((2, 3))[:, None]))[:, 0]  # (N, C)
+        return x * weight[:, :, None, None]
+
+
+class SE(nn.Module):
+    """Squeeze and excitation (Hu et al. 2017, arXiv 1709.01507, section 3), reduction 8."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, max(channels // 8, 4))
+        self.excite = nn.Linear(max(channels // 8, 4), channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = torch.sigmoid(self.excite(F.relu(self.squeeze(x.mean((2, 3))))))  # (N, C)
+        return x * weight[:, :, None, None]
+
+
 class RepLinear(nn.Module):
     """A fully connected layer followed by batch norm, which ``plain`` folds into its weight and bias."""
 
@@ -81,14 +132,20 @@ class RepLinear(nn.Module):
     @torch.no_grad()
     def plain(self) -> nn.Linear:
         """The deployed layer."""
-        mean, var = self.norm.running_mean, self.norm.running_var
-        assert mean is not None
-        assert var is not None
-        gain = self.norm.weight / torch.sqrt(var + self.norm.eps)
+        gain, shift = _gain_and_shift(self.norm)
         linear = nn.Linear(self.linear.in_features, self.linear.out_features).to(gain.device)
         linear.weight.copy_(self.linear.weight * gain[:, None])
-        linear.bias.copy_(self.norm.bias - gain * mean)
+        linear.bias.copy_(shift)
         return linear
+
+
+def _gain_and_shift(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """What batch norm does in eval mode, ``gain * x + shift`` for each channel."""
+    mean, var = norm.running_mean, norm.running_var
+    assert mean is not None
+    assert var is not None
+    gain = norm.weight / torch.sqrt(var + norm.eps)
+    return gain, norm.bias - gain * mean
 
 
 def _channels_last(x: Tensor) -> Tensor:
@@ -101,7 +158,18 @@ def fold(model: nn.Module) -> nn.Module:
     """A copy of ``model`` for deployment: every Rep layer replaced by its plain equivalent, in eval mode."""
     folded = copy.deepcopy(model).eval()
     for name, module in list(folded.named_modules()):
-        if isinstance(module, (RepConv2d, RepLinear)):
+        if isinstance(module, (RepConv2d, ConvNorm, RepLinear)):
             parent = folded.get_submodule(name.rpartition(".")[0])
             setattr(parent, name.rpartition(".")[2], module.plain())
     return folded
+
+
+def split_heads(model: nn.Module) -> tuple[nn.Module, nn.Module | None]:
+    """Copies of ``model`` with its first head only, and with its second, if it has one, in the place of the first."""
+    first = copy.deepcopy(model)
+    if getattr(model, "second", None) is None:
+        return first, None
+    other = copy.deepcopy(model)
+    other.head = other.second
+    first.second = other.second = None  # type: ignore[assignment]
+    return first, other

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from mien.errors import ModelError
 
-__all__ = ["create_model", "list_models", "register"]
+__all__ = ["create_model", "list_models", "outputs", "register"]
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
@@ -41,3 +41,9 @@ def create_model(name: str, *, num_classes: int = 7, in_chans: int = 1, **option
         return _BUILDERS[name](num_classes=num_classes, in_chans=in_chans, **options)
     except TypeError as error:
         raise ModelError(f"model {name!r} does not take these options: {options} ({error})") from error
+
+
+def outputs(model: Callable[[Tensor], Tensor], x: Tensor) -> dict[str, Tensor]:
+    """All that ``model`` says about images: ``logits``, and theta, attention and second where it has them."""
+    own: Callable[[Tensor], dict[str, Tensor]] | None = getattr(model, "outputs", None)
+    return {"logits": model(x)} if own is None else own(x)

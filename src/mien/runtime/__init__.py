@@ -6,12 +6,11 @@ Predictor().predict("photo.jpg") -> [Face(label="happy", confidence=0.93, ...)]
 from mien.runtime.classifier import DEFAULT_MODEL, Classifier, accuracy_line, find_model, shipped_models
 from mien.runtime.detector import CenterFace, Detection, Detector, WholeImage, YuNet, make_detector
 from mien.runtime.overlay import draw
-from mien.runtime.predictor import UNCERTAIN_BELOW, Face, Predictor
+from mien.runtime.predictor import Face, Predictor
 from mien.runtime.session import open_session
 
 __all__ = [
     "DEFAULT_MODEL",
-    "UNCERTAIN_BELOW",
     "CenterFace",
     "Classifier",
     "Detection",

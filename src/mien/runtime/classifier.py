@@ -33,7 +33,7 @@ class Outputs:
     probabilities  float32 ``(N, K)``, rows sum to 1
     theta          float32 ``(N, 2, 3)``, where a spatial transformer looked: position in the output -> position in the
                    crop, both -1..1 from edge to edge; None for a net without one
-    attention      float32 ``(N, h, w)``; None for a net without it
+    attention      float32 ``(N, h, w)``, weights over positions in the transformer's output; None for a net without
     """
 
     probabilities: NDArray[np.float32]

@@ -5,7 +5,7 @@ Leaves out: the photo around it (``overlay``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -48,9 +48,8 @@ def face_panel(number: int, face: Face, spec: ModelSpec, predict: Predict | None
     title = face_title(number, face)
     text(panel, title, (18, 28), 20, INK, bold=True)
     if face.uncertain:
-        text(
-            panel, "uncertain: no expression reaches 50 %", (18 + text_width(title, 20, bold=True) + 16, 27), 14, _QUIET
-        )
+        left = 18 + text_width(title, 20, bold=True) + 16
+        text(panel, _doubt(face.candidates[1:], WIDTH - left), (left, 27), 14, _QUIET)
     tiles = [("what it saw", _enlarged(face.crop))]
     if face.region is not None:
         tiles.append(("where it looked", _where_it_looked(face, spec)))
@@ -64,6 +63,16 @@ def face_panel(number: int, face: Face, spec: ModelSpec, predict: Predict | None
     return panel
 
 
+def _doubt(others: Sequence[str], room: int) -> str:
+    """``uncertain: or neutral, sad``; what does not fit into ``room`` pixels is counted."""
+    for shown in range(len(others), 0, -1):
+        more = f" and {len(others) - shown} more" if shown < len(others) else ""
+        words = f"uncertain: or {', '.join(others[:shown])}{more}"
+        if text_width(words, 14) <= room:
+            return words
+    return f"uncertain: {len(others)} more"
+
+
 def _enlarged(crop: NDArray[np.uint8], side: int = _TILE) -> NDArray[np.uint8]:
     """The crop's own pixels, not smoothed away: this is all that the network had."""
     large = cv2.resize(crop, (side, side), interpolation=cv2.INTER_NEAREST)
@@ -71,7 +80,7 @@ def _enlarged(crop: NDArray[np.uint8], side: int = _TILE) -> NDArray[np.uint8]:
 
 
 def _where_it_looked(face: Face, spec: ModelSpec) -> NDArray[np.uint8]:
-    """The crop, a little smaller, with the outline of the transformer's window; the rest is paled."""
+    """The crop, a little smaller, with the transformer's window: its outline, in it the attention; the rest is pale."""
     assert face.region is not None
     edge = _TILE // 7  # the window may reach beyond the crop
     side = _TILE - 2 * edge
@@ -80,6 +89,9 @@ def _where_it_looked(face: Face, spec: ModelSpec) -> NDArray[np.uint8]:
     matrix = crop_matrix(face.box, spec)
     in_crop = (face.region - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5
     quad = np.round((in_crop / spec.size * side + edge - 0.5) * 16).astype(np.int32)
+    if face.attention is not None:
+        grey = np.asarray(cv2.cvtColor(tile, cv2.COLOR_BGR2GRAY), np.uint8)
+        tile = heat_overlay(grey, _in_window(face.attention, quad / 16.0))
     window = np.zeros((_TILE, _TILE), np.uint8)
     cv2.fillConvexPoly(window, quad, 255, cv2.LINE_AA, 4)
     pale = (tile * 0.45 + np.array(PAPER) * 0.55).astype(np.uint8)
@@ -87,6 +99,14 @@ def _where_it_looked(face: Face, spec: ModelSpec) -> NDArray[np.uint8]:
     out = np.round(tile * share + pale * (1 - share)).astype(np.uint8)
     cv2.polylines(out, [quad], True, _OUTLINE, 2, cv2.LINE_AA, 4)
     return out
+
+
+def _in_window(attention: NDArray[np.float32], quad: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The map laid into the window with these corners (top left, top right, bottom right, ...), 0 outside."""
+    smooth = cv2.resize(attention, (_TILE, _TILE), interpolation=cv2.INTER_CUBIC)
+    corners = np.array([[0, 0], [_TILE - 1, 0], [_TILE - 1, _TILE - 1]], np.float32)
+    matrix = cv2.getAffineTransform(corners, quad[:3].astype(np.float32))
+    return np.asarray(cv2.warpAffine(smooth, matrix, (_TILE, _TILE)), np.float32)
 
 
 def _what_decided(face: Face, predict: Predict) -> NDArray[np.uint8]:

@@ -13,17 +13,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.calibration import prediction_set
 from mien.errors import DataError
 from mien.images import decode, read_image
 from mien.runtime.classifier import Classifier, find_model
 from mien.runtime.detector import Detection, Detector, make_detector
 from mien.spec import ModelSpec, crop_face, crop_matrix
 
-__all__ = ["UNCERTAIN_BELOW", "Face", "Predictor"]
+__all__ = ["Face", "Predictor"]
 
-#: A face whose most probable expression stays under this is marked uncertain: the other expressions together are then
-#: likelier. It is a plain rule, the same for every model; it is not calibrated on data.
-UNCERTAIN_BELOW = 0.5
+_PLAIN_SHARE = 0.9  # what the candidates of a model without calibration reach together
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,19 +31,23 @@ class Face:
 
     label          the most probable expression
     confidence     its probability, 0..1
-    uncertain      whether ``confidence`` is under :data:`UNCERTAIN_BELOW`
+    candidates     the expressions that it may be, the most probable first, at least one. With a calibrated model those
+                   that reach ``spec.calibration["threshold"]``, which hold the right one as often as
+                   ``coverage_target`` says, on average over faces like those it was calibrated on. Without, the fewest
+                   that have 90 % of the probability together: a plain rule, not calibrated
     probabilities  expression -> probability, in the model's order
     box, score, landmarks   from the detector, in pixels of the photo, see :class:`~mien.runtime.detector.Detection`
     crop           uint8 ``(S, S)``, grey: all that the network saw
     region         float32 ``(4, 2)``: the corners, in pixels of the photo, of the part that the network's spatial
                    transformer looked at (top left, top right, bottom right, bottom left before it was turned); None
                    for a net without one
-    attention      float32 ``(h, w)`` over the crop; None for a net without it
+    attention      float32 ``(h, w)``: the weights, which sum to 1, that the network gave to positions in its window
+                   (``region``; the whole crop for a net without a transformer); None for a net without it
     """
 
     label: str
     confidence: float
-    uncertain: bool
+    candidates: tuple[str, ...]
     probabilities: dict[str, float]
     box: tuple[float, float, float, float]
     score: float
@@ -53,12 +56,18 @@ class Face:
     region: NDArray[np.float32] | None = None
     attention: NDArray[np.float32] | None = None
 
+    @property
+    def uncertain(self) -> bool:
+        """Whether there is more than one candidate."""
+        return len(self.candidates) > 1
+
     def to_dict(self) -> dict[str, Any]:
         """All but the pixels, in types that ``json.dumps`` takes; positions to a hundredth of a pixel."""
         return {
             "label": self.label,
             "confidence": round(self.confidence, 6),
             "uncertain": self.uncertain,
+            "candidates": list(self.candidates),
             "probabilities": {name: round(p, 6) for name, p in self.probabilities.items()},
             "box": [round(v, 2) for v in self.box],
             "score": round(self.score, 4),
@@ -126,11 +135,10 @@ class Predictor:
         attention: NDArray[np.float32] | None,
     ) -> Face:
         best = int(probabilities.argmax())
-        confidence = float(probabilities[best])
         return Face(
             label=self.spec.labels[best],
-            confidence=confidence,
-            uncertain=confidence < UNCERTAIN_BELOW,
+            confidence=float(probabilities[best]),
+            candidates=candidates(probabilities, self.spec),
             probabilities=dict(zip(self.spec.labels, map(float, probabilities), strict=True)),
             box=detection.box,
             score=detection.score,
@@ -139,6 +147,18 @@ class Predictor:
             region=None if theta is None else region_in_photo(theta, detection.box, self.spec),
             attention=attention,
         )
+
+
+def candidates(probabilities: NDArray[np.float32], spec: ModelSpec) -> tuple[str, ...]:
+    """The labels that a face with probabilities ``(K,)`` may have, see :class:`Face`."""
+    threshold = spec.calibration.get("threshold")
+    if threshold is not None:
+        chosen = prediction_set(probabilities, threshold)
+    else:
+        order = prediction_set(probabilities, 0.0)
+        together = np.cumsum(probabilities[order], dtype=np.float64)
+        chosen = order[: np.searchsorted(together, _PLAIN_SHARE - 1e-6) + 1]  # less the rounding of float32
+    return tuple(spec.labels[i] for i in chosen)
 
 
 def load_photo(image: str | os.PathLike[str] | bytes | NDArray[np.uint8]) -> NDArray[np.uint8]:

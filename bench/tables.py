@@ -1,0 +1,162 @@
+"""Figures in README.md, docs/log.md and the heads of the recipes, written from results/: ``python bench/tables.py``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mien.files import write_text
+from mien.metrics import mean_and_spread
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "results"
+NETWORKS = ("mien-small", "mien-nano", "deep-emotion-2019", "report")
+FERPLUS = ("mien-small-ferplus", "mien-nano-ferplus", "deep-emotion-2019-ferplus")
+
+
+def main() -> None:
+    for file, tables in (
+        (ROOT / "README.md", {"results": _results(), "ferplus": _ferplus(), "speed": _speed()}),
+        (ROOT / "docs" / "log.md", {"trials": _trials()}),
+    ):
+        text = file.read_text(encoding="utf-8")
+        for name, table in tables.items():
+            start, end = f"<!-- {name}: written by bench/tables.py -->", f"<!-- /{name} -->"
+            before, rest = text.split(start)
+            text = f"{before}{start}\n\n{table}\n\n{end}{rest.split(end)[1]}"
+        write_text(file, text)
+    for file in sorted((ROOT / "src" / "mien" / "recipes").glob("*.toml")):
+        if (record := _record(file.stem)) is None:
+            continue
+        lines = file.read_text(encoding="utf-8").splitlines()
+        at = next(i for i, line in enumerate(lines) if line.startswith("# Expected"))
+        lines[at] = _expected(record)
+        write_text(file, "\n".join(lines) + "\n")
+
+
+def _record(name: str) -> dict[str, Any] | None:
+    file = RESULTS / f"{name}.json"
+    return json.loads(file.read_text()) if file.is_file() else None
+
+
+def _minutes(record: dict[str, Any]) -> float:
+    return mean_and_spread([s["training_minutes"] for s in record["seeds"]])[0]
+
+
+def _expected(record: dict[str, Any]) -> str:
+    s = record["summary"]
+    return (
+        f"# Expected on PublicTest: {_mean(s['accuracy_views1'])} %, 10 views {_mean(s['accuracy_views10'])} % "
+        f"({len(record['seeds'])} seeds), {_minutes(record):.0f} min on one core"
+    )
+
+
+def _results() -> str:
+    rows = [
+        "| network | parameters | PublicTest | 10 views | clean | spread of theta | training, one core |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    records = [r for r in map(_record, NETWORKS) if r is not None]
+    for record in records:
+        s, seeds = record["summary"], record["seeds"]
+        theta = [x["last_epoch"]["theta_spread"] for x in seeds]
+        cells = [
+            f"`{record['name']}`",
+            f"{seeds[0]['parameters']:,}",
+            *(_mean(s[k]) for k in ("accuracy_views1", "accuracy_views10", "clean_views1")),
+            f"{min(theta):.3f} to {max(theta):.3f}",
+            f"{seeds[0]['epochs']} epochs, {_minutes(record):.0f} min"
+            + (", distilled" if seeds[0].get("teachers") else ""),
+        ]
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(
+        [*rows, "", _conditions(records, "1", "without images that have an exact or near copy in Training")]
+    )
+
+
+def _ferplus() -> str:
+    rows = [
+        "| network | strict majority | 10 views | arg-max | 10 views | clean, strict majority |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    records = [r for r in map(_record, FERPLUS) if r is not None]
+    keys = (
+        "majority accuracy_views1",
+        "majority accuracy_views10",
+        "argmax accuracy_views1",
+        "argmax accuracy_views10",
+    )
+    for record in records:
+        s = record["summary"]
+        cells = [f"`{record['name']}`", *(_mean(s[k]) for k in (*keys, "majority clean_views1"))]
+        rows.append("| " + " | ".join(cells) + " |")
+    if not records:
+        return "Not measured yet."
+    argmax = records[0]["seeds"][0]["reports"]["argmax 1"]["n"]
+    return "\n".join([*rows, "", _conditions(records, "majority 1", f"strict majority; arg-max n = {argmax:,}")])
+
+
+def _conditions(records: list[dict[str, Any]], key: str, clean: str) -> str:
+    counts = sorted({len(r["seeds"]) for r in records})
+    report = records[0]["seeds"][0]["reports"][key]
+    hardware = ", ".join(sorted({r["hardware"] for r in records}))
+    dates = sorted({s["reports"][key]["conditions"]["date"] for r in records for s in r["seeds"]})
+    return (
+        f"Accuracy in %, mean ± standard deviation over {' or '.join(map(str, counts))} seeds, n = {report['n']:,} "
+        f"({report['clean']['n']:,} clean: {clean}); weights of the last epoch; fingerprint of PublicTest "
+        f"{report['conditions']['fingerprint']}; {hardware}; mien {report['conditions']['mien']}, torch "
+        f"{report['conditions']['torch']}, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}."
+    )
+
+
+def _mean(entry: dict[str, float]) -> str:
+    spread = "" if entry["sd"] is None else f" ± {100 * entry['sd']:.1f}"
+    return f"{100 * entry['mean']:.1f}{spread}"
+
+
+def _speed() -> str:
+    read, train, predict, drawn = (
+        json.loads((RESULTS / f"{n}.json").read_text())
+        for n in ("bench_read_csv", "bench_train_throughput", "bench_predict", "synthetic_baseline")
+    )
+    ways, cold, warm = read["ways"], predict["cold"], predict["warm"]
+    usual, ours = train["usual"]["images_per_second"], train["ours"]["images_per_second"]
+    rows = [
+        "| what | the usual way | mien | ratio |",
+        "| --- | --- | --- | --- |",
+        f"| reading FER2013, {read['csv_bytes'] / 1e6:.0f} MB of CSV | {ways['tutorial']['seconds']:.1f} s, "
+        f"{ways['tutorial']['peak_mb']:.0f} MB (pandas, then `split` for each row) | {ways['cold']['seconds']:.1f} s, "
+        f"{ways['cold']['peak_mb']:.0f} MB | {read['tutorial_over_cold']:.1f} |",
+        f"| the same again, from the cache | | {ways['cached']['seconds']:.2f} s | |",
+        f"| training the 2019 network, {train['conditions']['threads']} threads | {usual:,.0f} images/s (PNG files, "
+        f"one-image transforms, DataLoader, float32) | {ours:,.0f} images/s | {train['ratio']:.1f} |",
+        f"| first answer on a photo, from a cold start | | {cold['median_s']:.2f} s | |",
+        f"| a photo afterwards, nearly all of it finding the face | | {warm['predict_ms']:.0f} ms | |",
+        f"| the network alone, one face | | {warm['classify_1_ms']:.2f} ms | |",
+        "",
+        f"{train['conditions']['cpu']}, {train['conditions']['cpus']} cores, Python {read['python']}. On drawn faces "
+        f"of people it has not seen, the 2019 network reaches {100 * drawn['network']['accuracy']:.1f} % and logistic "
+        f"regression on pixels {100 * drawn['linear']['accuracy']:.1f} % (n = {drawn['images']['validation']:,}): the "
+        "embedded data is a lesson, not a benchmark.",
+    ]
+    return "\n".join(rows)
+
+
+def _trials() -> str:
+    record = json.loads((RESULTS / "trials_2019.json").read_text())
+    rows = [
+        "| trial | epochs done | validation accuracy after each, % | spread of theta | images/s, median |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for t in record["trials"]:
+        history = t["history"]
+        accuracy = ", ".join(f"{100 * e['val_accuracy']:.1f}" for e in history)
+        rate = sorted(e["images_per_second"] for e in history)[len(history) // 2]
+        done = f"{len(history)} of {t['recipe']['epochs']}"
+        rows.append(f"| {t['what']} | {done} | {accuracy} | {history[-1]['theta_spread']:.3f} | {rate:,.0f} |")
+    return "\n".join([*rows, "", f"Conditions: {record['conditions']}."])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Teachers for distillation: what trained models say about the training faces, computed once and kept on disk.
+
+``ask`` gives the answers that ``engine.fit`` takes. They are kept in the user's cache folder, one file for each teacher
+and data set, keyed by the content of both. Leaves out: the loss (``engine``) and which models to ask (``cli``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data import FaceDataset
+from mien.data.cache import cache_folder
+from mien.engine import predict
+from mien.errors import ConfigError
+from mien.evaluation import Loaded, open_model
+from mien.files import replace_file
+
+__all__ = ["Teacher", "ask"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """What T teachers say about N faces.
+
+    answers  class names -> log probabilities float32 ``(T, N, K)``, the mean over views taken before the logarithm
+    names    the teachers' names, as their specs say
+    keys     the content of each teacher's file and of the data, 32 hex digits; equal keys, equal answers
+    """
+
+    answers: Mapping[tuple[str, ...], NDArray[np.float32]]
+    names: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+def ask(models: Sequence[str], faces: FaceDataset, *, views: int = 10) -> Teacher:
+    """Ask ``models`` (folders of runs, files, names of shipped models) about ``faces``.
+
+    A folder of a run with two heads answers for both labellings. Raises :class:`ConfigError` where a model's classes
+    are neither those of ``faces`` nor of their second labelling.
+    """
+    answers: dict[tuple[str, ...], list[NDArray[np.float32]]] = {}
+    names, keys = [], []
+    for model in (m.strip() for m in models):
+        second = Path(model) / "second.safetensors"
+        for source in (model, second) if second.is_file() and faces.second is not None else (model,):
+            loaded = open_model(source)
+            if loaded.spec.labels not in (faces.names, faces.second_names):
+                raise ConfigError(
+                    f"teacher {source} names {', '.join(loaded.spec.labels)}; "
+                    f"the data have {', '.join(faces.names)}: teacher and data must have the same classes in one order"
+                )
+            key = _key(loaded, faces, views)
+            answers.setdefault(loaded.spec.labels, []).append(_answer(loaded, faces, views, key))
+            names.append(loaded.spec.name)
+            keys.append(key)
+    return Teacher({k: np.stack(v) for k, v in answers.items()}, tuple(names), tuple(keys))
+
+
+def _key(teacher: Loaded, faces: FaceDataset, views: int) -> str:
+    content = hashlib.sha256(Path(teacher.file).read_bytes())
+    content.update(f"{faces.fingerprint} {views}".encode())
+    return content.hexdigest()[:32]
+
+
+def _answer(teacher: Loaded, faces: FaceDataset, views: int, key: str) -> NDArray[np.float32]:
+    file = cache_folder() / f"teacher-{key}.npz"
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            found: NDArray[np.float32] = kept["log_probabilities"]
+        if found.shape == (len(faces), len(teacher.spec.labels)):
+            return found
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        _log.debug("teacher's answers are computed anew: %s", error)
+    spec = teacher.spec
+    _log.info("asking %s about %d faces", spec.name, len(faces))
+    p = predict(teacher.forward, faces.images, mean=spec.mean, std=spec.std, views=views, temperature=spec.temperature)
+    answer = np.log(np.clip(p, 1e-6, None)).astype(np.float32)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(file, lambda p: _save(p, answer))
+    return answer
+
+
+def _save(path: Path, answer: NDArray[np.float32]) -> None:
+    with path.open("wb") as out:
+        np.savez(out, log_probabilities=answer)
