@@ -18,7 +18,7 @@ FERPLUS = ("mien-small-ferplus", "mien-nano-ferplus", "deep-emotion-2019-ferplus
 def main() -> None:
     for file, tables in (
         (ROOT / "README.md", {"results": _results(), "ferplus": _ferplus(), "speed": _speed()}),
-        (ROOT / "docs" / "log.md", {"trials": _trials()}),
+        (ROOT / "docs" / "log.md", {"trials": _trials("2019"), "family trials": _trials("family")}),
     ):
         text = file.read_text(encoding="utf-8")
         for name, table in tables.items():
@@ -143,8 +143,8 @@ def _speed() -> str:
     return "\n".join(rows)
 
 
-def _trials() -> str:
-    record = json.loads((RESULTS / "trials_2019.json").read_text())
+def _trials(name: str) -> str:
+    record = json.loads((RESULTS / f"trials_{name}.json").read_text())
     rows = [
         "| trial | epochs done | validation accuracy after each, % | spread of theta | images/s, median |",
         "| --- | --- | --- | --- | --- |",

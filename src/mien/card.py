@@ -86,6 +86,7 @@ def model_card(
         _section("Scores", _scores(shown) + _seeds(seeds or {})),
         *(_per_class(r) for r in shown[:1]),
         *([_section("Calibration", _calibration(spec))] if "threshold" in spec.calibration else []),
+        *(_reliability(r) for r in shown[:1]),
         *([_robustness(Robustness.from_dict(robustness))] if robustness is not None else []),
         _section("Intended use", _bullets(INTENDED)),
         _section("Limits", _bullets(LIMITS)),
@@ -171,6 +172,21 @@ def _per_class(report: Report) -> str:
     ]
     title = f"Per class ({report.split})" if report.split else "Per class"
     return _section(title, "\n".join(["| Class | Images | Recall | Precision | F1 |", "|" + " --- |" * 5, *rows]))
+
+
+def _reliability(report: Report) -> str:
+    """The reliability plot in letters, which a terminal and a browser both show: ``#`` accuracy, ``|`` confidence."""
+    width = 40
+    lines = ["confidence   accuracy   faces   0 %" + " " * (width - 9) + "100 %"]
+    for n, confidence, accuracy in report.reliability:
+        bar = list(("#" * round(width * accuracy)).ljust(width + 1, "."))
+        bar[round(width * confidence)] = "|"
+        lines.append(f"{100 * confidence:8.1f} %  {100 * accuracy:7.1f} %  {n:6,}   {''.join(bar)}")
+    notes = (
+        f"How often the answers were right ({report.split or 'one part'}), by how sure the network was: for a "
+        "calibrated network the bar of # ends at the |. Bins of few faces scatter."
+    )
+    return _section("Reliability", "\n".join([notes, "", "```text", *lines, "```"]))
 
 
 def _robustness(found: Robustness) -> str:
