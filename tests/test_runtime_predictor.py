@@ -253,6 +253,8 @@ def test_accuracy_line_tells_what_was_measured():
     scores = {"PublicTest": {"accuracy": 0.6312, "n": 3589}, "Training": {"accuracy": 0.99, "n": 28709}}
     assert accuracy_line(ModelSpec("m", ("a",), scores=scores)) == "m: 63.1 % on PublicTest (n=3,589)"
     assert accuracy_line(ModelSpec("m", ("a",), scores={"mine": {"accuracy": 0.5}})) == "m: 50.0 % on mine"
+    tests = {"PublicTest (majority)": {"accuracy": 0.8}, "PublicTest (majority), 10 views": {"accuracy": 0.9}}
+    assert accuracy_line(ModelSpec("m", ("a",), scores=tests)) == "m: 80.0 % on PublicTest (majority)"
     assert accuracy_line(ModelSpec("m", ("a",))) == "m: its accuracy was never measured"
 
 

@@ -75,7 +75,7 @@ def _key(teacher: Loaded, faces: FaceDataset, views: int) -> str:
 def _answer(teacher: Loaded, faces: FaceDataset, views: int, key: str) -> NDArray[np.float32]:
     file = cache_folder() / f"teacher-{key}.npz"
     try:
-        with np.load(file, allow_pickle=False) as kept:
+        with file.open("rb") as raw, np.load(raw, allow_pickle=False) as kept:
             found: NDArray[np.float32] = kept["log_probabilities"]
         if found.shape == (len(faces), len(teacher.spec.labels)):
             return found

@@ -105,7 +105,8 @@ def find_model(model: str | os.PathLike[str] | None) -> Path:
 def accuracy_line(spec: ModelSpec) -> str:
     """The model's own accuracy in one line: ``name: 63.1 % on PublicTest (n=3,589)``, as its evaluation recorded it."""
     found = {split: s for split, s in spec.scores.items() if isinstance(s, dict) and "accuracy" in s}
-    splits: list[str] = [s for s in ("PublicTest", "PrivateTest") if s in found] or list(found)
+    plain = [s for s in found if not s.endswith("views")]  # what `mien predict` does: one view
+    splits: list[str] = [s for s in ("PublicTest", "PrivateTest") if s in found] or plain or list(found)
     figures = [f"{100 * found[s]['accuracy']:.1f} % on {s}" + _count(found[s].get("n")) for s in splits]
     return f"{spec.name}: " + (", ".join(figures) or "its accuracy was never measured")
 

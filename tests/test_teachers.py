@@ -1,0 +1,104 @@
+"""Teachers: asked once, kept by content, for one or two labellings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien import teachers
+from mien.checkpoint import load_model
+from mien.data import FaceDataset, split_train_val
+from mien.data.synthetic import generate
+from mien.engine import predict
+from mien.errors import ConfigError
+from mien.recipe import Distill, Optimizer, Recipe
+from mien.runs import train_run
+from mien.teachers import ask
+
+RECIPE = Recipe(
+    "tiny",
+    "mien-nano",
+    options={"widths": [16, 16], "depths": [1, 1]},
+    epochs=1,
+    batch_size=16,
+    votes_weight=1.0,
+    optimizer=Optimizer("adamw", lr=0.01),
+    distill=Distill(weight=0.5, views=2),
+)
+
+
+@pytest.fixture(scope="module")
+def faces() -> tuple[FaceDataset, FaceDataset]:
+    ds = generate(120, seed=1, identities=8)
+    assert ds.labels is not None
+    second = np.eye(2, dtype=np.float32)[(ds.labels == 3).astype(int)]
+    return split_train_val(replace(ds, second=second, second_names=("other", "happy")), 0.3)
+
+
+@pytest.fixture(scope="module")
+def run(faces: tuple[FaceDataset, FaceDataset], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("teachers") / "a"
+    train_run(RECIPE, *faces, out, device="cpu")
+    return out
+
+
+def test_answers_of_both_heads(run: Path, faces: tuple[FaceDataset, FaceDataset]) -> None:
+    train = faces[0]
+    teacher = ask([str(run), f" {run} "], train, views=2)
+    assert {k: v.shape for k, v in teacher.answers.items()} == {
+        train.names: (2, len(train), 7),
+        ("other", "happy"): (2, len(train), 2),
+    }
+    assert teacher.names == ("tiny", "tiny-ferplus") * 2
+    model, spec = load_model(run / "model.safetensors")
+    p = predict(model, train.images, mean=spec.mean, std=spec.std, views=2, temperature=spec.temperature)
+    np.testing.assert_allclose(np.exp(teacher.answers[train.names][0]), p, atol=1e-5)
+    only = ask([str(run)], replace(train, second=None, second_names=()), views=1)
+    assert list(only.answers) == [train.names]
+
+
+def test_asked_once(
+    run: Path, faces: tuple[FaceDataset, FaceDataset], own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = ask([str(run)], faces[0], views=2)
+    kept = sorted(own_cache.glob("teacher-*.npz"))
+    assert len(kept) == 2
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("the answers are there already")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(teachers, "predict", never)
+        again = ask([str(run)], faces[0], views=2)
+        with pytest.raises(AssertionError):
+            ask([str(run)], faces[1], views=2)  # other faces
+        with pytest.raises(AssertionError):
+            ask([str(run)], faces[0], views=1)  # other views
+    assert again.keys == first.keys
+    for names in first.answers:
+        np.testing.assert_array_equal(first.answers[names], again.answers[names])
+    kept[0].write_bytes(kept[0].read_bytes()[:100])  # a damaged file is computed anew
+    np.testing.assert_array_equal(
+        ask([str(run)], faces[0], views=2).answers[faces[0].names], first.answers[faces[0].names]
+    )
+
+
+def test_a_student_follows_and_remembers_its_teachers(
+    run: Path, faces: tuple[FaceDataset, FaceDataset], tmp_path: Path
+) -> None:
+    teacher = ask([str(run)], faces[0], views=2)
+    out = tmp_path / "student"
+    result = train_run(RECIPE, *faces, out, teacher=teacher, device="cpu")
+    assert load_model(out / "model.safetensors")[1].data["teachers"] == "tiny, tiny-ferplus"
+    alone = train_run(RECIPE, *faces, tmp_path / "alone", device="cpu")
+    assert result.history[-1]["train_loss"] != alone.history[-1]["train_loss"]
+    with pytest.raises(ConfigError, match="teachers"):
+        train_run(RECIPE, *faces, out, device="cpu", resume=True)
+
+
+def test_other_classes_are_refused(run: Path, faces: tuple[FaceDataset, FaceDataset]) -> None:
+    with pytest.raises(ConfigError, match="same classes in one order"):
+        ask([str(run)], replace(faces[0], names=tuple("abcdefg")), views=1)
