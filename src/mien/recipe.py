@@ -74,7 +74,7 @@ class Distill:
 
     weight: float = 0.8
     temperature: float = 2.0
-    views: int = 10
+    views: int = 2
 
 
 @dataclass(frozen=True)
