@@ -64,8 +64,8 @@ ROWS: dict[str, Callable[[Recipe], Recipe]] = {
 def run(data: str, votes: str, only: list[str]) -> None:
     """Train what is not in the results yet."""
     train, val = train_val(with_votes(read_faces(data), read_votes(votes), "both"))
-    for seed in SEEDS:
-        for row in only or ROWS:
+    for row in only or ROWS:
+        for seed in SEEDS:
             if any((r["row"], r["seed"]) == (row, seed) for r in _read()):
                 continue
             recipe = ROWS[row](load_recipe("mien-nano")).override(epochs=EPOCHS, seed=seed)

@@ -17,7 +17,10 @@ FERPLUS = ("mien-small-ferplus", "mien-nano-ferplus", "deep-emotion-2019-ferplus
 
 def main() -> None:
     for file, tables in (
-        (ROOT / "README.md", {"results": _results(), "ferplus": _ferplus(), "speed": _speed()}),
+        (
+            ROOT / "README.md",
+            {"results": _results(), "ferplus": _ferplus(), "networks": _networks(), "speed": _speed()},
+        ),
         (ROOT / "docs" / "log.md", {"trials": _trials("2019"), "family trials": _trials("family")}),
     ):
         text = file.read_text(encoding="utf-8")
@@ -95,6 +98,30 @@ def _ferplus() -> str:
         return "Not measured yet."
     argmax = records[0]["seeds"][0]["reports"]["argmax 1"]["n"]
     return "\n".join([*rows, "", _conditions(records, "majority 1", f"strict majority; arg-max n = {argmax:,}")])
+
+
+def _networks() -> str:
+    record = _record("bench_networks")
+    if record is None:
+        return "Not measured yet."
+    rows = [
+        "| network | weights | parameters | 10^6 multiply-adds | file, kB | one face, ms | faces/s, batches of 32 |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for r in record["networks"]:
+        times = r["times_reference"]
+        rows.append(
+            f"| {r['name']} | {r['precision']} | {r['parameters']:,} | {r['mmac']:.1f} | {r['kB']:,.0f} | "
+            f"{r['batch1_ms']:.2f} (speed x {times['batch1']:.2f}) | "
+            f"{r['batch32_faces_per_second']:,.0f} (x {times['batch32']:.2f}) |"
+        )
+    c = record["conditions"]
+    note = (
+        f"One thread of {c['cpu']}, onnxruntime {c['versions']['onnxruntime']}, all in one run, {c['date'][:10]}; in "
+        "brackets the speed as a multiple of mini-Xception's (Arriaga et al. 2017), written by us, with random "
+        "weights: only its speed is measured."
+    )
+    return "\n".join([*rows, "", note])
 
 
 def _conditions(records: list[dict[str, Any]], key: str, clean: str) -> str:

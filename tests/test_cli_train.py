@@ -57,6 +57,12 @@ def test_train_evaluate_export_predict(run: Path, tmp_path: Path, capfd: pytest.
     mien("evaluate", tmp_path / "a.onnx", "--data", DATA, "--split", "validation", "--json", tmp_path / "r.json")
     assert "macro-F1" in capfd.readouterr().out
     assert json.loads((tmp_path / "r.json").read_text())["accuracy"] == raw["accuracy"]
+    mien("export", run, tmp_path / "b.onnx", "--int8", "--data", DATA)
+    assert "compare both with mien evaluate" in capfd.readouterr().out
+    assert Classifier(tmp_path / "b.onnx").spec.precision == "int8"
+    mien("export", run, tmp_path / "c.onnx", "--int8", code=2)
+    assert "--int8 needs --data" in capfd.readouterr().err
+    assert not (tmp_path / "c.onnx").exists()
     mien("evaluate", run, "--data", DATA, "--split", "validation", "--views", "2", "--json", "-")
     assert json.loads(capfd.readouterr().out)["conditions"]["views"] == 2
 
@@ -125,3 +131,20 @@ def test_soft_votes_train_eight_classes(tmp_path: Path, capfd: pytest.CaptureFix
     assert "8 classes" in capfd.readouterr().err
     mien("evaluate", tmp_path / "run", *flags, "majority", "--split", "PublicTest", "--json", "-")
     assert len(json.loads(capfd.readouterr().out)["confusion"]) == 8
+
+
+def test_a_teacher_is_named_in_what_it_taught(
+    run: Path, recipe: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mien("train", recipe, "--data", DATA, "--out", tmp_path / "b", "--device", "cpu", "--teacher", run)
+    mien("export", tmp_path / "b", tmp_path / "b.onnx")
+    assert Classifier(tmp_path / "b.onnx").spec.data["teachers"] == "tiny"
+    capfd.readouterr()
+    mien("train", recipe, "--data", DATA, "--out", tmp_path / "c", "--teacher", "nobody", code=2)
+    assert "nobody" in capfd.readouterr().err
+
+
+def test_a_second_head_needs_votes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "two.toml").write_text(f"votes_weight = 1.0\n{RECIPE}")
+    mien("train", tmp_path / "two.toml", "--data", DATA, "--out", tmp_path / "x", code=2)
+    assert "--votes FILE --target both" in capfd.readouterr().err

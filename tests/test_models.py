@@ -17,6 +17,7 @@ from mien.export import export_onnx
 from mien.models import create_model, fold, list_models, outputs, split_heads
 from mien.models.layers import ConvNorm, RepConv2d, RepLinear
 from mien.models.stn import bounded_theta, warp, warp_grid
+from mien.recipe import list_recipes, load_recipe
 from mien.spec import SPEC_KEY, ModelSpec
 
 PLACES = ("input", "feature", "none")
@@ -146,6 +147,16 @@ def test_sizes_of_the_family(name: str, most: float) -> None:
 def test_the_family_takes_other_sizes(side: int) -> None:
     x = torch.randn(2, 1, side, side)
     assert make("mien-nano").eval()(x).shape == (2, 7)
+    with pytest.raises(ModelError, match="multiple of 8 pixels"):
+        make("mien-nano").eval()(torch.randn(2, 1, side, side + 4))
+
+
+@pytest.mark.parametrize("name", [n for n in list_recipes() if load_recipe(n).sizes])
+def test_networks_take_the_sizes_of_their_recipes(name: str) -> None:
+    recipe = load_recipe(name)
+    model = make(recipe.model, **recipe.options).eval()
+    for _, side in recipe.sizes:
+        assert model(torch.randn(1, 1, int(side), int(side))).shape == (1, 7)
 
 
 @pytest.mark.parametrize(

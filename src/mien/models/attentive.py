@@ -78,8 +78,8 @@ class Block(nn.Module):
 
 
 class AttentiveNet(nn.Module):
-    """``forward`` maps images ``(N, in_chans, S, S)`` to logits ``(N, num_classes)``; S a multiple of 8, or of 16 with
-    four stages, and at least 24.
+    """``forward`` maps images ``(N, in_chans, S, S)`` to logits ``(N, num_classes)``; S a multiple of 2 to the power of
+    the number of stages.
 
     widths, depths  channels and blocks of each stage
     transformer     "input" warps the image, "feature" the first stage's output, "none" leaves the transformer out
@@ -145,6 +145,9 @@ class AttentiveNet(nn.Module):
         """``logits (N, num_classes)`` and, as far as the network has the parts, ``theta (N, 2, 3)``, ``attention
         (N, h, w)``, whose weights over positions sum to 1, and ``second (N, second)``, the other head's logits.
         """
+        step = 2 ** len(self.stages)
+        if x.shape[2] % step or x.shape[3] % step:
+            raise ModelError(f"images must have sides of a multiple of {step} pixels, got {tuple(x.shape[2:])}")
         out: dict[str, Tensor] = {}
         if self.transformer != "none":
             out["theta"] = self.theta(x)
