@@ -19,7 +19,7 @@ from mien.spec import SPEC_KEY, ModelSpec, normalise
 __all__ = ["DEFAULT_MODEL", "Classifier", "Outputs", "accuracy_line", "find_model", "shipped_models"]
 
 #: The model that is used when none is named.
-DEFAULT_MODEL = "deep-emotion-2019"
+DEFAULT_MODEL = "mien-small"
 
 _WEIGHTS = Path(__file__).parent.parent / "weights"
 _DETECTORS = {"centerface"}
