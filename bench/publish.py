@@ -2,6 +2,7 @@
 
     python bench/publish.py score NAME RUN [RUN ...] --data fer2013.csv [--votes fer2013new.csv]
     python bench/publish.py ship NAME --runs FOLDER --data fer2013.csv [--votes fer2013new.csv] [--int8]
+    python bench/publish.py card NAME
 
 ``score`` evaluates every run, one a seed, on PublicTest, with and without views, full and clean; of runs with two heads
 the second becomes NAME-ferplus, scored on both of FER+'s tests. ``ship`` exports the seed that did best, with --int8 as
@@ -31,7 +32,7 @@ from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
 from mien.evaluation import corrupted, evaluate, open_model
 from mien.export import export_onnx, write_spec
 from mien.files import replace_file, write_text
-from mien.metrics import Report, mean_and_spread
+from mien.metrics import mean_and_spread
 from mien.quantize import quantize_onnx
 from mien.runtime import Classifier
 
@@ -142,17 +143,7 @@ def ship(name: str, runs: Path, data: str, votes: str | None, int8: bool) -> Non
     robustness = corrupted(open_model(file), val).to_dict()
     spec = replace(open_model(file).spec, scores={_split(key, r): r for key, r in reports.items()})
     write_spec(file, spec)
-    seeds = {_split(key, r): [_value(s["reports"][key]) for s in record["seeds"]] for key, r in reports.items()}
     size = file.stat().st_size
-    card = model_card(
-        spec,
-        [Report.from_dict(r) for r in reports.values()],
-        parameters=best["parameters"],
-        file_bytes=size,
-        seeds=seeds,
-        robustness=robustness,
-    )
-    write_text(file.with_suffix(".md"), card)
     record["shipped"] = {
         "seed": best["seed"],
         "precision": spec.precision,
@@ -164,7 +155,22 @@ def ship(name: str, runs: Path, data: str, votes: str | None, int8: bool) -> Non
         "robustness": robustness,
     }
     _write(record)
+    card(name)
     print(f"{file}: {size / 1000:.0f} kB, {spec.precision}, parity {parity:.1e}, seed {best['seed']}, {quantization}")
+
+
+def card(name: str) -> None:
+    """Write the card of a shipped model from its file and its record."""
+    record = json.loads((RESULTS / f"{name}.json").read_text())
+    file, shipped, seeds = WEIGHTS / f"{name}.onnx", record["shipped"], record["seeds"]
+    text = model_card(
+        open_model(file).spec,
+        parameters=seeds[0]["parameters"],
+        file_bytes=shipped["bytes"],
+        seeds={_split(key, r): [_value(s["reports"][key]) for s in seeds] for key, r in shipped["reports"].items()},
+        robustness=shipped["robustness"],
+    )
+    write_text(file.with_suffix(".md"), text)
 
 
 def _split(key: str, report: dict[str, Any]) -> str:
@@ -215,12 +221,16 @@ def main() -> None:
     two.add_argument("name")
     two.add_argument("--runs", required=True, type=Path, help="the folder that holds the runs")
     two.add_argument("--int8", action="store_true")
+    three = commands.add_parser("card")
+    three.add_argument("name")
     for command in (one, two):
         command.add_argument("--data", required=True)
         command.add_argument("--votes")
     a = parser.parse_args()
     if a.command == "score":
         score(a.name, a.runs, a.data, a.votes)
+    elif a.command == "card":
+        card(a.name)
     else:
         ship(a.name, a.runs, a.data, a.votes, a.int8)
 

@@ -78,15 +78,19 @@ def model_card(
     seeds       split -> accuracy (0..1) of each seed's run, for mean and spread
     robustness  ``metrics.Robustness.to_dict()``, accuracy on spoilt images; without it the section is left out
     """
-    shown = list(reports) if reports is not None else [Report.from_dict(raw) for raw in spec.scores.values()]
+    if reports is None:
+        named = [(key.partition(", ")[0], Report.from_dict(raw)) for key, raw in spec.scores.items()]
+    else:
+        named = [(r.split, r) for r in reports]
+    shown = [r for _, r in named]
     parts = [
         f"# Model card: {_plain(spec.name)}\n",
         _section("What it is", _facts(spec, parameters, file_bytes)),
         _section("Data", _data(spec)),
-        _section("Scores", _scores(shown) + _seeds(seeds or {})),
-        *(_per_class(r) for r in shown[:1]),
+        _section("Scores", _scores(named) + _seeds(seeds or {})),
+        *(_per_class(*pair) for pair in named[:1]),
         *([_section("Calibration", _calibration(spec))] if "threshold" in spec.calibration else []),
-        *(_reliability(r) for r in shown[:1]),
+        *(_reliability(*pair) for pair in named[:1]),
         *([_robustness(Robustness.from_dict(robustness))] if robustness is not None else []),
         _section("Intended use", _bullets(INTENDED)),
         _section("Limits", _bullets(LIMITS)),
@@ -136,14 +140,14 @@ def _data(spec: ModelSpec) -> str:
     return f"{rows}\n\n{terms}" if rows else terms
 
 
-def _scores(reports: Sequence[Report]) -> str:
+def _scores(reports: Sequence[tuple[str, Report]]) -> str:
     if not reports:
         return "Not evaluated: run `mien evaluate`."
     columns = "Split", "Views", "Images", "Accuracy (95 % interval)", "Clean accuracy", "Macro-F1", "Log loss", "ECE"
     rows = [
-        f"| {_plain(r.split) or '–'} | {_plain(r.conditions.get('views', '–'))} | {r.n:,} | {with_interval(r)} | "
+        f"| {_plain(name) or '–'} | {_plain(r.conditions.get('views', '–'))} | {r.n:,} | {with_interval(r)} | "
         f"{with_interval(r.clean)} | {r.macro_f1:.3f} | {r.log_loss:.3f} | {percent(r.ece)} |"
-        for r in reports
+        for name, r in reports
     ]
     notes = (
         "Intervals are Wilson's, over the images of one run. Clean leaves out the images with a twin in Training. "
@@ -165,16 +169,16 @@ def _seeds(seeds: Mapping[str, Sequence[float]]) -> str:
     return "\n\n" + "\n".join(lines) if lines else ""
 
 
-def _per_class(report: Report) -> str:
+def _per_class(split: str, report: Report) -> str:
     rows = [
         f"| {_plain(name)} | {r['n']:,} | {percent(r['recall'])} | {percent(r['precision'])} | {r['f1']:.3f} |"
         for name, r in report.per_class.items()
     ]
-    title = f"Per class ({report.split})" if report.split else "Per class"
+    title = f"Per class ({split})" if split else "Per class"
     return _section(title, "\n".join(["| Class | Images | Recall | Precision | F1 |", "|" + " --- |" * 5, *rows]))
 
 
-def _reliability(report: Report) -> str:
+def _reliability(split: str, report: Report) -> str:
     """The reliability plot in letters, which a terminal and a browser both show: ``#`` accuracy, ``|`` confidence."""
     width = 40
     lines = ["confidence   accuracy   faces   0 %" + " " * (width - 9) + "100 %"]
@@ -183,7 +187,7 @@ def _reliability(report: Report) -> str:
         bar[round(width * confidence)] = "|"
         lines.append(f"{100 * confidence:8.1f} %  {100 * accuracy:7.1f} %  {n:6,}   {''.join(bar)}")
     notes = (
-        f"How often the answers were right ({report.split or 'one part'}), by how sure the network was: for a "
+        f"How often the answers were right ({_plain(split) or 'one part'}), by how sure the network was: for a "
         "calibrated network the bar of # ends at the |. Bins of few faces scatter."
     )
     return _section("Reliability", "\n".join([notes, "", "```text", *lines, "```"]))
