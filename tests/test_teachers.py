@@ -13,10 +13,10 @@ from mien.checkpoint import load_model
 from mien.data import FaceDataset, split_train_val
 from mien.data.synthetic import generate
 from mien.engine import predict
-from mien.errors import ConfigError
+from mien.errors import ConfigError, ModelError
 from mien.recipe import Distill, Optimizer, Recipe
 from mien.runs import train_run
-from mien.teachers import ask
+from mien.teachers import ask, save
 
 RECIPE = Recipe(
     "tiny",
@@ -102,3 +102,22 @@ def test_a_student_follows_and_remembers_its_teachers(
 def test_other_classes_are_refused(run: Path, faces: tuple[FaceDataset, FaceDataset]) -> None:
     with pytest.raises(ConfigError, match="same classes in one order"):
         ask([str(run)], replace(faces[0], names=tuple("abcdefg")), views=1)
+
+
+def test_answers_in_a_file_take_the_place_of_models(
+    run: Path, faces: tuple[FaceDataset, FaceDataset], tmp_path: Path
+) -> None:
+    train, file = faces[0], tmp_path / "answers.npz"
+    teacher = ask([str(run)], train, views=1)
+    save(teacher, train, file)
+    kept = ask([str(file)], train)
+    assert kept.names == teacher.names
+    for labels, answer in teacher.answers.items():
+        np.testing.assert_allclose(np.exp(kept.answers[labels]), np.exp(answer), atol=2e-3)
+    both = ask([str(file), str(run)], train, views=1)
+    assert both.answers[train.names].shape == (2, len(train), 7)
+    with pytest.raises(ConfigError, match="other faces"):
+        ask([str(file)], faces[1])
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(ModelError, match="no file of a teacher's answers"):
+        ask([str(file)], train)

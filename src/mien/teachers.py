@@ -1,12 +1,14 @@
 """Teachers for distillation: what trained models say about the training faces, computed once and kept on disk.
 
 ``ask`` gives the answers that ``engine.fit`` takes. They are kept in the user's cache folder, one file for each teacher
-and data set, keyed by the content of both. Leaves out: the loss (``engine``) and which models to ask (``cli``).
+and data set, keyed by the content of both; ``save`` writes the mean of several teachers to a file of its own, which
+takes the place of their weights. Leaves out: the loss (``engine``) and which models to ask (``cli``).
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -19,11 +21,11 @@ from numpy.typing import NDArray
 from mien.data import FaceDataset
 from mien.data.cache import cache_folder
 from mien.engine import predict
-from mien.errors import ConfigError
+from mien.errors import ConfigError, ModelError
 from mien.evaluation import Loaded, open_model
 from mien.files import replace_file
 
-__all__ = ["Teacher", "ask"]
+__all__ = ["Teacher", "ask", "save"]
 
 _log = logging.getLogger(__name__)
 
@@ -43,14 +45,22 @@ class Teacher:
 
 
 def ask(models: Sequence[str], faces: FaceDataset, *, views: int = 10) -> Teacher:
-    """Ask ``models`` (folders of runs, files, names of shipped models) about ``faces``.
+    """Ask ``models`` (folders of runs, files, names of shipped models, .npz files of :func:`save`) about ``faces``.
 
     A folder of a run with two heads answers for both labellings. Raises :class:`ConfigError` where a model's classes
     are neither those of ``faces`` nor of their second labelling.
     """
     answers: dict[tuple[str, ...], list[NDArray[np.float32]]] = {}
-    names, keys = [], []
+    names: list[str] = []
+    keys: list[str] = []
     for model in (m.strip() for m in models):
+        if model.endswith(".npz"):
+            kept = _load(Path(model), faces)
+            for labels, answer in kept.answers.items():
+                answers.setdefault(labels, []).extend(answer)
+            names += kept.names
+            keys += kept.keys
+            continue
         second = Path(model) / "second.safetensors"
         for source in (model, second) if second.is_file() and faces.second is not None else (model,):
             loaded = open_model(source)
@@ -64,6 +74,32 @@ def ask(models: Sequence[str], faces: FaceDataset, *, views: int = 10) -> Teache
             names.append(loaded.spec.name)
             keys.append(key)
     return Teacher({k: np.stack(v) for k, v in answers.items()}, tuple(names), tuple(keys))
+
+
+def save(teacher: Teacher, faces: FaceDataset, path: Path) -> None:
+    """Write the mean of a teacher's answers about ``faces`` to an .npz file, in half precision."""
+    heads = list(teacher.answers.items())
+    arrays = {f"answer{i}": np.log(np.exp(a).mean(0)).astype(np.float16) for i, (_, a) in enumerate(heads)}
+    labels = {f"labels{i}": np.array(names, np.str_) for i, (names, _) in enumerate(heads)}
+    words = {"fingerprint": np.array(faces.fingerprint), "names": np.array(teacher.names, np.str_)}
+    replace_file(path, lambda p: np.savez_compressed(p, allow_pickle=False, **arrays, **labels, **words))
+
+
+def _load(path: Path, faces: FaceDataset) -> Teacher:
+    try:
+        content = path.read_bytes()
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            heads = [k.removeprefix("answer") for k in file if k.startswith("answer")]
+            answers = {tuple(file[f"labels{i}"].tolist()): file[f"answer{i}"].astype(np.float32)[None] for i in heads}
+            fingerprint, names = str(file["fingerprint"]), tuple(file["names"].tolist())
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path}: is no file of a teacher's answers ({error}); write it with teachers.save") from error
+    if fingerprint != faces.fingerprint:
+        raise ConfigError(
+            f"{path}: holds answers about other faces (fingerprint {fingerprint}, the data have {faces.fingerprint}); "
+            "use the data, --votes and --target that it was made with"
+        )
+    return Teacher(answers, names, (hashlib.sha256(content).hexdigest()[:32],))
 
 
 def _key(teacher: Loaded, faces: FaceDataset, views: int) -> str:

@@ -22,7 +22,7 @@ def train(
     lr: float | None = typer.Option(None, help="Peak learning rate, instead of the recipe's."),
     l2: float | None = typer.Option(None, help="Weight decay, instead of the recipe's."),
     teacher: str | None = typer.Option(
-        None, help="Models to follow, A[,B...]: folders of runs, files or shipped names."
+        None, help="Models to follow, A[,B...]: runs, files, shipped names, .npz of answers."
     ),
     seed: int | None = typer.Option(None, help="Seed of weights, order, augmentation and split."),
     device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
