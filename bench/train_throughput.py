@@ -216,7 +216,7 @@ def cpus() -> int | None:
 def conditions(ds: FaceDataset, recipe: Recipe, args: argparse.Namespace, load_before: float) -> dict[str, Any]:
     """Everything that the figures depend on."""
     return {
-        "data": ds.source,
+        "data": Path(ds.source).name,
         "fingerprint": ds.fingerprint,
         "images": len(ds),
         "size": list(ds.size),
