@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from mien.errors import ModelError
 from mien.models.layers import ECA, SE, ConvNorm, RepLinear
 from mien.models.registry import register
-from mien.models.stn import bounded_theta, warp, warp_grid
+from mien.models.stn import Transformed, bounded_theta, warp, warp_grid
 
 __all__ = ["SIZES", "AttentiveNet"]
 
@@ -77,7 +77,7 @@ class Block(nn.Module):
         return F.relu(y + self.shortcut(x))
 
 
-class AttentiveNet(nn.Module):
+class AttentiveNet(Transformed):
     """``forward`` maps images ``(N, in_chans, S, S)`` to logits ``(N, num_classes)``; S a multiple of 2 to the power of
     the number of stages.
 
@@ -131,13 +131,6 @@ class AttentiveNet(nn.Module):
         self.second = nn.Linear(before, second) if second else None
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def theta(self, x: Tensor) -> Tensor:
-        """Where the transformer looks, ``(N, 2, 3)``; the identity for ``transformer="none"``."""
-        if self.localizer is None:
-            return bounded_theta(x.new_zeros(x.shape[0], 6))
-        theta: Tensor = self.localizer(x)
-        return theta
-
     def forward(self, x: Tensor) -> Tensor:
         return self.outputs(x)["logits"]
 
@@ -179,10 +172,6 @@ class AttentiveNet(nn.Module):
         theta = out["theta"] if "theta" in out else self.theta(x)
         maps = {"theta": theta, "grid": warp_grid(theta, (x.shape[2], x.shape[3]))}
         return maps | ({"attention": out["attention"]} if "attention" in out else {})
-
-    def slow_parameters(self) -> list[nn.Parameter]:
-        """The transformer's parameters, which a recipe trains with a smaller learning rate."""
-        return [] if self.localizer is None else list(self.localizer.parameters())
 
 
 def _add(name: str) -> None:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from mien.errors import ModelError
 from mien.models.layers import RepConv2d, RepLinear
 from mien.models.registry import register
-from mien.models.stn import bounded_theta, free_theta, warp, warp_grid
+from mien.models.stn import Transformed, bounded_theta, free_theta, warp, warp_grid
 
 __all__ = ["DeepEmotion2019", "Localizer", "deep_emotion_2019"]
 
@@ -65,7 +65,7 @@ class Localizer(nn.Module):
         return bounded_theta(self.fc2(torch.tanh(x)))  # (N, 2, 3)
 
 
-class DeepEmotion2019(nn.Module):
+class DeepEmotion2019(Transformed):
     """The 2019 network for 48 x 48 images; ``forward`` gives logits ``(N, num_classes)``."""
 
     def __init__(
@@ -91,13 +91,6 @@ class DeepEmotion2019(nn.Module):
         self.fc1 = _linear(810, 50, plain)
         self.head = nn.Linear(50, num_classes)
         self.second = nn.Linear(50, second) if second else None
-
-    def theta(self, x: Tensor) -> Tensor:
-        """Where the transformer looks, ``(N, 2, 3)``; the identity for ``transformer="none"``."""
-        if self.localizer is None:
-            return bounded_theta(x.new_zeros(x.shape[0], 6))
-        theta: Tensor = self.localizer(x)
-        return theta
 
     def forward(self, x: Tensor) -> Tensor:
         return self.outputs(x)["logits"]
@@ -126,10 +119,6 @@ class DeepEmotion2019(nn.Module):
         """``theta (N, 2, 3)`` and the warped ``grid (N, S, S, 2)`` of positions looked at, -1..1 over the image."""
         theta = self.theta(x)
         return {"theta": theta, "grid": warp_grid(theta, (x.shape[2], x.shape[3]))}
-
-    def slow_parameters(self) -> list[nn.Parameter]:
-        """The transformer's parameters, which a recipe trains with a smaller learning rate."""
-        return [] if self.localizer is None else list(self.localizer.parameters())
 
 
 @register("deep-emotion-2019")

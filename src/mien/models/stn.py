@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ["bounded_theta", "free_theta", "warp", "warp_grid"]
+__all__ = ["Transformed", "bounded_theta", "free_theta", "warp", "warp_grid"]
 
 # farthest that theta may move from the identity: scale 0.8-1.2, shear and turn of 20 degrees (sin 20 = 0.34),
 # shift of 15 % of the side (normalised coordinates run from -1 to 1, so 0.3)
@@ -41,3 +41,20 @@ def warp(x: Tensor, theta: Tensor) -> Tensor:
     """Sample ``x (N, C, H, W)`` at T(theta); what lies outside is mirrored in."""
     grid = warp_grid(theta, (x.shape[2], x.shape[3])).to(x.dtype)
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+class Transformed(nn.Module):
+    """What networks with a spatial transformer share; ``localizer`` maps images to theta, None leaves it out."""
+
+    localizer: nn.Module | None
+
+    def theta(self, x: Tensor) -> Tensor:
+        """Where the transformer looks, ``(N, 2, 3)``; the identity for ``transformer="none"``."""
+        if self.localizer is None:
+            return bounded_theta(x.new_zeros(x.shape[0], 6))
+        theta: Tensor = self.localizer(x)
+        return theta
+
+    def slow_parameters(self) -> list[nn.Parameter]:
+        """The transformer's parameters, which a recipe trains with a smaller learning rate."""
+        return [] if self.localizer is None else list(self.localizer.parameters())
