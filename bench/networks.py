@@ -21,15 +21,12 @@ import json
 import logging
 import math
 import os
-import platform
 import statistics
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +34,7 @@ import numpy as np
 import onnx
 import torch
 from reference_nets import MiniXception
-from train_throughput import cpu_name, cpus
+from train_throughput import cpu_name, machine
 
 from mien.files import check_writable, write_text
 from mien.runtime import open_session, shipped_models
@@ -226,15 +223,7 @@ def main() -> None:
             "threads": 1,
             "rounds": args.rounds,
             "seconds_a_turn": args.seconds,
-            "cpu": cpu_name(),
-            "cpus": cpus(),
-            "load_average_before": round(load_before, 2),
-            "system": platform.system(),
-            "versions": {
-                "python": platform.python_version(),
-                **{name: version(name) for name in ("mien", "onnxruntime", "onnx", "torch", "numpy")},
-            },
-            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            **machine(load_before, "mien", "onnxruntime", "onnx", "torch", "numpy"),
         },
     }
     write_text(args.out, json.dumps(result, indent=2) + "\n")

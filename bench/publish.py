@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from train_throughput import cpu_name
 
 from mien.card import model_card
 from mien.checkpoint import load_model
@@ -77,7 +78,7 @@ def score(name: str, runs: Sequence[Path], data: str, votes: str | None) -> None
         record = {
             "name": name + ending,
             "summary": summary,
-            "hardware": _cpu(),
+            "hardware": f"{cpu_name()}, {platform.machine()}",
             "python": platform.python_version(),
             "seeds": seeds,
         }
@@ -113,14 +114,6 @@ def _reports(loaded: Any, tests: Tests) -> dict[str, Any]:
 
 def _value(report: dict[str, Any], kind: str = "accuracy") -> float:
     return float(report["clean"]["accuracy"] if kind == "clean" else report["accuracy"])
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.is_file() else []:
-        if line.startswith("model name"):
-            return f"{line.split(':', 1)[1].strip()}, {platform.machine()}"
-    return platform.machine()
 
 
 def _write(record: dict[str, Any]) -> None:

@@ -226,15 +226,19 @@ def conditions(ds: FaceDataset, recipe: Recipe, args: argparse.Namespace, load_b
         "rounds": args.rounds,
         "epochs_per_round": args.epochs,
         "loader_workers": WORKERS,
+        **describe(torch.device("cpu")),
+        **machine(load_before, "mien", "torch", "numpy", "pillow"),
+    }
+
+
+def machine(load_before: float, *packages: str) -> dict[str, Any]:
+    """What any timing depends on: processor, load, versions of Python and ``packages``, date."""
+    return {
         "cpu": cpu_name(),
         "cpus": cpus(),
-        **describe(torch.device("cpu")),
         "load_average_before": round(load_before, 2),
         "system": platform.system(),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("mien", "torch", "numpy", "pillow")},
-        },
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
 

@@ -60,6 +60,8 @@ def test_train_evaluate_export_predict(run: Path, tmp_path: Path, capfd: pytest.
     mien("export", run, tmp_path / "b.onnx", "--int8", "--data", DATA)
     assert "compare both with mien evaluate" in capfd.readouterr().out
     assert Classifier(tmp_path / "b.onnx").spec.precision == "int8"
+    mien("export", run, tmp_path / "c.onnx", "--int8", "--data", "synthetic:20,seed=2", code=2)
+    assert "at least 32" in capfd.readouterr().err
     mien("export", run, tmp_path / "c.onnx", "--int8", code=2)
     assert "--int8 needs --data" in capfd.readouterr().err
     assert not (tmp_path / "c.onnx").exists()

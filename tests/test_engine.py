@@ -181,6 +181,11 @@ def test_both_heads_follow_their_teachers() -> None:
     assert history[-1]["val_loss"] == pytest.approx(math.log(3), rel=0.05)
 
 
+def test_a_teacher_that_no_head_follows_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no head of the network"):
+        fit(model(), TRAIN, VAL, recipe(), teacher={("x", "y"): np.zeros((1, 64, 2), np.float32)}, device="cpu")
+
+
 @pytest.mark.parametrize("augment", [Augment(), Augment(degrees=5, erase=0.5)])
 def test_progressive_sizes(augment: Augment) -> None:
     seen: list[int] = []

@@ -121,3 +121,11 @@ def test_answers_in_a_file_take_the_place_of_models(
     file.write_bytes(file.read_bytes()[:200])
     with pytest.raises(ModelError, match="no file of a teacher's answers"):
         ask([str(file)], train)
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(
+    run: Path, faces: tuple[FaceDataset, FaceDataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "file" / "cache"))
+    assert ask([str(run)], faces[0], views=1).answers[faces[0].names].shape == (1, len(faces[0]), 7)

@@ -107,6 +107,11 @@ def fit(
     keep_memory()
     where, statistic = pick_device(device), statistics(train.images)
     own, held = (_Set.of(ds, recipe, where, *statistic, t) for ds, t in ((train, teacher), (val, None)))
+    if teacher and not any(k.startswith("teacher.") for k in own.columns):
+        raise ConfigError(
+            f"teacher answers for {', '.join(' '.join(names) for names in teacher)}, which no head of the network "
+            "learns; its classes must be those of the data, or of the second labelling with votes_weight above 0"
+        )
     trainer = _Trainer(model.to(where), own, recipe, where, state or State())
     while trainer.epoch < recipe.epochs:
         for batch in trainer.run_epoch():

@@ -22,7 +22,7 @@ from mien.files import replace_file
 from mien.models import fold, outputs
 from mien.spec import SPEC_KEY, ModelSpec
 
-__all__ = ["export_onnx", "write_spec"]
+__all__ = ["embed_spec", "export_onnx", "write_spec"]
 
 
 class _Deployed(nn.Module):
@@ -79,7 +79,7 @@ def export_onnx(model: nn.Module, spec: ModelSpec, path: Path, *, tolerance: flo
     assert program is not None
     proto = program.model_proto
     _strip(proto)
-    _embed(proto, _folded(spec))
+    embed_spec(proto, _folded(spec))
     onnx.checker.check_model(proto)
     data = proto.SerializeToString()
     worst = _difference(_Deployed(model).eval(), data, spec)
@@ -92,11 +92,12 @@ def export_onnx(model: nn.Module, spec: ModelSpec, path: Path, *, tolerance: flo
 def write_spec(path: Path, spec: ModelSpec) -> None:
     """Replace the spec in an exported file, for scores that were measured on the file itself; the graph stays."""
     proto = need("onnx", "train").load(str(path))
-    _embed(proto, spec)
+    embed_spec(proto, spec)
     replace_file(path, lambda p: p.write_bytes(proto.SerializeToString()))
 
 
-def _embed(proto: Any, spec: ModelSpec) -> None:
+def embed_spec(proto: Any, spec: ModelSpec) -> None:
+    """Make ``spec`` the only metadata of an ONNX model in memory."""
     del proto.metadata_props[:]
     entry = proto.metadata_props.add()
     entry.key, entry.value = SPEC_KEY, spec.to_json()

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ConfigError, DataError, ModelError, need
-from mien.export import write_spec
+from mien.export import embed_spec
 from mien.files import replace_file
 from mien.runtime import Classifier
 from mien.spec import normalise
@@ -64,9 +64,9 @@ def quantize_onnx(source: Path, target: Path, faces: NDArray[np.uint8], *, seed:
             proto = onnx.load(str(made))
     finally:
         logging.getLogger().disabled = before
+    embed_spec(proto, replace(spec, precision="int8"))
     onnx.checker.check_model(proto)
     replace_file(target, lambda p: p.write_bytes(proto.SerializeToString()))
-    write_spec(target, replace(spec, precision="int8"))
 
 
 class _Reader:

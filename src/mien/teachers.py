@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from mien.data import FaceDataset
 from mien.data.cache import cache_folder
 from mien.engine import predict
-from mien.errors import ConfigError, ModelError
+from mien.errors import ConfigError, ModelError, OutputError
 from mien.evaluation import Loaded, open_model
 from mien.files import replace_file
 
@@ -121,11 +121,9 @@ def _answer(teacher: Loaded, faces: FaceDataset, views: int, key: str) -> NDArra
     _log.info("asking %s about %d faces", spec.name, len(faces))
     p = predict(teacher.forward, faces.images, mean=spec.mean, std=spec.std, views=views, temperature=spec.temperature)
     answer = np.log(np.clip(p, 1e-6, None)).astype(np.float32)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(file, lambda p: _save(p, answer))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(file, lambda p: np.savez(p, allow_pickle=False, log_probabilities=answer))
+    except (OSError, OutputError) as error:
+        _log.debug("teacher's answers cannot be kept: %s", error)
     return answer
-
-
-def _save(path: Path, answer: NDArray[np.float32]) -> None:
-    with path.open("wb") as out:
-        np.savez(out, log_probabilities=answer)

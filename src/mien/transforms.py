@@ -1,8 +1,8 @@
 """Augmentation of whole batches on tensors, and test-time views.
 
 Every function maps float images ``(N, C, H, W)`` in grey values 0..255 to the same shape (``affine`` can change the
-size on the way), takes an explicit
-``torch.Generator`` and draws anew for each image. Leaves out: reading, normalising, anything image by image.
+size on the way), takes an explicit ``torch.Generator`` and draws anew for each image. Leaves out: reading, normalising,
+anything image by image.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,11 +140,14 @@ def export(
     if int8 and data is None:
         raise ConfigError("--int8 needs --data with the faces that the model was trained on")
     model, spec = load_model(run / "model.safetensors" if run.is_dir() else run)
-    worst = export_onnx(model, spec, onnx)
-    note = f"differs from torch by at most {worst:.1e}"
     if int8 and data is not None:
         faces = read_data(data, size=spec.size)
         train = [s for s in faces.splits if split_rank(s) == 0]
-        quantize_onnx(onnx, onnx, (faces.part(*train) if train else faces).images)
-        note = f"before int8 it {note.replace('differs', 'differed')}; compare both with mien evaluate"
+        with tempfile.TemporaryDirectory() as folder:
+            full = Path(folder) / "float32.onnx"
+            worst = export_onnx(model, spec, full)
+            quantize_onnx(full, onnx, (faces.part(*train) if train else faces).images)
+        note = f"before int8 it differed from torch by at most {worst:.1e}; compare both with mien evaluate"
+    else:
+        note = f"differs from torch by at most {export_onnx(model, spec, onnx):.1e}"
     typer.echo(f"{onnx}: {onnx.stat().st_size / 1000:,.0f} kB, {note}")
