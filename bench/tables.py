@@ -1,4 +1,7 @@
-"""Figures in README.md, docs/log.md and the heads of the recipes, written from results/: ``python bench/tables.py``."""
+"""Figures in README.md, docs/ and the heads of the recipes, written from results/: ``python bench/tables.py``.
+
+docs/results.md is made whole, from what ``mien compare`` left in results/compare-NAME.json.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from mien.files import write_text
+from mien.methods import METHODS, Row, markdown
 from mien.metrics import mean_and_spread
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
 NETWORKS = ("mien-small", "mien-nano", "deep-emotion-2019", "report")
+COMPARED = {"fer2013": "FER2013, judged on PublicTest", "drawn": "Drawn faces of people it has not seen, for FERG"}
 FERPLUS = ("mien-small-ferplus", "mien-nano-ferplus", "deep-emotion-2019-ferplus")
 
 
@@ -29,6 +34,7 @@ def main() -> None:
             before, rest = text.split(start)
             text = f"{before}{start}\n\n{table}\n\n{end}{rest.split(end)[1]}"
         write_text(file, text)
+    write_text(ROOT / "docs" / "results.md", _compared())
     for file in sorted((ROOT / "src" / "mien" / "recipes").glob("*.toml")):
         if (record := _record(file.stem)) is None:
             continue
@@ -36,6 +42,29 @@ def main() -> None:
         at = next(i for i, line in enumerate(lines) if line.startswith("# Expected"))
         lines[at] = _expected(record)
         write_text(file, "\n".join(lines) + "\n")
+
+
+def _compared() -> str:
+    """Every comparison in full, with the methods that are still missing."""
+    parts = [
+        "# The report's tables, run again\n\nEvery method that the report names, trained and judged by `mien compare` "
+        "under one protocol; written by `bench/tables.py` from `results/`. The report's figures come from different "
+        "papers, with other protocols, other training data and, for FER2013, the easier PrivateTest part.\n"
+    ]
+    for name, title in COMPARED.items():
+        parts.append(f"## {title}\n")
+        record = _record(f"compare-{name}")
+        if record is None:
+            parts.append("Not run yet.\n")
+            continue
+        rows = [Row(**{k: v for k, v in row.items() if k != "against"}) for row in record["rows"]]
+        missing = [n for n in METHODS if n not in {r.method for r in rows} and not _left_out(record, n)]
+        parts.append(markdown(rows, [*record["left_out"], *(f"{n}: not yet" for n in missing)]))
+    return "\n".join(parts)
+
+
+def _left_out(record: dict[str, Any], name: str) -> bool:
+    return any(line.startswith(f"{name}:") for line in record["left_out"])
 
 
 def _record(name: str) -> dict[str, Any] | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from mien.checkpoint import load_state, save_state
 from mien.data import FaceDataset
 from mien.devices import pick_device
 from mien.engine import Batch, Diverged, State, Stopped, fit, predict, spread, statistics
@@ -16,6 +18,7 @@ from mien.errors import ConfigError
 from mien.models import create_model, outputs
 from mien.optim import Average, make_optimizer, schedule
 from mien.recipe import Augment, Distill, Optimizer, Recipe
+from mien.runs import train_run
 
 NAMES = ("angry", "happy", "sad")
 
@@ -69,21 +72,26 @@ def test_fit_learns_and_reports_every_figure() -> None:
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 @pytest.mark.parametrize("stop_after", [1, 4, 7])
 def test_a_stopped_run_continues_bit_for_bit(net: str, name: str, stop_after: int) -> None:
+    check_continues(net, TRAIN, recipe(optimizer=Optimizer(name, lr=0.01, l2=0.001, schedule="linear")), stop_after)
+
+
+def check_continues(net: str, train: FaceDataset, r: Recipe, stop_after: int, **options: object) -> None:
+    """A run that stops after so many steps and goes on ends as one that never stopped."""
+
     def model(seed: int = 0) -> torch.nn.Module:
         torch.manual_seed(seed)
-        return create_model(net, num_classes=3)
+        return create_model(net, num_classes=3, **options)
 
-    r = recipe(optimizer=Optimizer(name, lr=0.01, l2=0.001, schedule="linear"))
-    whole, history = fit(model(), TRAIN, VAL, r, device="cpu")
+    whole, history = fit(model(), train, VAL, r, device="cpu")
 
     def stop(batch: Batch) -> bool:
         return (batch.epoch - 1) * batch.steps + batch.step >= stop_after
 
     with pytest.raises(Stopped) as caught:
-        fit(model(), TRAIN, VAL, r, device="cpu", on_batch=stop)
+        fit(model(), train, VAL, r, device="cpu", on_batch=stop)
     assert caught.value.state.step == stop_after
     torch.rand(7)  # a new process has another global generator
-    again, history2 = fit(model(seed=5), TRAIN, VAL, r, device="cpu", state=caught.value.state)
+    again, history2 = fit(model(seed=5), train, VAL, r, device="cpu", state=caught.value.state)
     for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(a, b)
     timing = ("images_per_second", "seconds")
@@ -184,6 +192,91 @@ def test_both_heads_follow_their_teachers() -> None:
 def test_a_teacher_that_no_head_follows_is_refused() -> None:
     with pytest.raises(ConfigError, match="no head of the network"):
         fit(model(), TRAIN, VAL, recipe(), teacher={("x", "y"): np.zeros((1, 64, 2), np.float32)}, device="cpu")
+
+
+class Blank(torch.nn.Module):
+    """Knows nothing and says so: every output is zero, so that losses can be reckoned by hand."""
+
+    def __init__(self, **sizes: int) -> None:
+        super().__init__()
+        self.zero = torch.nn.Parameter(torch.zeros(()))
+        self.sizes = {"logits": 3, **sizes}
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.outputs(x)["logits"]
+
+    def outputs(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {k: self.zero * torch.ones(len(x), size) for k, size in self.sizes.items()}
+
+
+def first_loss(net: torch.nn.Module, train: FaceDataset, **changes: object) -> float:
+    r = recipe(epochs=1, optimizer=Optimizer("sgd", lr=0.0), **changes)
+    return fit(net, train, VAL, r, device="cpu")[1][0]["train_loss"]
+
+
+def people(names: list[str]) -> FaceDataset:
+    return replace(TRAIN, subject=np.array([names[i % len(names)] for i in range(64)]))
+
+
+def test_auxiliary_classifiers_learn_the_labels_with_their_weight() -> None:
+    for weight in (0.0, 0.3, 2.0):
+        loss = first_loss(Blank(aux1=3, aux2=3), TRAIN, aux_weight=weight)
+        assert loss == pytest.approx((1 + 2 * weight) * math.log(3))
+    assert first_loss(Blank(), TRAIN) == pytest.approx(math.log(3))
+
+
+def test_googlenet_trains_with_its_auxiliary_classifiers_and_is_deployed_without() -> None:
+    def first(weight: float) -> float:
+        torch.manual_seed(0)
+        return first_loss(create_model("googlenet", num_classes=3, width=0.125), TRAIN, aux_weight=weight)
+
+    assert first(0.5) - first(0.0) > 0.5 * 2 * 0.5 * math.log(3)
+    net = create_model("googlenet", num_classes=3, width=0.125)
+    deployed, _ = fit(net, TRAIN, VAL, recipe(epochs=1), device="cpu")
+    assert set(outputs(deployed, torch.zeros(2, 1, 48, 48))) == {"logits"}
+
+
+@pytest.mark.parametrize("mixup", [0.0, 0.5])
+def test_the_adversary_and_hiding_add_to_the_loss(mixup: float) -> None:
+    for weight in (0.5, 2.0):
+        net = Blank(identity=4, hidden=4)
+        loss = first_loss(net, people(["d", "a", "c", "b"]), adversary=weight, augment=Augment(mixup=mixup))
+        assert loss == pytest.approx(math.log(3) + (1 + weight) * math.log(4))
+
+
+def test_the_adversary_learns_who_it_is() -> None:
+    """With next to no hiding, the losses of expression and identity both fall towards nothing."""
+    torch.manual_seed(0)
+    net = create_model("adversarial", num_classes=3, identities=3, widths=(8, 16))
+    r = recipe(epochs=8, adversary=1e-6, augment=Augment(), optimizer=Optimizer("adamw", lr=0.01))
+    deployed, history = fit(net, people(["p", "q", "r"]), VAL, r, device="cpu")
+    assert history[0]["train_loss"] > 2
+    assert history[-1]["train_loss"] < 0.8
+    assert not [k for k in deployed.state_dict() if k.startswith("adversary")]
+
+
+def test_a_stopped_run_with_an_adversary_continues_bit_for_bit() -> None:
+    r = recipe(adversary=1.0)
+    check_continues("adversarial", people(["a", "b"]), r, 5, identities=2, widths=(8, 16))
+
+
+@pytest.mark.parametrize(
+    ("train", "words"),
+    [
+        (TRAIN, "who is on each picture"),
+        (people(["a"]), "two people"),
+        (people(["a", "b", ""]), "take data with subjects"),
+    ],
+)
+def test_an_adversary_without_people_is_refused(train: FaceDataset, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        fit(Blank(identity=2, hidden=2), train, VAL, recipe(adversary=1.0), device="cpu")
+
+
+@pytest.mark.parametrize("net", [model(), Blank(identity=3, hidden=3)])
+def test_a_network_without_a_fitting_adversary_is_refused(net: torch.nn.Module) -> None:
+    with pytest.raises(ConfigError, match="identities=2"):
+        fit(net, people(["a", "b"]), VAL, recipe(adversary=1.0), device="cpu")
 
 
 @pytest.mark.parametrize("augment", [Augment(), Augment(degrees=5, erase=0.5)])
@@ -293,3 +386,13 @@ def test_devices() -> None:
 def test_empty_state_begins_at_the_start() -> None:
     assert State().step == 0
     assert State().history == []
+
+
+def test_a_run_from_before_a_key_was_added_goes_on(tmp_path: Path) -> None:
+    train_run(recipe(epochs=1), TRAIN, VAL, tmp_path, device="cpu")
+    state, run = load_state(tmp_path / "state.safetensors")
+    del run["recipe"]["adversary"]
+    save_state(tmp_path / "state.safetensors", state, run)
+    assert len(train_run(recipe(epochs=1), TRAIN, VAL, tmp_path, device="cpu", resume=True).history) == 1
+    with pytest.raises(ConfigError, match=r"recipe\.adversary 0\.0 -> 1\.0"):
+        train_run(recipe(epochs=1, model="adversarial", adversary=1.0), TRAIN, VAL, tmp_path, device="cpu", resume=True)

@@ -16,13 +16,13 @@ from onnx_nets import write_net
 from torch import Tensor
 
 from mien.cli import main
-from mien.cli.evaluate import show_robustness
+from mien.cli.judge import passes_bar, show_robustness
 from mien.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from mien.data import FaceDataset
 from mien.data.synthetic import generate
 from mien.errors import ConfigError
 from mien.evaluation import Loaded, corrupted, evaluate, open_model
-from mien.metrics import Robustness
+from mien.metrics import Report, Robustness
 from mien.spec import ModelSpec
 
 DATA = "synthetic:70,seed=2"
@@ -150,6 +150,7 @@ def test_the_command_prints_both_tables_and_no_progress(net, found, tmp_path, ca
     assert err == ""
     raw = json.loads((tmp_path / "r.json").read_text())
     assert Robustness.from_dict(raw["robustness"]).accuracies == found.accuracies
+    assert Report.from_dict(raw).to_dict() == {k: v for k, v in raw.items() if k != "robustness"}
     assert cv2.imread(str(tmp_path / "c.png")) is not None
 
     mien(*flags, "--json", "-", "--corrupt-plot", tmp_path / "new" / "k.png")  # implies --corrupt
@@ -163,7 +164,7 @@ def test_the_command_prints_both_tables_and_no_progress(net, found, tmp_path, ca
 
 def test_a_folder_that_cannot_be_written_is_named_before_the_work(net, tmp_path, capfd, monkeypatch) -> None:
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("mien.evaluation.corrupted", lambda *_, **__: pytest.fail("worked first"))
+    monkeypatch.setattr("mien.rivals.judge", lambda *_, **__: pytest.fail("worked first"))
     mien(
         "evaluate", net, "--data", DATA, "--split", "validation", "--corrupt-plot", tmp_path / "file" / "k.png", code=2
     )
@@ -175,11 +176,10 @@ def test_progress_goes_to_a_terminal_on_stderr(net, faces, monkeypatch, capsys) 
         def isatty(self) -> bool:
             return True
 
-    from mien.cli.evaluate import _robustness
-
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
-    _robustness(open_model(net), faces, 1)
+    with passes_bar(True) as on_pass:
+        corrupted(open_model(net), faces, on_pass=on_pass)
     assert "spoilt faces" in screen.getvalue()
     assert capsys.readouterr().out == ""

@@ -31,6 +31,11 @@ def test_the_training_snippet_trains() -> None:
     assert len(names["history"]) == 1  # type: ignore[arg-type]
 
 
+def test_the_classical_snippet_learns(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(PYTHON[2].replace('"fer2013.csv"', '"synthetic:280"'), {})
+    assert float(capsys.readouterr().out) > 0.3  # of seven classes
+
+
 def test_there_are_commands() -> None:
     assert len(COMMANDS) >= 7
 

@@ -17,7 +17,8 @@ GOOD = 'model = "deep-emotion-2019"\nepochs = 3\n[optimizer]\nname = "sgd"\nlr =
 
 
 def test_shipped_recipes_load_and_name_known_models() -> None:
-    assert {"report", "deep-emotion-2019"} <= set(list_recipes())
+    rivals = {"mollahosseini", "googlenet", "vgg", "deepexpr", "adversarial"}
+    assert {"report", "deep-emotion-2019"} | rivals <= set(list_recipes())
     for name in list_recipes():
         recipe = load_recipe(name)
         assert recipe.name == name
@@ -29,6 +30,12 @@ def test_the_report_recipe_is_the_report_s() -> None:
     assert (r.optimizer.name, r.smoothing, r.ema) == ("adam", 0, 0)
     assert r.optimizer.l2 > 0
     assert not any(v for k, v in r.to_dict()["augment"].items() if k not in ("erase_low", "erase_high"))
+
+
+def test_only_the_adversarial_recipe_hides_identity() -> None:
+    hiding = [name for name in list_recipes() if load_recipe(name).adversary]
+    assert hiding == ["adversarial"]
+    assert load_recipe("googlenet").aux_weight == 0.3  # Szegedy et al. 2014, section 5
 
 
 def test_sizes_by_epoch() -> None:
@@ -65,6 +72,8 @@ def test_values_and_defaults(tmp_path: Path) -> None:
         (GOOD.replace("3", "0"), r"epochs must lie in 1\.\.100000, got 0"),
         (GOOD.replace('"sgd"', '"lion"'), "optimizer.name must be one of adam, adamw, sgd, got 'lion'"),
         (GOOD + "[augment]\nerase = 2.0\n", r"augment.erase must lie in 0\.\.1, got 2"),
+        ("aux_weight = 11\n" + GOOD, r"aux_weight must lie in 0\.\.10, got 11"),
+        ("adversary = -1\n" + GOOD, r"adversary must lie in 0\.\.100, got -1"),
         ("optimizer = 3\n" + GOOD.split("[")[0], "optimizer must be a table"),
     ],
 )

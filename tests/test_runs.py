@@ -26,7 +26,7 @@ from mien.errors import ConfigError, ModelError, OutputError
 from mien.evaluation import evaluate, open_model
 from mien.files import check_writable, replace_file
 from mien.recipe import Optimizer, Recipe
-from mien.runs import train_run
+from mien.runs import epochs_within, train_run
 
 RECIPE = Recipe(
     name="tiny",
@@ -257,3 +257,15 @@ def test_tensorboard_events_are_written(faces: tuple[FaceDataset, FaceDataset], 
     pytest.importorskip("tensorboard")
     train_run(replace(RECIPE, epochs=1), *faces, tmp_path / "run", device="cpu", tensorboard=True)
     assert list((tmp_path / "run").glob("events.out.tfevents.*"))
+
+
+def test_time_decides_the_number_of_epochs(
+    faces: tuple[FaceDataset, FaceDataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter(np.arange(1000) * 0.5)
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(now)))
+    steps = len(faces[0]) // RECIPE.batch_size
+    # the engine reads the same clock twice a step, so that a step takes one and a half seconds
+    assert epochs_within(RECIPE, faces[0], 100) == int(0.85 * 100 / (1.5 * steps))
+    now = iter(np.arange(1000) * 500.0)
+    assert epochs_within(replace(RECIPE, drop_copies=True, sizes=((0, 32), (0.5, 48))), faces[0], 1) == 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -229,6 +231,14 @@ def test_size_resizes_and_is_checked(tmp_path: Path) -> None:
     assert read_faces(tmp_path / "a.csv").size == (8, 8)
     with pytest.raises(ConfigError, match="size must lie in"):
         read_faces(tmp_path / "a.csv", size=0)
+
+
+def test_a_csv_is_read_without_opencv_and_pyarrow(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(csv_of(faces()))
+    read = "from mien.data import read_faces; read_faces(sys.argv[1])"
+    code = f"import sys; {read}; print({{'cv2', 'pyarrow'}} & {{*sys.modules}})"
+    run = subprocess.run([sys.executable, "-c", code, tmp_path / "a.csv"], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
 
 
 def test_synthetic_is_a_source() -> None:

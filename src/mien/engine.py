@@ -26,6 +26,7 @@ from mien.errors import ConfigError, MienError
 from mien.models import fold, outputs
 from mien.optim import Average, make_optimizer, schedule
 from mien.recipe import Augment, Recipe
+from mien.targets import LearningSet
 
 __all__ = ["Batch", "Diverged", "State", "Stopped", "fit", "predict", "spread", "statistics"]
 
@@ -106,7 +107,8 @@ def fit(
         )
     keep_memory()
     where, statistic = pick_device(device), statistics(train.images)
-    own, held = (_Set.of(ds, recipe, where, *statistic, t) for ds, t in ((train, teacher), (val, None)))
+    own = LearningSet.of(train, recipe, where, *statistic, teacher)
+    held = LearningSet.of(val, replace(recipe, adversary=0.0), where, *statistic, None)  # its people are others
     if teacher and not any(k.startswith("teacher.") for k in own.columns):
         raise ConfigError(
             f"teacher answers for {', '.join(' '.join(names) for names in teacher)}, which no head of the network "
@@ -127,73 +129,12 @@ def fit(
     return trainer.deployed(), trainer.history
 
 
-@dataclass(frozen=True)
-class _Set:
-    """Faces on the device: uint8 ``(N, 1, H, W)``, all soft targets side by side ``(N, ...)`` with the columns of each
-    (logits, second, teacher.logits, teacher.second), and how the faces are normalised.
-    """
-
-    images: Tensor
-    target: Tensor
-    columns: dict[str, slice]
-    mean: float
-    std: float
-
-    @classmethod
-    def of(
-        cls,
-        ds: FaceDataset,
-        recipe: Recipe,
-        device: torch.device,
-        mean: float,
-        std: float,
-        teacher: Mapping[tuple[str, ...], NDArray[np.float32]] | None,
-    ) -> _Set:
-        images = torch.from_numpy(np.ascontiguousarray(ds.images))[:, None]
-        parts = {"logits": _targets(ds, recipe.targets)}
-        if recipe.votes_weight:
-            if ds.second is None:
-                raise ConfigError(
-                    f"votes_weight needs FER+ votes beside the labels of {ds.source or 'the data'}: "
-                    "give --votes FILE --target both"
-                )
-            parts["second"] = torch.from_numpy(ds.second)
-        for head, names in (("logits", ds.names), ("second", ds.second_names)):
-            if teacher and head in parts and names in teacher:
-                soft = torch.from_numpy(teacher[names]).float() / recipe.distill.temperature
-                parts[f"teacher.{head}"] = F.softmax(soft, 2).mean(0)
-        ends = np.cumsum([0, *(p.shape[1] for p in parts.values())]).tolist()
-        columns = {k: slice(i, j) for k, i, j in zip(parts, ends[:-1], ends[1:], strict=True)}
-        return cls(images.to(device), torch.cat(list(parts.values()), 1).to(device), columns, mean, std)
-
-    def normal(self, x: Tensor) -> Tensor:
-        return (x - 255 * self.mean) / (255 * self.std)
-
-    def take(self, index: Tensor) -> _Set:
-        return replace(self, images=self.images[index], target=self.target[index])
-
-    def without_copies(self) -> _Set:
-        """The first of each group of faces with the same pixels."""
-        first = {image.numpy().tobytes(): i for i, image in reversed(list(enumerate(self.images.cpu())))}
-        return self.take(torch.tensor(sorted(first.values()), device=self.images.device))
-
-
-def _targets(ds: FaceDataset, kind: str) -> Tensor:
-    where = ds.source or "the data"
-    if kind == "votes":
-        if ds.votes is None:
-            raise ConfigError(f"targets = 'votes' needs votes, and {where} has none; give --votes FILE")
-        votes = torch.from_numpy(ds.votes).float()
-        return votes / votes.sum(1, keepdim=True).clamp_min(1e-9)
-    if ds.labels is None or (ds.labels < 0).any():
-        raise ConfigError(f"every row to train or validate on needs a label, and {where} has rows without")
-    return F.one_hot(torch.from_numpy(ds.labels), len(ds.names)).float()
-
-
 class _Trainer:
     """One run: model, optimizer, average and counters; everything that changes goes through ``state``."""
 
-    def __init__(self, model: nn.Module, train: _Set, recipe: Recipe, device: torch.device, state: State) -> None:
+    def __init__(
+        self, model: nn.Module, train: LearningSet, recipe: Recipe, device: torch.device, state: State
+    ) -> None:
         train = train.without_copies() if recipe.drop_copies else train
         self.model, self.train, self.recipe, self.device = model, train, recipe, device
         self.optimizer, self.rates = make_optimizer(model, recipe)
@@ -247,22 +188,32 @@ class _Trainer:
         return float(loss.detach()), float(right.sum())
 
     def _loss(self, out: Mapping[str, Tensor], target: Tensor) -> Tensor:
-        """Cross-entropy of the labels, and of the second head's votes; with a teacher, partly its distributions."""
-        r, total = self.recipe, torch.zeros((), device=target.device)
-        heads = (("logits", 1.0, r.smoothing, self.weight), ("second", r.votes_weight, 0.0, None))
-        for head, share, smoothing, weight in heads:
-            if head not in self.train.columns:
+        """Cross-entropy of the labels, for auxiliary classifiers too, and of the second head's votes; with a teacher,
+        partly its distributions; with an adversary, that it tells people apart and that the network gives it no clue.
+        """
+        r, columns, total = self.recipe, self.train.columns, torch.zeros((), device=target.device)
+        heads = {"logits": ("logits", 1.0), "second": ("second", r.votes_weight)}
+        heads |= {k: ("logits", r.aux_weight) for k in out if k.startswith("aux")}
+        for head, (column, share) in heads.items():
+            if column not in columns:
                 continue
-            logits, own = out[head].float(), target[:, self.train.columns[head]]
+            logits, own = out[head].float(), target[:, columns[column]]
+            smoothing, weight = (r.smoothing, self.weight) if column == "logits" else (0.0, None)
             loss = F.cross_entropy(logits, own, weight=weight, label_smoothing=smoothing)
-            if f"teacher.{head}" in self.train.columns:
-                t, soft = r.distill.temperature, target[:, self.train.columns[f"teacher.{head}"]]
+            if f"teacher.{head}" in columns:
+                t, soft = r.distill.temperature, target[:, columns[f"teacher.{head}"]]
                 follow = F.kl_div(F.log_softmax(logits / t, 1), soft, reduction="batchmean") * t * t
                 loss = (1 - r.distill.weight) * loss + r.distill.weight * follow
             total = total + share * loss
+        if "identity" in columns:
+            who, guess = target[:, columns["identity"]], out.get("identity")
+            if guess is None or guess.shape != who.shape:
+                raise ConfigError(f"adversary above 0 needs a network with identities={who.shape[1]}, got another")
+            total = total + F.cross_entropy(guess.float(), who)
+            total = total - r.adversary * F.log_softmax(out["hidden"].float(), 1).mean()  # against equal shares
         return total
 
-    def close_epoch(self, held: _Set) -> None:
+    def close_epoch(self, held: LearningSet) -> None:
         """Add the finished epoch's figures to the history and begin the next."""
         loss, right, n, seconds = self.sums
         out = _outputs(self.deployed(), held)
@@ -345,7 +296,7 @@ def _augment(x: Tensor, target: Tensor, a: Augment, size: int, g: Generator) -> 
 
 
 @torch.no_grad()
-def _outputs(model: nn.Module, data: _Set) -> dict[str, Tensor]:
+def _outputs(model: nn.Module, data: LearningSet) -> dict[str, Tensor]:
     """The model's outputs for all faces, in full precision."""
     parts = [outputs(model, data.normal(images.float())) for images in torch.split(data.images, 512)]
     return {k: torch.cat([part[k] for part in parts]).float() for k in parts[0]}

@@ -1,21 +1,22 @@
-"""Score any model file on any part of a data set: the one path behind ``mien evaluate``, training runs and the demo.
+"""Score any model on any part of a data set: the one path behind ``mien evaluate``, training runs and the demo.
 
-Leaves out: the arithmetic of scores (``metrics``) and reading data (``data``).
+A model is whatever :class:`Answers`: a run or file of ours (:class:`Loaded`), or a model of somebody else (``rivals``).
+Leaves out: the arithmetic of scores (``metrics``), reading data (``data``), and two models side by side (``rivals``).
 """
 
 from __future__ import annotations
 
 import datetime
 import platform
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from mien import __version__
@@ -29,7 +30,53 @@ from mien.metrics import Report, Robustness, score
 from mien.runtime import find_model, open_session
 from mien.spec import SPEC_KEY, ModelSpec
 
-__all__ = ["Loaded", "corrupted", "evaluate", "open_model", "relabel", "versions"]
+__all__ = [
+    "NO_GROUP",
+    "SMALL",
+    "Answers",
+    "GroupScore",
+    "Loaded",
+    "Scored",
+    "by_group",
+    "corrupted",
+    "evaluate",
+    "fitting",
+    "largest_gap",
+    "open_model",
+    "relabel",
+    "scored",
+    "versions",
+]
+
+#: Groups with fewer faces are marked: an accuracy of 50 % is then known to 17 points either way, at best.
+SMALL = 30
+#: The group of faces of which nobody said to which one they belong.
+NO_GROUP = "(none)"
+
+
+class Answers(Protocol):
+    """Anything that can be scored.
+
+    name    for tables and conditions
+    labels  its class names, in the order of its answers
+    size    side in pixels of the faces that it takes; None where it takes any
+    file    where it came from; may be empty
+
+    An attribute ``notes``, words or numbers by name, is added to the conditions of its report where there is one.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def size(self) -> int | None: ...
+    @property
+    def file(self) -> str: ...
+
+    def answer(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
+        """Probabilities ``(N, K)`` for grey faces uint8 ``(N, H, W)``, the mean over 1..10 test-time views."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +86,41 @@ class Loaded:
     forward: Callable[[Tensor], Tensor]
     spec: ModelSpec
     file: str
+
+    @property
+    def name(self) -> str:
+        """As its spec says."""
+        return self.spec.name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names in output order."""
+        return self.spec.labels
+
+    @property
+    def size(self) -> int:
+        """Side of its square input in pixels."""
+        return self.spec.size
+
+    def answer(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
+        """Probabilities ``(N, K)`` for grey faces uint8 ``(N, S, S)``, the mean over test-time ``transforms.views``."""
+        spec = self.spec
+        return predict(self.forward, images, mean=spec.mean, std=spec.std, views=views, temperature=spec.temperature)
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A report, the faces that it counts, and their probabilities ``(N, K)`` in the model's class order."""
+
+    report: Report
+    faces: FaceDataset
+    probabilities: NDArray[np.float64]
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which faces the model got right, bool ``(N,)``."""
+        assert self.faces.labels is not None
+        return np.asarray(self.probabilities.argmax(1) == self.faces.labels)
 
 
 def open_model(model: str | Path) -> Loaded:
@@ -66,23 +148,33 @@ def relabel(ds: FaceDataset, labels: tuple[str, ...]) -> FaceDataset:
     return replace(ds, names=labels, labels=table[ds.labels], votes=None)
 
 
-def evaluate(model: Loaded, faces: FaceDataset, *, train: FaceDataset | None = None, views: int = 1) -> Report:
+def evaluate(model: Answers, faces: FaceDataset, *, train: FaceDataset | None = None, views: int = 1) -> Report:
     """Score ``model`` on labelled ``faces`` of one split.
 
     train  images that the model may have seen; with them the report has ``clean`` figures, over the faces that have no
            exact or near copy among these
     views  test-time views, 1..10, see ``transforms.views``
     """
-    faces = _fitting(model.spec, faces)
-    p = _probabilities(model, faces.images, views)
-    assert faces.labels is not None
+    faces = fitting(model, faces)
     clean = None if train is None else ~twins(faces.images, train.images)
-    conditions = _conditions(model.spec, faces, views)
-    return score(p, faces.labels, model.spec.labels, clean=clean, split="+".join(faces.splits), conditions=conditions)
+    return scored(model, faces, clean=clean, views=views).report
+
+
+def scored(model: Answers, faces: FaceDataset, *, clean: NDArray[np.bool_] | None = None, views: int = 1) -> Scored:
+    """Like :func:`evaluate`, with what the report was made from.
+
+    clean  bool, one for each labelled face, True where it has no twin in Training; None where that isn't known
+    """
+    faces = fitting(model, faces)
+    p = model.answer(faces.images, views=views)
+    assert faces.labels is not None
+    split, conditions = "+".join(faces.splits), _conditions(model, faces, views)  # the notes are complete by now
+    report = score(p, faces.labels, model.labels, clean=clean, split=split, conditions=conditions)
+    return Scored(report, faces, p)
 
 
 def corrupted(
-    model: Loaded,
+    model: Answers,
     faces: FaceDataset,
     *,
     views: int = 1,
@@ -95,12 +187,12 @@ def corrupted(
     seed     of what is random in ``corruptions.corrupt``
     on_pass  called after each pass over the faces with the number done and the number of all
     """
-    faces = _fitting(model.spec, faces)
+    faces = fitting(model, faces)
     passes = [(kind, s) for kind in CORRUPTIONS for s in range(1, len(STRENGTHS[kind]) + 1)]
     found = []
     for done, (kind, strength) in enumerate([("", 0), *passes], 1):
         images = corrupt(faces.images, kind, strength, seed) if kind else faces.images
-        found.append(float((_probabilities(model, images, views).argmax(1) == faces.labels).mean()))
+        found.append(float((model.answer(images, views=views).argmax(1) == faces.labels).mean()))
         if on_pass:
             on_pass(done, len(passes) + 1)
     rows: dict[str, list[float]] = {kind: [] for kind in CORRUPTIONS}
@@ -112,7 +204,7 @@ def corrupted(
         accuracies={kind: tuple(row) for kind, row in rows.items()},
         split="+".join(faces.splits),
         conditions={
-            **_conditions(model.spec, faces, views),
+            **_conditions(model, faces, views),
             "opencv": str(cv2.__version__),
             "seed": seed,
             "strengths": {kind: list(row) for kind, row in STRENGTHS.items()},
@@ -120,29 +212,26 @@ def corrupted(
     )
 
 
-def _fitting(spec: ModelSpec, faces: FaceDataset) -> FaceDataset:
-    """``faces`` with the labels of ``spec``; an error where none is labelled or their size is another."""
-    faces = relabel(faces, spec.labels)
+def fitting(model: Answers, faces: FaceDataset) -> FaceDataset:
+    """``faces`` with the labels of ``model``; an error where none is labelled or their size is another."""
+    faces = relabel(faces, model.labels)
     if not len(faces):
         raise ConfigError(f"{faces.source}: holds no labelled faces to score")
-    if faces.size != (spec.size, spec.size):
-        raise ConfigError(f"{spec.name} needs faces of {spec.size} x {spec.size} pixels, got {faces.size}; give --size")
+    side = model.size
+    if side is not None and faces.size != (side, side):
+        raise ConfigError(f"{model.name} needs faces of {side} x {side} pixels, got {faces.size}; give --size")
     return faces
 
 
-def _probabilities(model: Loaded, images: NDArray[np.uint8], views: int) -> NDArray[np.float64]:
-    spec = model.spec
-    return predict(model.forward, images, mean=spec.mean, std=spec.std, views=views, temperature=spec.temperature)
-
-
-def _conditions(spec: ModelSpec, faces: FaceDataset, views: int) -> dict[str, Any]:
+def _conditions(model: Answers, faces: FaceDataset, views: int) -> dict[str, Any]:
     return {
-        "model": spec.name,
+        "model": model.name,
         "views": views,
         "data": Path(faces.source).name,
         "fingerprint": faces.fingerprint,
         "date": datetime.date.today().isoformat(),
         **versions(),
+        **getattr(model, "notes", {}),
     }
 
 
@@ -154,3 +243,73 @@ def versions() -> dict[str, str]:
         "numpy": np.__version__,
         "torch": str(torch.__version__),
     }
+
+
+@dataclass(frozen=True)
+class GroupScore:
+    """How a model does on one group of faces.
+
+    n         labelled faces of the group
+    accuracy  0..1, with its 95 % score interval ``ci95 = (low, high)``
+    macro_f1  mean F1 of the classes that the group's faces are labelled with; None where that is a single class, of
+              which no face can be taken for it wrongly
+    small     fewer than ``SMALL`` faces: too few to compare
+    """
+
+    group: str
+    n: int
+    accuracy: float
+    ci95: tuple[float, float]
+    macro_f1: float | None
+    small: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, ready for JSON; :meth:`from_dict` reads them back."""
+        return {**asdict(self), "ci95": list(self.ci95)}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> GroupScore:
+        """Read what :meth:`to_dict` wrote; missing and unknown keys are errors."""
+        known = {f.name for f in fields(cls)}
+        if wrong := sorted(set(raw) ^ known):
+            raise ConfigError(f"a group must have the keys {', '.join(sorted(known))}; missing or unknown: {wrong}")
+        low, high = raw["ci95"]
+        return cls(**{**raw, "ci95": (float(low), float(high))})
+
+
+def by_group(
+    probabilities: ArrayLike, labels: ArrayLike, groups: Sequence[str], names: Sequence[str]
+) -> list[GroupScore]:
+    """Scores of each group, the largest group first, equal ones by name.
+
+    probabilities  ``(N, K)``, labels int ``(N,)`` in ``0..K-1``, and the K class ``names``, as for ``metrics.score``
+    groups         which group each face belongs to, N of them
+
+    Raises ConfigError where an argument breaks its rule.
+    """
+    whole = score(probabilities, labels, names)
+    if len(groups) != whole.n:
+        raise ConfigError(f"groups must name a group for each of the {whole.n:,} faces, got {len(groups):,}")
+    p, y, each = np.asarray(probabilities), np.asarray(labels), np.asarray(groups, dtype=np.str_)
+    found = []
+    for group in np.unique(each):
+        part = score(p[each == group], y[each == group], names)
+        there = [c["f1"] for c in part.per_class.values() if c["n"]]
+        f1 = float(np.mean(there)) if len(there) > 1 else None
+        found.append(GroupScore(str(group), part.n, part.accuracy, part.accuracy_ci95, f1, part.n < SMALL))
+    return sorted(found, key=lambda g: (-g.n, g.group))
+
+
+def largest_gap(groups: Sequence[GroupScore]) -> str:
+    """The largest gap in accuracy between groups that are neither small nor ``NO_GROUP``, in a sentence."""
+    groups = [g for g in groups if g.group != NO_GROUP]
+    large = [g for g in groups if not g.small]
+    if len(large) < 2:
+        return f"no gap can be stated: {len(large)} of {len(groups)} groups hold {SMALL} faces or more"
+    best, worst = max(large, key=lambda g: g.accuracy), min(large, key=lambda g: g.accuracy)
+    gap = 100 * (best.accuracy - worst.accuracy)
+    if not gap:
+        return f"no gap: all {len(large)} groups of {SMALL} faces or more have the same accuracy"
+    apart = "do not overlap" if best.ci95[0] > worst.ci95[1] else "overlap: chance may account for it"
+    sides = " and ".join(f"{g.group} ({g.accuracy:.1%}, n {g.n:,})" for g in (best, worst))
+    return f"largest gap {gap:.1f} points, between {sides}; their intervals {apart}"

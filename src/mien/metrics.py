@@ -22,6 +22,8 @@ __all__ = ["Report", "Robustness", "expected_calibration_error", "mean_and_sprea
 #: 97.5 % point of the standard normal distribution: two-sided 95 % intervals.
 _Z95 = 1.959963984540054
 _BINS = 15
+#: Keys that ``mien evaluate --json`` writes beside those of a report.
+_BESIDE = ("against", "groups", "robustness")
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,9 @@ class Report:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Report:
-        """Read what :meth:`to_dict` wrote; missing and unknown keys are errors."""
+        """Read what :meth:`to_dict` or ``mien evaluate --json`` wrote; missing and unknown keys are errors."""
         known = {f.name for f in fields(cls)}
+        raw = {k: v for k, v in raw.items() if k not in _BESIDE}
         wrong = sorted(set(raw) - known) + sorted(known - {"split", "clean", "conditions"} - set(raw))
         if wrong:
             raise ConfigError(f"a report must have the keys {', '.join(sorted(known))}; missing or unknown: {wrong}")

@@ -18,7 +18,7 @@ from mien.files import check_writable, replace_file
 from mien.labels import colour, short
 from mien.metrics import Report, Robustness
 
-__all__ = ["bars", "confusion", "curves", "reliability", "robustness"]
+__all__ = ["bars", "confusion", "curves", "reliability", "robustness", "speed"]
 
 _INK, _QUIET, _GRID, _PAPER = "#22272e", "#68707c", "#e3e6ea", "#ffffff"
 _TRAIN, _VAL = "#8d99ae", "#d1495b"
@@ -154,6 +154,26 @@ def bars(values: Mapping[str, float], path: str | Path, *, title: str = "") -> P
         axes.tick_params(labelcolor=_INK)
         axes.spines[:].set_visible(False)
         axes.set_title(title)
+        return _save(figure, path)
+
+
+def speed(found: Mapping[str, tuple[float, Report]], path: str | Path) -> Path:
+    """Accuracy with its 95 % interval against faces per second (log scale), one point a method."""
+    if not found:
+        raise ConfigError("found must hold at least one method, got none")
+    with _style():
+        figure, axes = _figure(8.2, 5.2)
+        for name, (rate, report) in found.items():
+            accuracy, ends = 100 * report.accuracy, 100 * np.array(report.accuracy_ci95)
+            axes.plot([rate, rate], ends, color=_GRID, linewidth=2, zorder=2)
+            axes.plot(rate, accuracy, "o", color=_VAL, markersize=6, zorder=3)
+            axes.annotate(name, (rate, accuracy), (6, 4), textcoords="offset points", fontsize=9)
+        axes.set_xscale("log")
+        axes.margins(x=0.14)
+        axes.set_xlabel("faces a second, log scale")
+        axes.set_ylabel("accuracy, %")
+        report = next(iter(found.values()))[1]
+        axes.set_title(f"Accuracy and speed: {report.split or 'one part'}, n {report.n:,}, bars are 95 % intervals")
         return _save(figure, path)
 
 

@@ -88,6 +88,9 @@ class Recipe:
     ema              decay of the weight average, 0 for none; the average is what is evaluated and kept
     drop_copies      leave exact copies within the training part out
     votes_weight     weight of the loss of a second head, which learns the taggers' votes beside the labels; 0 for none
+    aux_weight       weight of the loss of each auxiliary classifier inside the network, where it has any
+    adversary        weight of the loss by which a network hides who is on the picture from its adversary; 0 for none;
+                     needs training faces with ``subject``
     sizes            progressive sizes: pairs of a share of the epochs and the side in pixels from there on, such as
                      [[0, 32], [0.4, 40], [0.7, 48]]; empty for the images' own size throughout
     """
@@ -104,6 +107,8 @@ class Recipe:
     ema: float = 0.0
     drop_copies: bool = False
     votes_weight: float = 0.0
+    aux_weight: float = 0.3
+    adversary: float = 0.0
     sizes: Sequence[Sequence[float]] = ()
     optimizer: Optimizer = field(default_factory=Optimizer)
     augment: Augment = field(default_factory=Augment)
@@ -132,6 +137,8 @@ class Recipe:
             ("augment.shift", a.shift, 0, 24),
             ("augment.mixup", a.mixup, 0, 10),
             ("votes_weight", self.votes_weight, 0, 10),
+            ("aux_weight", self.aux_weight, 0, 10),
+            ("adversary", self.adversary, 0, 100),
             ("distill.weight", self.distill.weight, 0, 1),
             ("distill.temperature", self.distill.temperature, 0.1, 100),
             ("distill.views", self.distill.views, 1, 10),

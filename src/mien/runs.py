@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from mien import plots
 from mien.calibration import MIN_ROWS, calibrate
@@ -37,10 +38,12 @@ from mien.recipe import Recipe
 from mien.spec import ModelSpec
 from mien.teachers import Teacher
 
-__all__ = ["Result", "make_spec", "train_run"]
+__all__ = ["Result", "epochs_within", "make_network", "make_spec", "train_run"]
 
 _STATE_SECONDS = 60.0
 _CURVES_SECONDS = 30.0
+_WARM_UP, _TIMED = 3, 12  # steps of the trial that decides how many epochs fit
+_SHARE = 0.85  # of the time goes to training steps, the rest to validation and start
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,7 @@ def train_run(
     Raises :class:`mien.engine.Stopped`, after saving, where ``on_batch`` asked for a stop.
     """
     torch.manual_seed(recipe.seed)
-    second = {"second": len(train.second_names)} if recipe.votes_weight else {}
-    model = create_model(recipe.model, num_classes=len(train.names), **recipe.options, **second)
+    model = make_network(recipe, train)
     check_writable(out, need_bytes=10_000_000 + 10 * sum(p.nbytes for p in model.parameters()))
     folder = _Folder(out, recipe, train, val, teacher, tensorboard)
     try:
@@ -107,6 +109,36 @@ def train_run(
     write_text(out / "evaluation.json", json.dumps(report.to_dict(), indent=1))
     plots.curves(history, out / "curves.png")
     return Result(loaded, history, report)
+
+
+def make_network(recipe: Recipe, train: FaceDataset) -> nn.Module:
+    """The untrained network of ``recipe``, with a second head and an adversary as far as ``recipe`` trains them."""
+    more: dict[str, int] = {}
+    if recipe.votes_weight:
+        more["second"] = len(train.second_names)
+    if recipe.adversary:
+        more["identities"] = 0 if train.subject is None else len(np.unique(train.subject))
+    return create_model(recipe.model, num_classes=len(train.names), **recipe.options, **more)
+
+
+def epochs_within(recipe: Recipe, train: FaceDataset, seconds: float) -> int:
+    """How many epochs of ``recipe`` fit into ``seconds``, 1 or more: times some steps of a throwaway network.
+
+    Steps are timed at the images' own size, so a recipe that begins with smaller ones takes less.
+    """
+    rows = train.take([i % len(train) for i in range((_WARM_UP + _TIMED) * recipe.batch_size)])
+    optimizer = replace(recipe.optimizer, warmup=0.0)
+    trial = replace(recipe, epochs=1, sizes=(), drop_copies=False, optimizer=optimizer)
+    ends: list[float] = []
+    fit(
+        make_network(trial, rows),
+        rows,
+        rows.take(slice(0, 1)),
+        trial,
+        on_batch=lambda _: ends.append(time.perf_counter()),
+    )
+    step = float(np.median(np.diff(ends[_WARM_UP - 1 :])))
+    return max(1, int(_SHARE * seconds / (step * max(1, len(train) // recipe.batch_size))))
 
 
 def make_spec(recipe: Recipe, train: FaceDataset, teacher: Teacher | None = None) -> ModelSpec:
@@ -183,6 +215,7 @@ class _Folder:
         if not resume:
             raise ConfigError(f"{self.out}: holds a training run; continue it with --resume, or choose another folder")
         state, run = load_state(path)
+        run["recipe"] = Recipe("", "").to_dict() | run.get("recipe", {})  # a key that is new since had its default
         changed = _differences(run, json.loads(json.dumps(self.run)))
         if changed:
             raise ConfigError(f"{self.out}: was started with other settings, which --resume can't change: {changed}")

@@ -10,6 +10,7 @@ import sys
 import typer
 
 from mien import __version__
+from mien.cli.compare import compare
 from mien.cli.data import data_app
 from mien.cli.demo import demo
 from mien.cli.evaluate import evaluate, export
@@ -48,6 +49,7 @@ app.command()(info)
 app.command()(train)
 app.command()(evaluate)
 app.command()(export)
+app.command()(compare)
 app.add_typer(data_app, name="data", help="Look at a data set, save its images, audit it.")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.reading import name_skipped
+from mien.cli.screen import stdout
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -75,7 +76,7 @@ def audit(
     if json_to == "-":
         typer.echo(found.to_json())
         return
-    console = Console()
+    console = stdout()
     console.print(_table(found))
     for a in found.across:
         console.print(

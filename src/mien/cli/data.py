@@ -11,6 +11,7 @@ import typer
 
 from mien.cli.audit import audit
 from mien.cli.reading import name_skipped
+from mien.cli.screen import stdout
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,8 +40,6 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show what a data set holds: images per class and split, size, fingerprint, and what to beware of."""
-    from rich.console import Console
-
     from mien.data.sources import read_source
     from mien.data.summary import summarise
 
@@ -51,7 +50,7 @@ def info(
         typer.echo(json.dumps({**asdict(summary), **extra}, indent=2, ensure_ascii=False))
         return
     name_skipped(reading)
-    console = Console()
+    console = stdout()
     console.print(_table(summary))
     height, width = summary.size
     for text in (f"{summary.images:,} images of {height} x {width} pixels, from {summary.source}",

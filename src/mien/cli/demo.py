@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from mien.cli.screen import stdout
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["demo"]
 
-_WARM_UP, _TIMED = 3, 12  # steps of the trial that decides how many epochs fit
-_SHARE = 0.85  # of the time goes to training steps, the rest to validation and start
 _LONGEST = 200  # epochs
 _FACES = 6  # of a photo, shown on the page
 
@@ -77,7 +77,7 @@ def demo(
         typer.echo(f"drawing {faces:,} faces", err=True)
         source = generate(faces, seed=seed)
     part, held = train_val(source, seed=seed)
-    chosen = _plan(load_recipe(recipe).override(seed=seed), part, held, seconds, epochs)
+    chosen = _plan(load_recipe(recipe).override(seed=seed), part, seconds, epochs)
     trained = _train(chosen, part, held, drawn=part.source.startswith("synthetic"))
     predictor = _save(trained, out, shipped=part.source.startswith("synthetic"))
     shown = None if pixels is None or picture is None else _recognise(predictor, pixels, picture.name)
@@ -92,32 +92,14 @@ def _example() -> Path | None:
     return found[0] if found else None
 
 
-def _plan(recipe: Recipe, part: FaceDataset, held: FaceDataset, seconds: float, epochs: int | None) -> Recipe:
+def _plan(recipe: Recipe, part: FaceDataset, seconds: float, epochs: int | None) -> Recipe:
     """The recipe with as many epochs as fit into ``seconds``, and warm-up and averaging to match."""
-    epochs = epochs or _epochs_within(recipe, part, held, seconds)
+    from mien.runs import epochs_within
+
+    epochs = epochs or min(_LONGEST, epochs_within(recipe, part, seconds))
     warmup = min(recipe.optimizer.warmup, epochs / 5)
     ema = min(recipe.ema, 0.99)  # a short run has no time for a longer memory
     return replace(recipe, epochs=epochs, ema=ema, optimizer=replace(recipe.optimizer, warmup=warmup))
-
-
-def _epochs_within(recipe: Recipe, part: FaceDataset, held: FaceDataset, seconds: float) -> int:
-    """Time a few steps of a network that is thrown away."""
-    from mien.engine import Batch, fit
-    from mien.models import create_model
-
-    steps = _WARM_UP + _TIMED
-    rows = part.take([i % len(part) for i in range(steps * recipe.batch_size)])
-    trial = replace(recipe, epochs=1, optimizer=replace(recipe.optimizer, warmup=0.0))
-    ends: list[float] = []
-
-    def on_batch(_: Batch) -> None:
-        ends.append(time.perf_counter())
-
-    model = create_model(recipe.model, num_classes=len(part.names), **recipe.options)
-    fit(model, rows, held.take(slice(0, 1)), trial, on_batch=on_batch)
-    step = statistics.median(b - a for a, b in zip(ends[_WARM_UP - 1 :], ends[_WARM_UP:], strict=False))
-    fitting = _SHARE * seconds / (step * max(1, len(part) // recipe.batch_size))
-    return max(1, min(_LONGEST, int(fitting)))
 
 
 def _train(recipe: Recipe, part: FaceDataset, held: FaceDataset, *, drawn: bool) -> _Trained:
@@ -259,7 +241,6 @@ def _write(out: Path, trained: _Trained, part: FaceDataset, photo: Photo | None,
 
 def _summary(trained: _Trained, part: FaceDataset, held: FaceDataset, photo: Photo | None, path: Path) -> None:
     """The last screen, on stdout."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -280,7 +261,7 @@ def _summary(trained: _Trained, part: FaceDataset, held: FaceDataset, photo: Pho
     table.add_column(overflow="fold")
     for name, value in rows.items():
         table.add_row(name, escape(value), style="bold" if name == "report" else "")
-    Console(highlight=False).print(table)
+    stdout().print(table)
 
 
 def _figure(report: Report) -> str:

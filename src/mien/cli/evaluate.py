@@ -1,4 +1,4 @@
-"""``mien evaluate`` and ``mien export``: score a model; turn a run into an ONNX file."""
+"""``mien evaluate`` and ``mien export``: judge a model, ours or a rival's; turn a run into an ONNX file."""
 
 from __future__ import annotations
 
@@ -11,114 +11,95 @@ import typer
 
 if TYPE_CHECKING:
     from mien.data import FaceDataset
-    from mien.evaluation import Loaded
-    from mien.metrics import Report, Robustness
 
-__all__ = ["evaluate", "export", "show_report", "show_robustness"]
+__all__ = ["evaluate", "export"]
 
 
 def evaluate(
-    model: str = typer.Argument(..., help="Folder of a run, model.safetensors, an .onnx file, or a shipped name."),
+    model: str | None = typer.Argument(
+        None, help="A run's folder, model.safetensors, a shipped name, or an .onnx file of ours or of another project."
+    ),
     data: str = typer.Option(..., help="CSV, folder or archive of faces, or synthetic[:N]."),
     split: str | None = typer.Option(None, help="Part to score; may be left out where the data has one part."),
+    against: str | None = typer.Option(None, help="Another model, named as MODEL is: a paired test on the same faces."),
+    group_by: str | None = typer.Option(None, help="Scores of each subject, split, label or value of this column."),
+    groups: Path | None = typer.Option(None, help="With --group-by: the CSV of that column, joined by its column row."),
+    function: str | None = typer.Option(
+        None, "--callable", metavar="MODULE:FUNCTION", help="Instead of MODEL: uint8 (N, H, W) in, answers out."
+    ),
+    labels: str | None = typer.Option(None, help="Of a rival, in output order: angry,disgust,... or fer2013, ferplus."),
+    pixels: str | None = typer.Option(None, help="What a rival's ONNX takes: 0..255, 0..1, -1..1 or MEAN,STD."),
+    layout: str | None = typer.Option(None, help="Of a rival's ONNX where its shape leaves it open: NCHW, NHWC, NHW."),
     votes: Path | None = typer.Option(None, help="FER+ votes (fer2013new.csv) for the same rows."),
     target: str | None = typer.Option(None, help="With --votes: score on FER+ majority or argmax labels."),
     views: int = typer.Option(1, min=1, max=10, help="Test-time views: 2 adds the mirror image, 10 adds shifts."),
-    json_file: str | None = typer.Option(None, "--json", help="Write the report as JSON to this file, - for stdout."),
+    json_file: str | None = typer.Option(
+        None, "--json", help="Write what was found as JSON to this file, - for stdout."
+    ),
     plot: Path | None = typer.Option(None, help="Write the confusion matrix as PNG to this file."),
     corrupt: bool = typer.Option(False, "--corrupt", help="Score spoilt faces too: blur, noise, covered eyes ..."),
     corrupt_plot: Path | None = typer.Option(None, help="Write what --corrupt found as PNG to this file; implies it."),
     size: int | None = typer.Option(None, help="Resize faces to this side in pixels."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave bad rows out, counted, instead of stopping."),
 ) -> None:
-    """Score a model on one part of a data set: accuracy with its interval, per class, calibration, clean."""
+    """Judge a model on one part of a data set: accuracy with its interval, per class, calibration, clean.
+
+    With --against another model on the same faces, with --group-by each group of faces, with --corrupt spoilt faces.
+    """
     from mien.errors import ConfigError, need
 
     need("torch", "train")
-    from mien import evaluation, plots
+    from mien import plots, rivals
+    from mien.cli.judge import passes_bar, show_judgement
     from mien.cli.reading import read_data
-    from mien.data import split_rank
     from mien.files import check_writable, write_text
 
-    for file in (plot, corrupt_plot):
+    if (model is None) == (function is None):
+        raise ConfigError("give MODEL or --callable MODULE:FUNCTION, one of the two")
+    if groups and not group_by:
+        raise ConfigError("--groups needs --group-by COLUMN, the column of it that names the groups")
+    for file in (plot, corrupt_plot, Path(json_file) if json_file and json_file != "-" else None):
         if file:
             check_writable(file.parent)  # before the minutes of work, not after
-    loaded = evaluation.open_model(model)
+    words = [model if model is not None else rivals.CALLABLE + str(function), *([against] if against else [])]
+    judged, *other = rivals.open_rivals(words, labels=labels, pixels=pixels, layout=layout)
     faces = read_data(data, votes=votes, target=target, skip_bad=skip_bad, size=size)
-    if split is None and len(faces.splits) > 1:
-        raise ConfigError(f"--split must be one of {', '.join(faces.splits)}")
-    part = faces.part(split) if split is not None else faces
-    known = [s for s in faces.splits if split_rank(s) == 0 and s not in part.splits]
-    report = evaluation.evaluate(loaded, part, train=faces.part(*known) if known else None, views=views)
+    part, train = _parts(faces, split)
+    with passes_bar(corrupt or corrupt_plot is not None) as on_pass:
+        found = rivals.judge(
+            judged,
+            part,
+            train=train,
+            views=views,
+            against=other[0] if other else None,
+            groups=rivals.read_groups(part, group_by, groups) if group_by else None,
+            group_by=group_by or "",
+            corrupt=corrupt or corrupt_plot is not None,
+            on_pass=on_pass,
+        )
     if plot:
-        plots.confusion(report, plot)
-    robustness = _robustness(loaded, part, views) if corrupt or corrupt_plot else None
-    if robustness and corrupt_plot:
-        plots.robustness(robustness, corrupt_plot)
-    text = json.dumps(report.to_dict() | ({"robustness": robustness.to_dict()} if robustness else {}), indent=1)
+        plots.confusion(found.report, plot)
+    if found.robustness and corrupt_plot:
+        plots.robustness(found.robustness, corrupt_plot)
+    text = json.dumps(found.to_dict(), indent=1)
     if json_file == "-":
         typer.echo(text)
         return
     if json_file:
         write_text(Path(json_file), text + "\n")
-    show_report(report)
-    if robustness:
-        show_robustness(robustness)
+    show_judgement(found)
 
 
-def _robustness(loaded: Loaded, part: FaceDataset, views: int) -> Robustness:
-    """``evaluation.corrupted`` with a bar on stderr where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
+def _parts(faces: FaceDataset, split: str | None) -> tuple[FaceDataset, FaceDataset | None]:
+    """The part to score, and the training parts beside it."""
+    from mien.data import split_rank
+    from mien.errors import ConfigError
 
-    from mien import evaluation
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("spoilt faces", total=None)
-        return evaluation.corrupted(
-            loaded, part, views=views, on_pass=lambda done, total: bar.update(task, completed=done, total=total)
-        )
-
-
-def show_report(report: Report) -> None:
-    """Print the figures and the confusion matrix as tables on stdout."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from mien.labels import short
-
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"[bold]{report}[/bold]")
-    if report.clean:
-        console.print(f"clean, without faces that have a twin in Training: {report.clean}")
-    console.print(
-        f"macro-F1 {report.macro_f1:.3f}   log loss {report.log_loss:.3f} nats   "
-        f"expected calibration error {report.ece:.3f}   views {report.conditions.get('views')}"
-    )
-    table = Table("true", "n", "precision", "recall", "F1", *(short(n) for n in report.names), box=None)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for i, (name, c) in enumerate(report.per_class.items()):
-        cells = [f"[bold]{v}[/bold]" if i == j else str(v) for j, v in enumerate(report.confusion[i])]
-        table.add_row(name, str(c["n"]), *(f"{c[k]:.1%}" for k in ("precision", "recall")), f"{c['f1']:.3f}", *cells)
-    console.print(table)
-
-
-def show_robustness(robustness: Robustness) -> None:
-    """Print accuracy by kind and strength of corruption, the means and the drops against clean on stdout, in %."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"\n[bold]{robustness}[/bold]")
-    strengths = map(str, range(1, len(robustness.by_strength) + 1))
-    table = Table("accuracy, % at strength", *strengths, "mean", "drop", box=None)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for name, row in robustness.rows():
-        table.add_row(name, *(f"{100 * v:.1f}" for v in row), style="bold" if name == "mean" else "")
-    console.print(table)
+    if split is None and len(faces.splits) > 1:
+        raise ConfigError(f"--split must be one of {', '.join(faces.splits)}")
+    part = faces.part(split) if split is not None else faces
+    known = [s for s in faces.splits if split_rank(s) == 0 and s not in part.splits]
+    return part, faces.part(*known) if known else None
 
 
 def export(

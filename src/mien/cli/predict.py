@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mien import __version__
+from mien.cli.screen import stdout
 from mien.errors import ConfigError, DataError
 from mien.files import check_writable, replace_file
 
@@ -158,14 +159,13 @@ def _print_csv(results: Iterable[_Photo], spec: ModelSpec) -> int:
 
 
 def _print_tables(results: Iterable[_Photo], spec: ModelSpec) -> int:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     from mien.labels import colour
     from mien.runtime import accuracy_line
 
-    console, bad = Console(), 0
+    console, bad = stdout(), 0
     for r in results:
         if r.faces is None:
             bad += 1

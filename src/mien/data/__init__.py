@@ -2,13 +2,22 @@
 
 from mien.data.dataset import FaceDataset
 from mien.data.sources import Reading, read_faces, read_source
-from mien.data.splits import official_parts, split_rank, split_train_val, train_val
+from mien.data.splits import (
+    describe_split,
+    leave_one_subject_out,
+    official_parts,
+    split_rank,
+    split_train_val,
+    train_val,
+)
 from mien.data.votes import FerPlusVotes, read_votes, with_votes
 
 __all__ = [
     "FaceDataset",
     "FerPlusVotes",
     "Reading",
+    "describe_split",
+    "leave_one_subject_out",
     "official_parts",
     "read_faces",
     "read_source",

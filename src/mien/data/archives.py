@@ -1,7 +1,7 @@
 """Files, folders, zip and tar archives as one thing: named entries that can be opened, never unpacked to disk.
 
-What a file is, is read from its first bytes (gzip, bzip2, xz, zip, tar), never from its suffix. Leaves out: what the
-entries mean (``csv_source``, ``folders``).
+What a file is, is read from its first bytes (gzip, bzip2, xz, zip, tar, Parquet), never from its suffix. Leaves out:
+what the entries mean (``csv_source``, ``folders``, ``layouts``, ``parquet``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import IO, Any, cast
 
 from mien.errors import DataError
 
-__all__ = ["BROKEN", "Entry", "entries", "kind_of", "reason", "unpacked"]
+__all__ = ["BROKEN", "MAX_UNPACKED", "Entry", "entries", "kind_of", "reason", "unpacked"]
 
 #: What the standard library raises for damaged or unreadable files.
 BROKEN = (
@@ -48,6 +48,7 @@ _OPENERS: dict[bytes, Callable[[Any], Any]] = {
     b"\xfd7zXZ\x00": lzma.LZMAFile,
 }
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_PARQUET = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def unpacked(raw: IO[bytes], where: str) -> Iterator[io.BufferedReader]:
 
 
 def kind_of(path: Path) -> str:
-    """``"folder"``, ``"zip"``, ``"tar"`` or ``"file"``; raises :class:`DataError` where there is nothing to read."""
+    """``"folder"``, ``"zip"``, ``"tar"``, ``"parquet"`` or ``"file"``; a :class:`DataError` where there is no such."""
     where = str(path)
     try:
         if path.is_dir():
@@ -125,6 +126,8 @@ def kind_of(path: Path) -> str:
             raw.seek(0)
             if head in _ZIP:
                 return "zip"
+            if head == _PARQUET:
+                return "parquet"
             if not head:
                 raise DataError("the file is empty; download it again", where)
             with unpacked(raw, where) as stream:

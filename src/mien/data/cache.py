@@ -22,7 +22,7 @@ from mien.errors import MienError
 
 __all__ = ["cache_folder", "key_of", "load", "store"]
 
-VERSION = 1  # raise it when a reader changes what it makes of the same bytes
+VERSION = 2  # raise it when a reader changes what it makes of the same bytes
 _log = logging.getLogger(__name__)
 
 

@@ -57,7 +57,7 @@ def sniff(first: bytes, where: str) -> Layout:
     if not _is_text(first):
         raise DataError(
             "is no CSV text; DATA may be a CSV of the FER2013 family (plain, gzip, zip or tar), a folder or archive "
-            "of pictures in <split>/<class>/, or 'synthetic'",
+            "of pictures in <split>/<class>/, Parquet, or 'synthetic'",
             where,
         )
     delimiter = max((b",", b";", b"\t"), key=first.count)

@@ -1,8 +1,8 @@
 """Pictures in ``<split>/<class>/*`` or ``<class>/*``, on disk or in an archive; and the index of ``mien data images``.
 
 Row numbers are places in the sorted list of pictures (splits in the order train, validation, test, then by name; then
-classes; then file names), the same on disk and in any archive. Leaves out: decoding (``pictures``), writing
-(``images``).
+classes; then file names), the same on disk and in any archive. Leaves out: the trees of single data sets, whose names
+tell who is on a picture (``layouts``), decoding (``mien.images``), writing (``images``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,18 @@ from mien.errors import DataError
 from mien.images import MAX_BYTES, decode, is_picture, resize
 from mien.labels import FER2013, FERPLUS, match
 
-__all__ = ["INDEX", "UNLABELLED", "Plan", "class_order", "plan_folders", "plan_index", "read_pictures"]
+__all__ = [
+    "INDEX",
+    "UNLABELLED",
+    "Faces",
+    "Picture",
+    "Plan",
+    "class_order",
+    "plan_folders",
+    "plan_index",
+    "plan_of",
+    "read_pictures",
+]
 
 INDEX = "index"  # index.csv and index.json, written by ``images.save_images``
 UNLABELLED = "unlabelled"  # the folder of pictures without a label
@@ -47,6 +58,32 @@ class Plan:
     votes: tuple[tuple[float, ...], ...] | None = None
 
 
+@dataclass(frozen=True)
+class Picture:
+    """What the place of one picture says: its file, class ("" or "unlabelled" for none), split and who is on it."""
+
+    file: str
+    name: str = ""
+    split: str = ""
+    subject: str = ""
+
+
+def plan_of(pictures: Iterable[Picture]) -> Plan:
+    """The plan that puts ``pictures`` in row order; the classes are those that occur, by :func:`class_order`."""
+    found = list(pictures)
+    classes = class_order({p.name for p in found} - {UNLABELLED, ""})
+    number = {name: i for i, name in enumerate(classes)}
+    found.sort(key=lambda p: (split_rank(p.split), p.split, number.get(p.name, -1), p.file))
+    return Plan(
+        files=tuple(p.file for p in found),
+        names=classes or FER2013.names,
+        labels=tuple(number.get(p.name, -1) for p in found) if classes else None,
+        split=tuple(p.split for p in found),
+        rows=tuple(range(len(found))),
+        subject=tuple(p.subject for p in found) if any(p.subject for p in found) else None,
+    )
+
+
 def plan_folders(names: Sequence[str], where: str, problems: Problems) -> Plan:
     """The plan for a tree of pictures, from the names of its files; those off the common depth go to ``problems``."""
     paths = [PurePosixPath(n) for n in names if is_picture(n)]
@@ -63,18 +100,7 @@ def plan_folders(names: Sequence[str], where: str, problems: Problems) -> Plan:
         raise DataError("lies too deep; pictures must lie in <split>/<class>/ or <class>/", f"{where}/{paths[0]}")
     found = [((("", "", *p.parts[wrapped:-1])[-2:]), p) for p in paths]
     words = _words((split, word) for (split, word), _ in found)
-    classes = class_order(set(words.values()) - {UNLABELLED, ""})
-    number = {name: i for i, name in enumerate(classes)}
-    rows = [(split, number.get(words[split, word], -1), str(path)) for (split, word), path in found]
-    rows.sort(key=lambda r: (split_rank(r[0]), r[0], r[1], r[2]))
-    labels = tuple(r[1] for r in rows)
-    return Plan(
-        files=tuple(r[2] for r in rows),
-        names=classes or FER2013.names,
-        labels=labels if classes else None,
-        split=tuple(r[0] for r in rows),
-        rows=tuple(range(len(rows))),
-    )
+    return plan_of(Picture(str(path), words[split, word], split) for (split, word), path in found)
 
 
 def _wrapping(folders: list[tuple[str, ...]]) -> int:
@@ -131,7 +157,7 @@ def plan_index(table: bytes, record: bytes, folder: str, where: str) -> tuple[Pl
 
 def read_pictures(path: Path, kind: str, plan: Plan, size: int | None, problems: Problems) -> FaceDataset:
     """Decode every picture of ``plan``; all become ``size`` pixels square, or 48 if none is given and sizes differ."""
-    faces = _Faces(size)
+    faces = Faces(size)
     _decode_all(path, kind, {name: i for i, name in enumerate(plan.files)}, faces, problems)
     for i, name in enumerate(plan.files):
         if i not in faces.images and name not in faces.failed:
@@ -151,8 +177,11 @@ def read_pictures(path: Path, kind: str, plan: Plan, size: int | None, problems:
     )
 
 
-class _Faces:
-    """Pictures by place in the plan, made one size as soon as two differ; ``failed`` names those already reported."""
+class Faces:
+    """Pictures by place in the plan, made one size as soon as two differ; ``failed`` names those already reported.
+
+    Where ``size`` is given each picture is resized as it comes, so that no more than one is held at its own size.
+    """
 
     def __init__(self, size: int | None) -> None:
         self.size = size
@@ -160,13 +189,14 @@ class _Faces:
         self.failed: set[str] = set()
 
     def add(self, place: int, image: NDArray[np.uint8]) -> None:
+        """Keep ``image``, uint8 ``(H, W)``, at ``place``."""
         if self.size is None and self.images and image.shape != next(iter(self.images.values())).shape:
             self.size = _DEFAULT_SIZE
             self.images = {i: resize(face, self.size) for i, face in self.images.items()}
         self.images[place] = image if self.size is None else resize(image, self.size)
 
 
-def _decode_all(path: Path, kind: str, place: dict[str, int], faces: _Faces, problems: Problems) -> None:
+def _decode_all(path: Path, kind: str, place: dict[str, int], faces: Faces, problems: Problems) -> None:
     try:
         with closing(entries(path, kind)) as files:
             for entry in files:

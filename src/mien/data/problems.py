@@ -14,7 +14,10 @@ __all__ = ["Problem", "Problems"]
 
 @dataclass(frozen=True)
 class Problem:
-    """One row, picture or end of a file that could not be read; ``where`` is ``file`` or ``file:line``."""
+    """One row, picture or end of a file that could not be read.
+
+    ``where`` is ``file``, ``file:line``, or ``file:row N`` for a Parquet file, counted from 0.
+    """
 
     where: str
     message: str

@@ -1,23 +1,22 @@
 """Read faces from anything that holds them: one call, and what the source is is seen from its content.
 
-A CSV of the FER2013 family, plain, compressed or in a zip or tar; pictures in folders, on disk or in an archive; an
-export of ``mien data images``; or the word ``synthetic``. Leaves out: the formats themselves (``csv_source``,
-``folders``, ``archives``).
+A CSV of the FER2013 family, plain, compressed or in a zip or tar; pictures in folders, on disk or in an archive, the
+trees of FERG, CK+ and JAFFE among them; Parquet, one file or many; an export of ``mien data images``; or the word
+``synthetic``. Leaves out: the formats themselves (``csv_source``, ``containers``, ``parquet``, ``archives``).
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from contextlib import closing
-from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from mien.data import cache as _cache
-from mien.data.archives import BROKEN, Entry, entries, kind_of, reason, unpacked
-from mien.data.csv_source import MAX_LINE, Layout, read_csv, sniff
+from mien.data.archives import BROKEN, kind_of, reason, unpacked
+from mien.data.csv_source import read_csv
 from mien.data.dataset import FaceDataset
 from mien.data.problems import Problem, Problems
 from mien.data.votes import read_votes, with_votes
@@ -25,7 +24,6 @@ from mien.errors import ConfigError, DataError
 
 __all__ = ["Reading", "read_faces", "read_source"]
 
-_INDEX_BYTES = 1 << 30
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +52,7 @@ def read_faces(
     size      side in pixels that every face is resized to; its own size where ``None`` (48 for pictures of mixed sizes)
     cache     keep what one file held in the user's cache folder, for next time
 
+    ``subject`` is set where the source names people: FERG, CK+ and JAFFE, an export, a column of a Parquet file.
     Raises :class:`DataError` with file and line.
     """
     reading = read_source(path, votes=votes, skip_bad=skip_bad, size=size, cache=cache)
@@ -99,22 +98,43 @@ def _synthetic(text: str, size: int | None) -> Reading:
 
 def _from_disk(path: Path, skip_bad: bool, size: int | None, cache: bool) -> Reading:
     kind = kind_of(path)
-    key = _key(path, size) if cache and kind != "folder" else None
+    key = _key(path, kind, size) if cache and kind != "folder" else None
     if key and (kept := _cache.load(key, str(path))):
         return Reading(kept[0], notes=kept[1])
     problems = Problems(skip_bad)
-    reading = _single(path, problems) if kind == "file" else _container(path, kind, size, problems)
+    reading = _read(path, kind, size, problems)
     reading = replace(reading, dataset=_resized(reading.dataset, size), skipped=tuple(problems.found))
     if key and not problems.found:
         _cache.store(key, reading.dataset, reading.notes)
     return reading
 
 
-def _key(path: Path, size: int | None) -> str:
+def _key(path: Path, kind: str, size: int | None) -> str:
     try:
-        return _cache.key_of(path, size)
+        return f"{_cache.key_of(path, size)}{_named_split(path) if kind == 'parquet' else ''}"
     except OSError as error:
         raise DataError(f"cannot be read: {reason(error)}", str(path)) from error
+
+
+def _named_split(path: Path) -> str:
+    """What a Parquet file's name adds to the key, since it, too, decides what is read."""
+    from mien.data.parquet import split_of
+
+    return f"-{split_of(path.name)}"
+
+
+def _read(path: Path, kind: str, size: int | None, problems: Problems) -> Reading:
+    if kind == "file":
+        return _single(path, problems)
+    if kind == "parquet":
+        from mien.data.parquet import read_parquet
+
+        ds, notes = read_parquet(path, kind, (), size, problems)
+    else:
+        from mien.data.containers import read_container
+
+        ds, notes = read_container(path, kind, size, problems)
+    return Reading(ds, notes=notes)
 
 
 def _single(path: Path, problems: Problems) -> Reading:
@@ -131,111 +151,3 @@ def _resized(ds: FaceDataset, size: int | None) -> FaceDataset:
     from mien.images import resize
 
     return replace(ds, images=np.stack([resize(image, size) for image in ds.images]))
-
-
-@dataclass
-class _Survey:
-    """What a first walk through a folder or archive found."""
-
-    names: list[str] = field(default_factory=list)
-    tables: dict[str, Layout] = field(default_factory=dict)  # CSV files that look like faces
-    index: dict[str, bytes] = field(default_factory=dict)  # index.csv and index.json of an export
-    broken: str = ""
-
-
-def _container(path: Path, kind: str, size: int | None, problems: Problems) -> Reading:
-    from mien.data.folders import plan_folders, plan_index, read_pictures
-    from mien.images import is_picture
-
-    survey = _survey(path, kind)
-    for name, again in _twice(survey.names):
-        problems.report(f"is there {again} times; only the first is read", f"{path}/{name}")
-    root = _export(survey, str(path))
-    if root is not None:
-        plan, fingerprint = plan_index(
-            survey.index[f"{root}index.csv"], survey.index[f"{root}index.json"], root, str(path)
-        )
-        ds = read_pictures(path, kind, plan, size, problems)
-        changed = size is None and not problems.found and ds.fingerprint != fingerprint
-        return Reading(ds, notes=(f"the images differ from those exported (then {fingerprint})",) if changed else ())
-    pictures = [n for n in dict.fromkeys(survey.names) if is_picture(n)]
-    if pictures:
-        plan = plan_folders(pictures, str(path), problems)
-        return Reading(read_pictures(path, kind, plan, size, problems), notes=_left(survey.tables, "the pictures"))
-    if survey.tables:
-        name = _best(survey.tables, str(path))
-        return Reading(_csv_entry(path, kind, name, problems), notes=_left(survey.tables, name))
-    raise DataError(
-        f"holds neither pictures nor a CSV of faces ({len(survey.names)} other files"
-        f"{', ' + survey.broken if survey.broken else ''}); pictures must lie in <split>/<class>/ or <class>/",
-        str(path),
-    )
-
-
-def _survey(path: Path, kind: str) -> _Survey:
-    survey = _Survey()
-    try:
-        with closing(entries(path, kind)) as files:
-            for entry in files:
-                _look(entry, survey)
-    except BROKEN as error:  # what came before may still be read; the second walk reports the break itself
-        survey.broken = reason(error)
-    return survey
-
-
-def _look(entry: Entry, survey: _Survey) -> None:
-    survey.names.append(entry.name)
-    base = PurePosixPath(entry.name).name.lower()
-    if base in ("index.csv", "index.json"):
-        survey.index[entry.name] = entry.read(_INDEX_BYTES)
-    elif re.search(r"\.csv(\.(gz|bz2|xz))?$", base):
-        try:
-            with entry.open() as stream:
-                survey.tables[entry.name] = sniff(stream.readline(MAX_LINE), entry.where)
-        except (DataError, *BROKEN) as error:
-            _log.debug("%s is no table of faces: %s", entry.where, error)
-
-
-def _twice(names: list[str]) -> list[tuple[str, int]]:
-    if len(set(names)) == len(names):
-        return []
-    return [(n, names.count(n)) for n in dict.fromkeys(names) if names.count(n) > 1]
-
-
-def _export(survey: _Survey, where: str) -> str | None:
-    """The folder (with its slash) of an export of ours: the outermost, or one folder inside it."""
-    found = [
-        n[: -len("index.json")]
-        for n, data in survey.index.items()
-        if n.endswith("index.json") and b"mien_index" in data
-    ]
-    roots = sorted(r for r in found if f"{r}index.csv" in survey.index and r.count("/") <= 1)
-    if len(roots) > 1 and roots[0] != "":
-        raise DataError(f"holds several exports: {', '.join(roots)}; give one of them", where)
-    return roots[0] if roots else None
-
-
-def _best(tables: dict[str, Layout], where: str) -> str:
-    """The most complete table: labels and splits before labels before pixels alone; two such are an error."""
-    top = max(t.rank for t in tables.values())
-    best = sorted(n for n, t in tables.items() if t.rank == top)
-    if len(best) > 1:
-        raise DataError(f"holds several tables of faces: {', '.join(best)}; unpack it and give one of them", where)
-    return best[0]
-
-
-def _left(tables: dict[str, Layout], taken: str) -> tuple[str, ...]:
-    left = sorted(set(tables) - {taken})
-    return (f"read {taken}; left out: {', '.join(left)}",) if left else ()
-
-
-def _csv_entry(path: Path, kind: str, name: str, problems: Problems) -> FaceDataset:
-    try:
-        with closing(entries(path, kind)) as files:
-            for entry in files:
-                if entry.name == name:
-                    with entry.open() as stream:
-                        return read_csv(stream, entry.where, problems)
-    except BROKEN as error:
-        raise DataError(f"cannot be read: {reason(error)}", f"{path}/{name}") from error
-    raise DataError("was there and is gone; read it again", f"{path}/{name}")

@@ -1,12 +1,15 @@
 """Which rows train and which choose: official parts where a data set has them, a careful random split elsewhere.
 
 Test parts are never touched here: where a data set has only a training and a test part, the validation part is cut from
-the training part. Leaves out: folds, and joining parts.
+the training part. Where it is known who is on the pictures, nobody is on both sides. Leaves out: folds of images, and
+joining parts.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -15,11 +18,20 @@ from numpy.typing import NDArray
 from mien.data.dataset import FaceDataset
 from mien.errors import ConfigError
 
-__all__ = ["copy_groups", "official_parts", "split_rank", "split_train_val", "train_val"]
+__all__ = [
+    "copy_groups",
+    "describe_split",
+    "leave_one_subject_out",
+    "official_parts",
+    "split_rank",
+    "split_train_val",
+    "train_val",
+]
 
 _TRAIN = ("training", "train")
 _VALIDATION = ("publictest", "validation", "valid", "val", "dev", "development")  # the earlier is taken first
 _TEST = ("privatetest", "test", "testing")
+_OWN = ("Training", "validation")  # what the parts of a split made here are called
 _log = logging.getLogger(__name__)
 
 
@@ -96,12 +108,13 @@ def split_train_val(ds: FaceDataset, fraction: float = 0.1, seed: int = 0) -> tu
         raise ConfigError(f"cannot split {len(ds):,} images: they must hold at least two different faces or subjects")
     chosen = _choose(_table(ds, groups, count), fraction, np.random.default_rng(seed))
     held = chosen[groups]
-    train, val = ds.take(~held), ds.take(held)
-    return _named(train, "Training"), _named(val, "validation")
+    return _two_parts(ds, ~held, held)
 
 
-def _named(ds: FaceDataset, split: str) -> FaceDataset:
-    return replace(ds, split=np.full(len(ds), split))
+def _two_parts(ds: FaceDataset, train: NDArray[np.bool_], val: NDArray[np.bool_]) -> tuple[FaceDataset, FaceDataset]:
+    parts = zip((ds.take(train), ds.take(val)), _OWN, strict=True)
+    first, second = (replace(part, split=np.full(len(part), name)) for part, name in parts)
+    return first, second
 
 
 def _table(ds: FaceDataset, groups: NDArray[np.int64], count: int) -> NDArray[np.int64]:
@@ -138,10 +151,95 @@ def copy_groups(ds: FaceDataset) -> NDArray[np.int64]:
             x = parent[x]
         return x
 
-    pixels = [image.tobytes() for image in ds.images]
+    pixels = _digests(ds)
     if ds.subject is not None:
         for face, person in zip(pixels, ds.subject.tolist(), strict=True):
             if person:
                 parent[root(face)] = root((person,))
     number: dict[object, int] = {}
     return np.array([number.setdefault(root(face), len(number)) for face in pixels], dtype=np.int64)
+
+
+def _digests(ds: FaceDataset) -> list[bytes]:
+    """16 bytes for each image, equal for exact copies only."""
+    return [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in ds.images]
+
+
+def leave_one_subject_out(ds: FaceDataset) -> Iterator[tuple[str, FaceDataset, FaceDataset]]:
+    """For each subject in alphabetical order: who, all others as "Training", the subject as "validation".
+
+    Rows whose subject is unknown ("") always train. Exact copies of a held-out face are dropped from training, and how
+    many is logged. All parts of ``ds`` take part: give one part of it to keep the others for testing.
+    Raises :class:`ConfigError` at once for fewer than two subjects, and later where the drop leaves nothing to train.
+    """
+    people = sorted(_people(ds))
+    if len(people) < 2:
+        raise ConfigError(
+            f"leave one subject out needs at least two subjects, the data name {len(people)}; read data that say who "
+            "is on each picture (FERG, CK+, JAFFE, an export or Parquet with subjects), or split with split_train_val"
+        )
+    if any(split_rank(s) == 2 for s in ds.splits) and len(ds.splits) > 1:
+        _log.warning("the parts %s are joined, a test part among them", ", ".join(ds.splits))
+    return _each_subject(ds, people)
+
+
+def _each_subject(ds: FaceDataset, people: list[str]) -> Iterator[tuple[str, FaceDataset, FaceDataset]]:
+    number: dict[bytes, int] = {}
+    faces = np.array([number.setdefault(d, len(number)) for d in _digests(ds)], dtype=np.int64)
+    for who in people:
+        held = np.asarray(ds.subject == who, dtype=np.bool_)
+        copies = np.asarray(np.isin(faces, faces[held]) & ~held, dtype=np.bool_)
+        if copies.any():
+            _log.info("%d exact copies of faces of %s are dropped from training", int(copies.sum()), who)
+        train = ~held & ~copies
+        if not train.any():
+            raise ConfigError(f"nothing is left to train on where {who!r} is held out: all other faces are copies")
+        yield who, *_two_parts(ds, train, held)
+
+
+def _people(ds: FaceDataset) -> set[str]:
+    return set() if ds.subject is None else set(ds.subject.tolist()) - {""}
+
+
+def describe_split(train: FaceDataset, val: FaceDataset) -> str:
+    """A part of a sentence on how two parts were split, from the parts themselves, for reports.
+
+    Whether people or exact copies are on both sides is counted, never believed. Parts that keep the names of the data
+    set are called official. Without identities, "Training" and "validation" are called a random split only where their
+    rows lie among each other, as :func:`split_train_val` leaves them.
+    """
+    both = len(set(_digests(train)) & set(_digests(val)))
+    copies = f"; {_count(both, 'exact copy', 'exact copies')} on both sides" if both else ""
+    names = tuple(" + ".join(s or "''" for s in ds.splits) or "''" for ds in (train, val))
+    people = _people(train) | _people(val)
+    if names == _OWN and people:
+        return _independence(train, val) + copies
+    if names == _OWN and not both and _interleaved(train, val):
+        return "random split by class, copies kept together (identities unknown)"
+    kind = "parts" if names == _OWN or "''" in names else "official parts"
+    known = f", {_independence(train, val)}" if people else " (identities unknown)"
+    return f"{kind} {names[0]} and {names[1]}{known}{copies}"
+
+
+def _independence(train: FaceDataset, val: FaceDataset) -> str:
+    a, b = _people(train), _people(val)
+    unknown = sum(len(ds) if ds.subject is None else int((ds.subject == "").sum()) for ds in (train, val))
+    blind = f", {_count(unknown, 'face', 'faces')} of unknown people" if unknown else ""
+    if a & b:
+        return f"NOT subject-independent: {_count(len(a & b), 'person', 'people')} on both sides{blind}"
+    known = "subject-independent as far as known" if unknown else "subject-independent"
+    return f"{known}: {_count(len(a), 'person', 'people')} to train, {len(b)} to judge{blind}"
+
+
+def _interleaved(train: FaceDataset, val: FaceDataset) -> bool:
+    """Whether rows of one source lie among each other, with none in both."""
+    assert train.rows is not None
+    assert val.rows is not None
+    a, b = train.rows, val.rows
+    if train.source != val.source or not len(a) or not len(b) or len(np.intersect1d(a, b)):
+        return False
+    return bool(a.min() < b.max() and b.min() < a.max())
+
+
+def _count(n: int, one: str, more: str) -> str:
+    return f"{n:,} {one if n == 1 else more}"

@@ -2,13 +2,15 @@
 
 A :class:`RepConv2d` is trained as a standardised sum of branches, a :class:`ConvNorm` and a :class:`RepLinear` with
 batch norm; ``fold`` turns each into the plain ``nn.Conv2d`` or ``nn.Linear`` that computes the same function, so that
-the deployed graph stays the paper's. ``split_heads`` makes two networks of one with two heads.
+the deployed graph stays the paper's, and leaves out what a network lists as ``training_only``. ``split_heads`` makes
+two networks of one with two heads.
 """
 
 from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +19,18 @@ from torch import Tensor, nn
 # keeps the variance of a ReLU layer's output at one for a unit normal input (Brock et al. 2021, section 4.1)
 _RELU_GAIN = (2 / (1 - 1 / math.pi)) ** 0.5
 
-__all__ = ["ECA", "SE", "ConvNorm", "RepConv2d", "RepLinear", "fold", "split_heads"]
+__all__ = [
+    "ECA",
+    "SE",
+    "ConvNorm",
+    "Inception",
+    "RepConv2d",
+    "RepLinear",
+    "conv_block",
+    "fold",
+    "pool_to",
+    "split_heads",
+]
 
 
 class RepConv2d(nn.Module):
@@ -116,6 +129,31 @@ class SE(nn.Module):
         return x * weight[:, :, None, None]
 
 
+class Inception(nn.Module):
+    """Convolutions of 1x1, 3x3 and 5x5 and max-pooling side by side, made narrower by 1x1 convolutions (Szegedy et al.
+    2014, arXiv 1409.4842, section 4, figure 2b). Batch norm is ours; the three 1x1 convolutions that see the input run
+    as one, whose output is split.
+
+    widths  channels of the 1x1; before the 3x3 and of it; before the 5x5 and of it; after the pooling
+    """
+
+    def __init__(self, in_chans: int, widths: Sequence[int]) -> None:
+        super().__init__()
+        one, before3, three, before5, five, pooled = widths
+        self.parts = [one, before3, before5]
+        self.out_chans = one + three + five + pooled
+        self.point = ConvNorm(in_chans, sum(self.parts), 1)
+        self.conv3 = ConvNorm(before3, three, 3)
+        self.conv5 = ConvNorm(before5, five, 5)
+        self.pooled = ConvNorm(in_chans, pooled, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, three, five = torch.split(F.relu(self.point(x)), self.parts, 1)  # (N, widths[0] | [1] | [3], h, w)
+        pooled = self.pooled(F.max_pool2d(x, 3, 1, 1))  # (N, widths[5], h, w)
+        # (N, out_chans, h, w)
+        return torch.cat((one, *(F.relu(y) for y in (self.conv3(three), self.conv5(five), pooled))), 1)
+
+
 class RepLinear(nn.Module):
     """A fully connected layer followed by batch norm, which ``plain`` folds into its weight and bias."""
 
@@ -154,9 +192,30 @@ def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous().as_strided((n, c, h, w), (h * w, 1, w, 1)) if c == 1 else x
 
 
+def conv_block(in_chans: int, out_chans: int, depth: int) -> nn.Sequential:
+    """``depth`` 3x3 convolutions with ReLU, ``(N, in_chans, h, w)`` -> ``(N, out_chans, h, w)``."""
+    layers: list[nn.Module] = []
+    for i in range(depth):
+        layers += [ConvNorm(out_chans if i else in_chans, out_chans, 3), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+def pool_to(x: Tensor, side: int) -> Tensor:
+    """Max-pooling to ``side`` x ``side``; the windows overlap where the sides of ``x`` are no multiples of it."""
+    height, width = x.shape[2:]
+    if height % side or width % side:
+        return F.adaptive_max_pool2d(x, side)
+    return F.max_pool2d(x, (height // side, width // side))
+
+
 def fold(model: nn.Module) -> nn.Module:
-    """A copy of ``model`` for deployment: every Rep layer replaced by its plain equivalent, in eval mode."""
+    """A copy of ``model`` for deployment, in eval mode: every Rep layer replaced by its plain equivalent, and the
+    parts that a module names in ``training_only`` replaced by None.
+    """
     folded = copy.deepcopy(model).eval()
+    for module in list(folded.modules()):
+        for name in getattr(module, "training_only", ()):
+            setattr(module, name, None)
     for name, module in list(folded.named_modules()):
         if isinstance(module, (RepConv2d, ConvNorm, RepLinear)):
             parent = folded.get_submodule(name.rpartition(".")[0])

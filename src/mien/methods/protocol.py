@@ -1,0 +1,77 @@
+"""Which faces teach and which judge, decided once for all methods of a comparison.
+
+Leaves out: the splits themselves (``data.splits``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mien.data import FaceDataset, describe_split, leave_one_subject_out, train_val
+from mien.errors import ConfigError
+
+__all__ = ["PROTOCOLS", "Fold", "Protocol", "make_protocol"]
+
+PROTOCOLS = ("split", "leave-one-subject-out")
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """One training part and the part that it is judged on."""
+
+    name: str
+    train: FaceDataset
+    val: FaceDataset
+
+
+@dataclass(frozen=True, eq=False)
+class Protocol:
+    """Every row of ``faces`` is labelled and belongs to a fold; ``about`` says in words how they were split."""
+
+    faces: FaceDataset
+    kind: str
+    about: str
+    seed: int
+    val_split: str | None = None
+
+    def folds(self) -> Iterator[Fold]:
+        """The folds, in an order that does not change."""
+        if self.kind == "leave-one-subject-out":
+            for subject, train, val in leave_one_subject_out(self.faces):
+                yield Fold(subject, train, val)
+        else:
+            yield Fold("", *train_val(self.faces, val_split=self.val_split, seed=self.seed))
+
+
+def make_protocol(faces: FaceDataset, kind: str = "split", *, val_split: str | None = None, seed: int = 0) -> Protocol:
+    """The protocol for labelled ``faces``.
+
+    kind       "split": the official parts where there are any, else a split by people where they are known, else at
+               random by class; "leave-one-subject-out": one fold a person, over the training part alone where the data
+               have official parts
+    val_split  the part to judge on, instead of PublicTest or validation
+
+    Rows without a label are left out. Raises :class:`ConfigError` where a fold would be empty or people are unknown.
+    """
+    if kind not in PROTOCOLS:
+        raise ConfigError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {kind!r}")
+    if faces.labels is None or not (faces.labels >= 0).any():
+        raise ConfigError(f"{faces.source}: methods learn from labels, and no face has one")
+    faces = faces.take(faces.labels >= 0)
+    if kind == "leave-one-subject-out":
+        people = sorted(set([] if faces.subject is None else faces.subject.tolist()) - {""})
+        if len(people) < 2:
+            raise ConfigError(
+                f"{faces.source}: leave-one-subject-out needs two people or more, and {len(people)} are known; "
+                "use the protocol split"
+            )
+        faces = replace(faces, split=np.full(len(faces), "Training"))
+        return Protocol(faces, kind, f"leave one subject out, {len(people)} people", seed)
+    train, val = train_val(faces, val_split=val_split, seed=seed)
+    kept = Protocol(faces, kind, describe_split(train, val), seed, val_split)
+    if set(faces.splits) - set(train.splits) - set(val.splits) and set(val.splits) <= set(faces.splits):
+        return replace(kept, faces=faces.part(*train.splits, *val.splits))  # other parts stay out of sight
+    return kept

@@ -1,0 +1,112 @@
+"""Methods in two steps: features, handcrafted or learnt, then a classifier of scikit-learn.
+
+``vgg-svm``: Georgescu, Ionescu & Popescu 2018 (arXiv 1804.10892), without their local learning and bag of words: the
+activations of the last fully connected layers of a VGG-style network, and a linear SVM on them. Deviates: the network
+is trained here, from scratch, on the training part alone; theirs started from other data sets.
+
+``multi-feature``: after Zhao, Liu & Yang 2018, an ensemble whose members see different features of the same faces, and
+vote. Deviates: HOG, LBP and the features of the VGG-style network trained here stand for theirs, and the vote is the
+mean of the members' probabilities; as remembered, theirs came from networks trained on other pictures.
+
+Leaves out: the handcrafted methods themselves (``classical``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from mien.classical import LinearSVM, feature_size, make_classical, report_progress, save_estimator
+from mien.methods.networks import features, network_settings, train_network
+from mien.methods.task import Answer, Fitted, Task
+
+__all__ = ["classical_settings", "fit_classical", "fit_multi_feature", "fit_vgg_svm", "vgg_settings"]
+
+_HANDCRAFTED = ("hog-svm", "lbp-svm")
+_C = 1e-3  # what an error costs the SVM on standardised activations
+
+
+def classical_settings(*names: str) -> Callable[[int], Mapping[str, Any]]:
+    """What decides the outcome beside data and budget: the estimators with all their parameters."""
+    return lambda seed: {name: _parameters(make_classical(name, seed=seed)) for name in names}
+
+
+def _parameters(estimator: Any) -> dict[str, str]:
+    return {k: repr(v) for k, v in sorted(estimator.get_params().items()) if not hasattr(v, "get_params")}
+
+
+def vgg_settings(*names: str) -> Callable[[int], Mapping[str, Any]]:
+    """The same for a network and estimators beside it."""
+    return lambda seed: {"vgg": network_settings("vgg")(seed), "C": _C, **classical_settings(*names)(seed)}
+
+
+def fit_classical(name: str) -> Callable[[Task], Fitted]:
+    """The method that fits the pipeline ``name`` of ``classical``."""
+    return lambda task: _fit_pipeline(task, name, make_classical(name, seed=task.seed, n_jobs=task.threads))
+
+
+def _fit_pipeline(task: Task, name: str, pipeline: Any) -> Fitted:
+    start = time.perf_counter()
+    with report_progress(lambda step, done, total: task.progress(step, done / max(total, 1))):
+        pipeline.fit(task.train.images, task.train.labels)
+    seconds = time.perf_counter() - start
+    task.folder.mkdir(parents=True, exist_ok=True)
+    about = {"name": name, "names": list(task.train.names), "train": task.train.fingerprint, "seed": task.seed}
+    save_estimator(task.folder / "model.skops", pipeline, about=about)
+    return Fitted(
+        answer=_all_classes(pipeline, pipeline.predict_proba, len(task.train.names)),
+        size={"vector": feature_size(pipeline)},
+        seconds=seconds,
+    )
+
+
+def _all_classes(estimator: Any, probabilities: Callable[[Any], NDArray[np.float64]], k: int) -> Answer:
+    """``probabilities`` with a column for every class, 0 for one that the training part does not have."""
+
+    def answer(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        p = np.zeros((len(images), k))
+        p[:, estimator.classes_] = probabilities(images)
+        return p
+
+    return answer
+
+
+def fit_vgg_svm(task: Task) -> Fitted:
+    """Train the network, then a linear SVM on its last hidden layers; mirror images count as faces of their own."""
+    model, network = train_network(task, "vgg")
+    start = time.perf_counter()
+    task.progress("support vector machine", 0.0)
+    x = np.concatenate([features(model, task.train.images), features(model, task.train.images[:, :, ::-1])])
+    twice = np.tile(np.arange(len(task.train)), 2)
+    assert task.train.labels is not None
+    head = Pipeline([("scale", StandardScaler()), ("svm", LinearSVM(C=_C, seed=task.seed))])
+    head.fit(x, task.train.labels[twice], svm__groups=twice)
+    save_estimator(task.folder / "head.skops", head, about={"names": list(task.train.names)})
+    return replace(
+        network,
+        answer=_all_classes(head, lambda images: head.predict_proba(features(model, images)), len(task.train.names)),
+        size={**network.size, "vector": x.shape[1]},
+        seconds=network.seconds + time.perf_counter() - start,
+    )
+
+
+def fit_multi_feature(task: Task) -> Fitted:
+    """Fit a member for each kind of feature; the answer is the mean of their probabilities."""
+    learnt = fit_vgg_svm(task)
+    members = [learnt]
+    for name in _HANDCRAFTED:
+        pipeline = make_classical(name, seed=task.seed, n_jobs=task.threads)
+        members.append(_fit_pipeline(replace(task, folder=task.folder / name), name, pipeline))
+    return Fitted(
+        answer=lambda images: np.mean([m.answer(images) for m in members], 0),
+        size={**learnt.size, "vector": sum(m.size["vector"] for m in members)},
+        seconds=sum(m.seconds for m in members),
+        notes=learnt.notes,
+    )

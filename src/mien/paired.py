@@ -1,0 +1,152 @@
+"""Is one model better than another? Both answered the same faces, so each face is a pair: right or wrong, twice.
+
+Two intervals that overlap say little about two models on one set of faces: where both are right or both are wrong
+nothing is learnt. :func:`compare_pairs` looks at the faces that tell them apart: McNemar's exact test, and an interval
+of the difference by a bootstrap over faces. numpy only. Leaves out: asking models (``evaluation``), and the spread of
+one recipe over seeds, which no test on one pair of models can show.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mien.errors import ConfigError
+
+__all__ = ["Paired", "compare_pairs", "mcnemar"]
+
+#: Below this p value the sentence calls a difference shown.
+_LEVEL = 0.05
+#: With fewer faces that tell two models apart, McNemar's exact p value cannot fall below 0.05: 2 / 2**5 = 0.0625.
+_FEWEST = 6
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two models on the same ``n`` faces.
+
+    accuracy_a, accuracy_b  shares of faces that each gets right, 0..1
+    difference              ``accuracy_a - accuracy_b``
+    ci95                    its 95 % interval ``(low, high)``, by a bootstrap over faces
+    only_a, only_b          faces that only one of them gets right
+    p_value                 of McNemar's exact test, two-sided: how often ``only_a`` and ``only_b`` would lie at least
+                            as far apart if each face were as likely to favour either model
+    """
+
+    n: int
+    accuracy_a: float
+    accuracy_b: float
+    difference: float
+    ci95: tuple[float, float]
+    only_a: int
+    only_b: int
+    p_value: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, ready for JSON; :meth:`from_dict` reads them back."""
+        return {**asdict(self), "ci95": list(self.ci95)}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Paired:
+        """Read what :meth:`to_dict` wrote; missing and unknown keys are errors."""
+        known = {f.name for f in fields(cls)}
+        if wrong := sorted(set(raw) ^ known):
+            raise ConfigError(f"paired must have the keys {', '.join(sorted(known))}; missing or unknown: {wrong}")
+        low, high = raw["ci95"]
+        return cls(**{**raw, "ci95": (float(low), float(high))})
+
+    def sentence(self, a: str = "A", b: str = "B") -> str:
+        """What was found, in one sentence that claims no more than the test shows; ``a`` and ``b`` name the models."""
+        more = self.only_a - self.only_b
+        word = "more" if more > 0 else "fewer"
+        low, high = (100 * v for v in self.ci95)
+        said = (
+            f"{a} is right on {abs(more):,} {word} faces of {self.n:,} than {b}"
+            if more
+            else f"{a} and {b} are right on equally many of {self.n:,} faces"
+        )
+        return (
+            f"{said}: {100 * self.difference:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}), "
+            f"McNemar p {_p(self.p_value)}: {self._verdict(a)}"
+        )
+
+    def _verdict(self, a: str) -> str:
+        apart = self.only_a + self.only_b
+        if apart < _FEWEST:
+            return f"no difference shown ({apart} faces tell them apart, this test needs {_FEWEST} or more)"
+        if self.p_value >= _LEVEL:
+            return "no difference shown"
+        return f"{a} is {'better' if self.difference > 0 else 'worse'} on faces like these"
+
+    def __str__(self) -> str:
+        return self.sentence()
+
+
+def compare_pairs(right_a: ArrayLike, right_b: ArrayLike, *, seed: int = 0, draws: int = 10_000) -> Paired:
+    """Compare two models by which of the same N faces each gets right, bool ``(N,)`` each, N at least 1.
+
+    seed   of the bootstrap, 0 or more
+    draws  resamples of the faces, 100 or more
+
+    The interval is the percentile interval of the bootstrap (Efron & Tibshirani 1993, chapter 13): faces are drawn with
+    replacement, each with both its answers. What a draw holds of each kind of face is multinomial, so whole draws cost
+    a few numbers. It takes the faces as independent: several pictures of one person make it too narrow.
+    Raises ConfigError where an argument breaks its rule.
+    """
+    a, b = _checked("right_a", right_a), _checked("right_b", right_b)
+    if len(a) != len(b):
+        raise ConfigError(f"right_a and right_b must be about the same faces, got {len(a):,} and {len(b):,} of them")
+    if seed < 0 or draws < 100:
+        raise ConfigError(f"seed must be 0 or more and draws 100 or more, got seed = {seed}, draws = {draws}")
+    n = len(a)
+    cells = np.array([(a & ~b).sum(), (b & ~a).sum(), (a & b).sum(), (~a & ~b).sum()])
+    drawn = np.random.default_rng(seed).multinomial(n, cells / n, size=draws)
+    low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / n, [0.025, 0.975])
+    only_a, only_b = int(cells[0]), int(cells[1])
+    return Paired(
+        n=n,
+        accuracy_a=float(a.mean()),
+        accuracy_b=float(b.mean()),
+        difference=(only_a - only_b) / n,
+        ci95=(float(low), float(high)),
+        only_a=only_a,
+        only_b=only_b,
+        p_value=mcnemar(only_a, only_b),
+    )
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Two-sided exact p value for the two counts of discordant pairs (McNemar 1947, Psychometrika 12, 153-157).
+
+    Under "no difference" each discordant pair is a fair coin: twice the lower binomial tail, 1 at most. The largest
+    term of the tail comes from ``lgamma``, the others from the ratios between neighbours, so that any count is exact
+    to rounding and none overflows. Raises ConfigError for negative counts.
+    """
+    if only_a < 0 or only_b < 0:
+        raise ConfigError(f"only_a and only_b must be counts of 0 or more, got {only_a} and {only_b}")
+    m, k = only_a + only_b, min(only_a, only_b)
+    if only_a == only_b:
+        return 1.0
+    largest = math.lgamma(m + 1) - math.lgamma(k + 1) - math.lgamma(m - k + 1) - m * math.log(2)
+    down = np.arange(k, 0, -1, dtype=np.float64)
+    others = float(np.cumprod(down / (m - down + 1)).sum())
+    return min(1.0, 2 * math.exp(largest) * (1 + others))
+
+
+def _checked(name: str, values: ArrayLike) -> NDArray[np.bool_]:
+    v = np.asarray(values)
+    if v.dtype != np.bool_ or v.ndim != 1 or not len(v):
+        raise ConfigError(f"{name} must be bool of shape (N,) with N >= 1, got {v.dtype} {v.shape}")
+    return v
+
+
+def _p(value: float) -> str:
+    """``= 0.13``; three digits near the level, where two would blur on which side it lies."""
+    if value < 0.001:
+        return "< 0.001"
+    return f"= {value:.3f}" if 0.045 <= value < 0.055 else f"= {value:.2g}"
