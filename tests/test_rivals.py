@@ -22,6 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx_nets import write_net
 from sklearn.metrics import f1_score
 
+from mien.classical import make_classical, save_estimator
 from mien.data import FaceDataset, read_faces
 from mien.data.images import save_images
 from mien.data.synthetic import generate
@@ -701,3 +702,21 @@ def test_any_bytes_are_a_table_or_an_error_of_ours(tmp_path_factory, data: bytes
     except (ConfigError, DataError):
         return
     assert len(found) == 7
+
+
+def test_a_classical_method_is_a_model_too(tmp_path: Path) -> None:
+    faces = generate(70, seed=3)
+    known = faces.take(faces.labels != 2)  # a class that it never saw
+    pipeline = make_classical("lbp-svm").fit(known.images, known.labels)
+    save_estimator(tmp_path / "model.skops", pipeline, about={"name": "lbp-svm", "names": list(faces.names)})
+    for word in (tmp_path, tmp_path / "model.skops"):
+        found = open_rival(word)
+        p = found.answer(faces.images)
+        assert (found.name, found.labels) == ("lbp-svm", faces.names)
+        assert p.shape == (70, 7)
+        assert not p[:, 2].any()
+        np.testing.assert_allclose(p.sum(1), 1)
+        assert (p.argmax(1) == pipeline.predict(faces.images)).all()
+    save_estimator(tmp_path / "nameless.skops", pipeline, about={})
+    with pytest.raises(ModelError, match="does not say its classes"):
+        open_rival(tmp_path / "nameless.skops")

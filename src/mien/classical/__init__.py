@@ -13,7 +13,7 @@ from mien.classical.hog import Hog  # noqa: E402
 from mien.classical.lbp import Lbp  # noqa: E402
 from mien.classical.local import LocalSVC  # noqa: E402
 from mien.classical.mlp import Mlp  # noqa: E402
-from mien.classical.pipeline import CLASSICAL, FacePipeline, feature_size, make_classical  # noqa: E402
+from mien.classical.pipeline import CLASSICAL, FacePipeline, class_probabilities, feature_size, make_classical  # noqa: E402
 from mien.classical.progress import report_progress  # noqa: E402
 from mien.classical.store import load_estimator, save_estimator  # noqa: E402
 from mien.classical.svm import LinearSVM  # noqa: E402
@@ -29,6 +29,7 @@ __all__ = [
     "LinearSVM",
     "LocalSVC",
     "Mlp",
+    "class_probabilities",
     "feature_size",
     "load_estimator",
     "make_classical",

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
@@ -26,7 +27,7 @@ from mien.classical.svm import LinearSVM
 from mien.classical.words import BagOfWords
 from mien.errors import ConfigError, ModelError
 
-__all__ = ["CLASSICAL", "FacePipeline", "feature_size", "make_classical"]
+__all__ = ["CLASSICAL", "FacePipeline", "class_probabilities", "feature_size", "make_classical"]
 
 _KINDS = {
     "hog": "histograms of oriented gradients",
@@ -113,3 +114,12 @@ def feature_size(pipeline: Pipeline) -> int:
     if found is None:
         raise ConfigError(f"pipeline must end in a fitted classifier, got {pipeline.steps[-1][1]!r}: fit it first")
     return int(found)
+
+
+def class_probabilities(pipeline: Pipeline, X: Any, classes: int) -> NDArray[np.float64]:
+    """``predict_proba`` of a pipeline fitted to class numbers, a column for each of ``classes``: 0 for one that it has
+    not seen.
+    """
+    p = np.zeros((len(X), classes))
+    p[:, pipeline.classes_] = pipeline.predict_proba(X)
+    return p

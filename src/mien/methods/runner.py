@@ -118,7 +118,7 @@ def compare(
     if budget is not None and budget <= 0:
         raise ConfigError(f"budget must be more than 0 seconds, got {budget}")
     check_writable(out / "results")
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, _cores() // jobs)
     rows: dict[str, Row] = {}
     waiting: list[tuple[Method, str]] = []
     for method in methods:
@@ -278,6 +278,11 @@ class _Judge:
             right="".join("01"[int(hit)] for hit in p.argmax(1) == labels),
             conditions=self.conditions,
         )
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:

@@ -19,13 +19,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mien.classical import LinearSVM, feature_size, make_classical, report_progress, save_estimator
+from mien.classical import LinearSVM, class_probabilities, feature_size, make_classical, report_progress, save_estimator
 from mien.methods.networks import features, network_settings, train_network
-from mien.methods.task import Answer, Fitted, Task
+from mien.methods.task import Fitted, Task
 
 __all__ = ["classical_settings", "fit_classical", "fit_multi_feature", "fit_vgg_svm", "vgg_settings"]
 
@@ -61,21 +60,10 @@ def _fit_pipeline(task: Task, name: str, pipeline: Any) -> Fitted:
     about = {"name": name, "names": list(task.train.names), "train": task.train.fingerprint, "seed": task.seed}
     save_estimator(task.folder / "model.skops", pipeline, about=about)
     return Fitted(
-        answer=_all_classes(pipeline, pipeline.predict_proba, len(task.train.names)),
+        answer=lambda images: class_probabilities(pipeline, images, len(task.train.names)),
         size={"vector": feature_size(pipeline)},
         seconds=seconds,
     )
-
-
-def _all_classes(estimator: Any, probabilities: Callable[[Any], NDArray[np.float64]], k: int) -> Answer:
-    """``probabilities`` with a column for every class, 0 for one that the training part does not have."""
-
-    def answer(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-        p = np.zeros((len(images), k))
-        p[:, estimator.classes_] = probabilities(images)
-        return p
-
-    return answer
 
 
 def fit_vgg_svm(task: Task) -> Fitted:
@@ -91,7 +79,7 @@ def fit_vgg_svm(task: Task) -> Fitted:
     save_estimator(task.folder / "head.skops", head, about={"names": list(task.train.names)})
     return replace(
         network,
-        answer=_all_classes(head, lambda images: head.predict_proba(features(model, images)), len(task.train.names)),
+        answer=lambda images: class_probabilities(head, features(model, images), len(task.train.names)),
         size={**network.size, "vector": x.shape[1]},
         seconds=network.seconds + time.perf_counter() - start,
     )

@@ -9,6 +9,7 @@ from mien.errors import ConfigError, ModelError
 from mien.evaluation import Answers, open_model
 from mien.rivals.callables import open_callable
 from mien.rivals.onnx_files import open_onnx
+from mien.rivals.rival import Rival
 from mien.runtime import open_session, shipped_models
 from mien.spec import SPEC_KEY
 
@@ -25,8 +26,8 @@ def open_rival(
     pixels: str | None = None,
     layout: str | None = None,
 ) -> Answers:
-    """The model that one word names: a run's folder, a ``model.safetensors``, the name of a shipped model, an
-    ``.onnx`` file of ours or of anybody else, or ``callable:module:function``.
+    """The model that one word names: a run's folder, a ``model.safetensors`` or ``model.skops``, the name of a shipped
+    model, an ``.onnx`` file of ours or of anybody else, or ``callable:module:function``.
 
     The options are those of :func:`open_onnx` and :func:`open_callable`. Raises ConfigError where one is given that the
     model has no use for, ModelError for an ONNX file without our spec where ``labels`` are missing.
@@ -70,6 +71,8 @@ def _open(model: str | Path, options: Mapping[str, str | Sequence[str]]) -> Answ
     word, labels = str(model), options.get("labels")
     if word.startswith(CALLABLE):
         return open_callable(word.removeprefix(CALLABLE), labels)
+    if file := _classical(Path(word)):
+        return _open_classical(file)
     if not _is_foreign(word):
         return open_model(model)
     try:
@@ -81,3 +84,21 @@ def _open(model: str | Path, options: Mapping[str, str | Sequence[str]]) -> Answ
             f"{word}: holds no mien spec; write it with `mien train` or `mien export`, or, if another project made it, "
             f"say what it answers and takes: --labels, and --pixels unless it takes grey values 0..255 ({error})"
         ) from error
+
+
+def _classical(path: Path) -> Path | None:
+    """The file of a classical method, also where a folder holds it and no network."""
+    if path.is_dir() and not (path / "model.safetensors").exists():
+        path = path / "model.skops"
+    return path if path.suffix == ".skops" and path.is_file() else None
+
+
+def _open_classical(file: Path) -> Rival:
+    from mien.classical import class_probabilities, load_estimator
+
+    pipeline, about = load_estimator(file)
+    names = tuple(str(n) for n in about.get("names", ()))
+    if not names:
+        raise ModelError(f"{file}: does not say its classes; save it with about={{'names': [...]}}")
+    name = str(about.get("name", file.stem))
+    return Rival(name, names, None, str(file), lambda faces, first: class_probabilities(pipeline, faces, len(names)))
