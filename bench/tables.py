@@ -9,12 +9,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mien import plots
 from mien.files import write_text
 from mien.methods import METHODS, Row, markdown
 from mien.metrics import mean_and_spread
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "results"
+RESULTS, DOCS = ROOT / "results", ROOT / "docs"
 NETWORKS = ("mien-small", "mien-nano", "deep-emotion-2019", "report")
 COMPARED = {"fer2013": "FER2013, judged on PublicTest", "drawn": "Drawn faces of people it has not seen, for FERG"}
 FERPLUS = ("mien-small-ferplus", "mien-nano-ferplus", "deep-emotion-2019-ferplus")
@@ -34,7 +35,7 @@ def main() -> None:
             before, rest = text.split(start)
             text = f"{before}{start}\n\n{table}\n\n{end}{rest.split(end)[1]}"
         write_text(file, text)
-    write_text(ROOT / "docs" / "results.md", _compared())
+    write_text(DOCS / "results.md", _compared())
     for file in sorted((ROOT / "src" / "mien" / "recipes").glob("*.toml")):
         if (record := _record(file.stem)) is None:
             continue
@@ -59,6 +60,10 @@ def _compared() -> str:
             continue
         rows = [Row(**{k: v for k, v in row.items() if k != "against"}) for row in record["rows"]]
         missing = [n for n in METHODS if n not in {r.method for r in rows} and not _left_out(record, n)]
+        picture = plots.speed(
+            {r.method: (r.faces_per_second, r.scored) for r in rows if not r.error}, DOCS / f"compare-{name}.png"
+        )
+        parts.append(f"![Accuracy against speed]({picture.name})\n")
         parts.append(markdown(rows, [*record["left_out"], *(f"{n}: not yet" for n in missing)]))
     return "\n".join(parts)
 

@@ -177,6 +177,17 @@ def test_the_table_shows_rows_failures_and_conditions(compared: tuple[Path, list
     assert not pairs([rows[0]])
 
 
+def test_everybody_is_left_out_once_and_all_answers_are_judged_together(tmp_path: Path):
+    few = FACES.take(np.isin(FACES.subject, ["s00", "s03", "s06"]))
+    plan = make_protocol(few, "leave-one-subject-out")
+    (row,) = compare([METHODS["lbp-svm"]], plan, tmp_path)
+    assert not row.error, row.error
+    assert row.scored.n == len(row.hits) == len(few)
+    assert row.conditions["protocol"] == "leave one subject out, 3 people"
+    folder = tmp_path / "runs" / f"lbp-svm-{row.key}"
+    assert sorted(p.parent.name for p in folder.glob("*/model.skops")) == ["s00", "s03", "s06"]
+
+
 def test_a_method_out_of_time_is_stopped_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(runner, "_PATIENCE", 0.0)
     (row,) = compare([METHODS["bow-svm"]], make_protocol(FACES), tmp_path, budget=0.1)

@@ -129,3 +129,21 @@ def test_missing_matplotlib_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtra, match=r"pip install 'mien\[train\]'"):
         plots.bars({"happy": 1.0}, tmp_path / "b.png")
+
+
+def test_speed_names_points_without_covering_them(tmp_path, report, monkeypatch):
+    boxes = []
+    overlap = plots._overlap
+    monkeypatch.setattr(plots, "_overlap", lambda a, b: overlap(a, b) or boxes.append((a, b)) or False)
+    found = {f"method-{k}": (100.0 * (1 + k / 500), report) for k in range(6)}  # nearly on one spot
+    image = _pixels(plots.speed(found, tmp_path / "s.png"))
+    assert _has(image, "#d1495b") > 30
+    assert len(boxes) > 6 * 6  # every name was weighed against points and names
+    with pytest.raises(ConfigError, match="at least one method"):
+        plots.speed({}, tmp_path / "s.png")
+
+
+def test_overlapping_boxes():
+    assert plots._overlap((0, 0, 2, 2), (1, 1, 3, 3))
+    assert not plots._overlap((0, 0, 2, 2), (2, 0, 3, 2))
+    assert not plots._overlap((0, 0, 2, 2), (0, 3, 2, 4))

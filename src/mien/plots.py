@@ -21,7 +21,10 @@ from mien.metrics import Report, Robustness
 __all__ = ["bars", "confusion", "curves", "reliability", "robustness", "speed"]
 
 _INK, _QUIET, _GRID, _PAPER = "#22272e", "#68707c", "#e3e6ea", "#ffffff"
-_TRAIN, _VAL = "#8d99ae", "#d1495b"
+_TRAIN, _VAL, _BAR = "#8d99ae", "#d1495b", "#c3c9d4"
+_NAME = 8.5  # size of a point's name
+_LETTER = 0.6 * _NAME  # width of a letter, about
+_STEPS = [0, *(sign * 10 * k for k in range(1, 12) for sign in (1, -1))]  # how far up or down a name may move
 _STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -162,19 +165,39 @@ def speed(found: Mapping[str, tuple[float, Report]], path: str | Path) -> Path:
     if not found:
         raise ConfigError("found must hold at least one method, got none")
     with _style():
-        figure, axes = _figure(8.2, 5.2)
-        for name, (rate, report) in found.items():
-            accuracy, ends = 100 * report.accuracy, 100 * np.array(report.accuracy_ci95)
-            axes.plot([rate, rate], ends, color=_GRID, linewidth=2, zorder=2)
-            axes.plot(rate, accuracy, "o", color=_VAL, markersize=6, zorder=3)
-            axes.annotate(name, (rate, accuracy), (6, 4), textcoords="offset points", fontsize=9)
+        figure, axes = _figure(8.6, 5.6)
+        for rate, report in found.values():
+            axes.plot([rate, rate], 100 * np.array(report.accuracy_ci95), color=_BAR, linewidth=2, zorder=2)
+            axes.plot(rate, 100 * report.accuracy, "o", color=_VAL, markersize=5, zorder=3)
         axes.set_xscale("log")
-        axes.margins(x=0.14)
+        axes.margins(x=0.16, y=0.08)
         axes.set_xlabel("faces a second, log scale")
         axes.set_ylabel("accuracy, %")
         report = next(iter(found.values()))[1]
         axes.set_title(f"Accuracy and speed: {report.split or 'one part'}, n {report.n:,}, bars are 95 % intervals")
+        _name_points(figure, axes, {name: (rate, 100 * r.accuracy) for name, (rate, r) in found.items()})
         return _save(figure, path)
+
+
+def _name_points(figure: Any, axes: Any, points: Mapping[str, tuple[float, float]]) -> None:
+    """Write each name beside its point, where it covers neither a point nor a name, with a line where it is far."""
+    figure.draw_without_rendering()  # settles where the axes lie
+    at = axes.transData.transform(list(points.values())) * 72 / figure.dpi
+    taken = [(x - 3, y - 3, x + 3, y + 3) for x, y in at]  # boxes in points: left, low, right, high
+    for (name, point), (x, y) in sorted(zip(points.items(), at, strict=True), key=lambda item: -item[1][1]):
+        width = _LETTER * len(name)
+        places = [(dx, dy) for dy in _STEPS for dx in (7, -7 - width)]
+        boxes = [(x + dx, y + dy - 5, x + dx + width, y + dy + 5) for dx, dy in places]
+        free = (k for k, box in enumerate(boxes) if not any(_overlap(box, other) for other in taken))
+        k = next(free, 0)
+        taken.append(boxes[k])
+        far = {"arrowstyle": "-", "color": _BAR, "shrinkB": 3} if places[k][1] else None
+        offset = {"textcoords": "offset points", "va": "center", "fontsize": _NAME, "arrowprops": far}
+        axes.annotate(name, point, places[k], **offset)
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _column(history: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.float64]:

@@ -124,7 +124,7 @@ def make_network(recipe: Recipe, train: FaceDataset) -> nn.Module:
 def epochs_within(recipe: Recipe, train: FaceDataset, seconds: float) -> int:
     """How many epochs of ``recipe`` fit into ``seconds``, 1 or more: times some steps of a throwaway network.
 
-    Steps are timed at the images' own size, so a recipe that begins with smaller ones takes less.
+    Steps are timed at the images' own size; smaller ones are taken to cost as much less as they have fewer pixels.
     """
     rows = train.take([i % len(train) for i in range((_WARM_UP + _TIMED) * recipe.batch_size)])
     optimizer = replace(recipe.optimizer, warmup=0.0)
@@ -137,7 +137,9 @@ def epochs_within(recipe: Recipe, train: FaceDataset, seconds: float) -> int:
         trial,
         on_batch=lambda _: ends.append(time.perf_counter()),
     )
-    step = float(np.median(np.diff(ends[_WARM_UP - 1 :])))
+    own = train.size[0]
+    share = float(np.mean([(recipe.size_at(e, own) / own) ** 2 for e in range(recipe.epochs)]))
+    step = share * float(np.median(np.diff(ends[_WARM_UP - 1 :])))
     return max(1, int(_SHARE * seconds / (step * max(1, len(train) // recipe.batch_size))))
 
 

@@ -44,7 +44,7 @@ class Teacher:
     keys: tuple[str, ...]
 
 
-def ask(models: Sequence[str], faces: FaceDataset, *, views: int = 10) -> Teacher:
+def ask(models: Sequence[str], faces: FaceDataset, *, views: int = 2) -> Teacher:
     """Ask ``models`` (folders of runs, files, names of shipped models, .npz files of :func:`save`) about ``faces``.
 
     A folder of a run with two heads answers for both labellings. Raises :class:`ConfigError` where a model's classes

@@ -42,8 +42,8 @@ class Mlp(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         hidden: int = 256,
-        alpha: float = 1e-3,
-        rate: float = 1e-3,
+        alpha: float = 1.0,
+        rate: float = 3e-4,
         epochs: int = 100,
         patience: int = 8,
         held_out: float = 0.1,

@@ -22,9 +22,7 @@ __all__ = ["audit"]
 def audit(
     data: Annotated[
         str,
-        typer.Argument(
-            metavar="DATA", help="A FER2013 CSV (also .gz, zip, tar), a folder of pictures, or synthetic[:N]."
-        ),
+        typer.Argument(metavar="DATA", help="A FER2013 CSV (also .gz, zip, tar), pictures, Parquet, or synthetic[:N]."),
     ],
     votes: Annotated[
         Path | None, typer.Option(metavar="FILE", help="FER+ votes, fer2013new.csv: names what is no face.")

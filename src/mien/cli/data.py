@@ -25,7 +25,7 @@ data_app.command()(audit)
 
 _Data = Annotated[
     str,
-    typer.Argument(metavar="DATA", help="A FER2013 CSV (also .gz, zip, tar), a folder of pictures, or synthetic[:N]."),
+    typer.Argument(metavar="DATA", help="A FER2013 CSV (also .gz, zip, tar), pictures, Parquet, or synthetic[:N]."),
 ]
 _SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Leave out rows and pictures that cannot be read, and name them.")

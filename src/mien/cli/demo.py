@@ -48,7 +48,7 @@ class _Trained:
 
 def demo(
     out: Path = typer.Option(Path("demo"), help="Folder for report.html, the weights and the ONNX file."),
-    data: str = typer.Option("", help="Your faces instead of drawn ones: CSV, folder or archive, or synthetic[:N]."),
+    data: str = typer.Option("", help="Your faces instead of drawn ones: CSV, folder, archive, Parquet."),
     faces: int = typer.Option(5000, min=100, help="How many faces to draw."),
     seconds: float = typer.Option(60.0, min=1.0, help="About how long to train."),
     epochs: int | None = typer.Option(None, min=1, help="Train this many epochs, however long it takes."),

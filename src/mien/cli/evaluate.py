@@ -19,7 +19,7 @@ def evaluate(
     model: str | None = typer.Argument(
         None, help="A run's folder, model.safetensors, a shipped name, or an .onnx file of ours or of another project."
     ),
-    data: str = typer.Option(..., help="CSV, folder or archive of faces, or synthetic[:N]."),
+    data: str = typer.Option(..., help="CSV, folder, archive or Parquet of faces, or synthetic[:N]."),
     split: str | None = typer.Option(None, help="Part to score; may be left out where the data has one part."),
     against: str | None = typer.Option(None, help="Another model, named as MODEL is: a paired test on the same faces."),
     group_by: str | None = typer.Option(None, help="Scores of each subject, split, label or value of this column."),

@@ -11,7 +11,7 @@ __all__ = ["train"]
 
 def train(
     recipe: str = typer.Argument(..., help="Name of a recipe that comes with mien, or a TOML file."),
-    data: str = typer.Option(..., help="CSV, folder or archive of faces, or synthetic[:N]."),
+    data: str = typer.Option(..., help="CSV, folder, archive or Parquet of faces, or synthetic[:N]."),
     out: Path = typer.Option(..., help="Folder for the run."),
     votes: Path | None = typer.Option(None, help="FER+ votes (fer2013new.csv) for the same rows."),
     target: str | None = typer.Option(
