@@ -236,7 +236,7 @@ def test_settings_outside_their_rules_are_refused(features, message):
         (Hog(), "got 8 cells on faces of 20 x 30: choose at most 6 cells, or larger faces"),
         (Lbp(cells=21), "got 21 on faces of 20 x 30: choose fewer cells, or larger faces"),
         (Haar(), "side must be at most the face's own 20 pixels, got 24"),
-        (BagOfWords(), "patches must be a number from 4 to 20, got 24"),
+        (BagOfWords(patches=(12, 24)), "patches must be a number from 4 to 20, got 24"),
     ],
 )
 def test_faces_too_small_for_the_settings_are_refused(features, message):

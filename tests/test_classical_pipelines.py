@@ -43,7 +43,7 @@ TINY = {
     "sift": {"sift__words": 60, "sift__stride": 6, "sift__sample": 4000},
     "bow": {"bow__words": 150, "bow__patches": (12, 20), "bow__stride": 4, "bow__sample": 8000},
     "forest": {"forest__n_estimators": 40},
-    "mlp": {"mlp__hidden": 32, "mlp__rate": 0.01, "mlp__patience": 20},
+    "mlp": {"mlp__hidden": 32, "mlp__rate": 0.01, "mlp__patience": 20, "mlp__alpha": 1e-3},
     "local": {"svm__neighbours": 120, "svm__calibrate": 20},
 }
 

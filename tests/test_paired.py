@@ -23,7 +23,7 @@ def answers(both: int, only_a: int, only_b: int, neither: int) -> tuple[np.ndarr
 @settings(max_examples=80, deadline=None)
 def test_p_agrees_with_scipy(only_a: int, only_b: int) -> None:
     wanted = binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
-    assert mcnemar(only_a, only_b) == pytest.approx(wanted, rel=1e-8, abs=1e-290)
+    assert mcnemar(only_a, only_b) == pytest.approx(wanted, rel=1e-8, abs=1e-250)
 
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(1_000_000, 1_003_000), (2_000_000, 2_000_001), (5, 40_000)])
