@@ -115,10 +115,11 @@ def test_mirror_learns_from_both_sides():
 
 @pytest.mark.parametrize("k", [2, 3])
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
-def test_linear_svm_answers_as_linear_svc(k, form):
+@pytest.mark.parametrize("dual", [True, False])
+def test_linear_svm_answers_as_linear_svc(k, form, dual):
     x, y = vectors(k=k)
-    ours = LinearSVM(C=0.5, tol=1e-5).fit(form(x), y)
-    theirs = LinearSVC(C=0.5, tol=1e-5, random_state=0).fit(form(x), y)
+    ours = LinearSVM(C=0.5, dual=False, tol=1e-5).fit(form(x), y)
+    theirs = LinearSVC(C=0.5, tol=1e-5, dual=dual, random_state=0).fit(form(x), y)
     np.testing.assert_array_equal(ours.predict(form(x)), theirs.predict(form(x)))
     decided = theirs.decision_function(form(x))
     np.testing.assert_allclose(ours.decision_function(form(x))[:, -1], decided if k == 2 else decided[:, -1], atol=1e-3)
@@ -128,8 +129,8 @@ def test_linear_svm_answers_as_linear_svc(k, form):
 def test_the_scale_has_the_least_loss_on_what_is_held_out():
     x, y = vectors(300)
     apart = svm.held_out(y, None, 0.2, 0)
-    made = LinearSVM(C=100).fit(x, y)
-    partly = LinearSVC(C=100, tol=1e-3, dual="auto", max_iter=20_000, random_state=0).fit(x[~apart], y[~apart])
+    made = LinearSVM(C=100, dual=False).fit(x, y)
+    partly = LinearSVC(C=100, tol=1e-2, dual=False, random_state=0).fit(x[~apart], y[~apart])
     decided = partly.decision_function(x[apart])
 
     def loss(scale):
@@ -152,7 +153,11 @@ def test_held_out_takes_a_share_of_each_class_and_keeps_twins_together():
 def local_by_hand(x, y, row, neighbours, settings):
     order = sorted(range(len(x)), key=lambda i: (-(x[i] @ row), i))[:neighbours]
     near = sorted(order)
-    return LinearSVC(dual="auto", random_state=0, **settings).fit(x[near], y[near]).decision_function(row[None])[0]
+    return (
+        LinearSVC(dual=True, max_iter=20_000, random_state=0, **settings)
+        .fit(x[near], y[near])
+        .decision_function(row[None])[0]
+    )
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
@@ -167,7 +172,7 @@ def test_local_svc_is_a_machine_of_the_neighbours(form):
 
 def test_local_svc_with_fewer_rows_than_neighbours_is_one_machine():
     x, y = vectors()
-    one = LinearSVC(C=0.7, tol=1e-2, dual="auto", random_state=0).fit(x, y)
+    one = LinearSVC(C=0.7, tol=1e-2, dual=True, random_state=0).fit(x, y)
     made = LocalSVC(neighbours=1000, C=0.7, calibrate=5).fit(x, y)
     np.testing.assert_allclose(made.decision_function(x[:4]), one.decision_function(x[:4]), atol=1e-9)
 

@@ -146,7 +146,7 @@ def _one(row: Any, near: Any, number: NDArray[np.int64], classes: int, settings:
     if len(there) == 1:
         decided[there] = 1.0
         return decided
-    svm = LinearSVC(dual="auto", max_iter=_MOST_STEPS, **settings).fit(near, number)
+    svm = LinearSVC(dual=True, max_iter=_MOST_STEPS, **settings).fit(near, number)
     found = decisions(svm, row)[0]
     decided[:] = min(-1.0, float(found.min()))
     decided[there] = found

@@ -48,11 +48,11 @@ _FEATURES: dict[str, Callable[[int, int | None], Any]] = {
     "hog": lambda seed, n_jobs: Hog(n_jobs=n_jobs),
     "lbp": lambda seed, n_jobs: Lbp(n_jobs=n_jobs),
     "haar": lambda seed, n_jobs: Haar(seed=seed, n_jobs=n_jobs),
-    "sift": lambda seed, n_jobs: BagOfWords(1000, (12,), levels=(1, 2, 3), seed=seed, n_jobs=n_jobs),
+    "sift": lambda seed, n_jobs: BagOfWords(2000, (12,), stride=3, levels=(1, 2), seed=seed, n_jobs=n_jobs),
     "bow": lambda seed, n_jobs: BagOfWords(seed=seed, n_jobs=n_jobs),
 }
-# C of the linear machines: words are rows of length 1, the others come standardised
-_C = {"hog": 1e-3, "lbp": 1e-3, "haar": 1e-3, "sift": 0.3, "bow": 0.3}
+# C of the linear machines; Haar-like features come standardised, the others, which lie in 0..1, as they are
+_C = {"hog": 0.01, "lbp": 0.01, "haar": 1e-5, "sift": 0.3, "bow": 0.3}
 
 
 class FacePipeline(Pipeline):  # type: ignore[misc]
@@ -98,7 +98,7 @@ def make_classical(name: str, *, seed: int = 0, n_jobs: int | None = 1, mirror: 
         return FacePipeline([*steps, ("svm", LocalSVC(C=_C[kind], seed=seed, n_jobs=n_jobs))], mirror=mirror)
     words = kind in ("sift", "bow")
     if how == "svm":
-        scale = [] if words else [("scale", StandardScaler())]
+        scale = [("scale", StandardScaler())] if kind == "haar" else []
         return FacePipeline([*steps, *scale, ("svm", LinearSVM(C=_C[kind], seed=seed))], mirror=mirror)
     if how == "mlp":
         scaler = MaxAbsScaler() if words else StandardScaler()
