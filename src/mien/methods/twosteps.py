@@ -43,7 +43,11 @@ def _parameters(estimator: Any) -> dict[str, str]:
 
 def vgg_settings(*names: str) -> Callable[[int], Mapping[str, Any]]:
     """The same for a network and estimators beside it."""
-    return lambda seed: {"vgg": network_settings("vgg")(seed), "C": _C, **classical_settings(*names)(seed)}
+    return lambda seed: {
+        "vgg": network_settings("vgg")(seed),
+        "svm": _parameters(LinearSVM(C=_C, seed=seed)),
+        **classical_settings(*names)(seed),
+    }
 
 
 def fit_classical(name: str) -> Callable[[Task], Fitted]:
