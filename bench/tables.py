@@ -50,8 +50,8 @@ def _compared() -> str:
     parts = [
         "# The report's tables, run again\n\nEvery method that the report names, trained and judged by `mien compare` "
         "under one protocol; written by `bench/tables.py` from `results/`. The report's figures come from different "
-        "papers, with other protocols, other training data and, for FER2013, the easier PrivateTest part. Times were taken "
-        "on a machine that did other work too.\n"
+        "papers, with other protocols, other training data and, for FER2013, the easier PrivateTest part. Times were "
+        "taken on a machine that did other work too.\n"
     ]
     for name, title in COMPARED.items():
         parts.append(f"## {title}\n")
