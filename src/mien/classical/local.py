@@ -43,7 +43,7 @@ class LocalSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     ``fit`` keeps the training rows and costs ``calibrate`` predictions. A prediction finds the neighbours, a few
     milliseconds, and fits K machines to them: with 1,000 neighbours of 1,800 entries and 7 classes about 0.3 seconds on
-    one core, so 3,589 faces take 17 minutes. The estimator holds, and a file of it stores, all training rows.
+    one core; the search grows with the training rows. The estimator holds, and a file of it stores, all training rows.
     """
 
     def __init__(

@@ -49,8 +49,8 @@ class BagOfWords(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     n_jobs   processes, as joblib counts them
 
     A face of one grey gives an empty row. After ``fit``, ``vocabulary_`` holds the words, float32 ``(words, 128)``.
-    A face of 48 x 48 pixels has 1,152 patches and about 1,800 entries, so 28,709 faces take 0.4 GB and 15 minutes of
-    one core (most of it comparing descriptors with words; the time grows with both).
+    A face of 48 x 48 pixels has 1,152 patches. Most of the time goes into comparing descriptors with words, and grows
+    with both.
     Raises :class:`ConfigError` for values and faces outside these rules.
     """
 
