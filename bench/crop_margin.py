@@ -23,6 +23,8 @@ import numpy as np
 import mien
 from mien.runtime import CenterFace
 
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+
 SIDE, ENLARGE, MARGIN = 48, 4, 96  # pixels of the crop, factor, grey pixels around the enlarged crop
 
 
@@ -57,7 +59,7 @@ def main() -> None:
     parser.add_argument("csv", type=Path, help="FER2013's file with the columns pixels and Usage")
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("results/crop_margin.json"))
+    parser.add_argument("--out", type=Path, default=RESULTS / "crop_margin.json")
     given = parser.parse_args()
     faces = training_faces(given.csv, given.n, given.seed)
     # the long side as it is, so that a picture is looked at in its own size

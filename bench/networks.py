@@ -34,10 +34,13 @@ import numpy as np
 import onnx
 import torch
 from reference_nets import MiniXception
-from train_throughput import cpu_name, machine
+from train_throughput import machine
 
+from mien.devices import processor
 from mien.files import check_writable, write_text
 from mien.runtime import open_session, shipped_models
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 REFERENCE = "mini-Xception"
 BATCHES = (1, 32)
@@ -204,7 +207,7 @@ def main() -> None:
     parser.add_argument("files", nargs="*", type=Path, help="further .onnx files; those of mien are always measured")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.5, help="of calls of each network and batch size in a round")
-    parser.add_argument("--out", type=Path, default=Path("results/bench_networks.json"))
+    parser.add_argument("--out", type=Path, default=RESULTS / "bench_networks.json")
     args = parser.parse_args()
     check_writable(args.out.parent)
     load_before = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
@@ -228,7 +231,7 @@ def main() -> None:
     }
     write_text(args.out, json.dumps(result, indent=2) + "\n")
     print("\n".join(table(records)))
-    print(f"one thread of {cpu_name()}, load average before {load_before:.2f}; written to {args.out}")
+    print(f"one thread of {processor()}, load average before {load_before:.2f}; written to {args.out}")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ from mien.images import read_image
 from mien.runtime import CenterFace, draw
 from mien.spec import crop_face
 
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+
 COLD = """
 import time; started = time.perf_counter()
 import sys
@@ -110,7 +112,7 @@ def main() -> None:
     parser.add_argument("--photo", default="examples/astronaut.jpg")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path("results/bench_predict.json"))
+    parser.add_argument("--out", type=Path, default=RESULTS / "bench_predict.json")
     given = parser.parse_args()
     record = {
         "model": Predictor(given.model).spec.name,

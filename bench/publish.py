@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from train_throughput import cpu_name
 
 from mien.card import model_card
 from mien.checkpoint import load_model
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
+from mien.devices import processor
 from mien.evaluation import corrupted, evaluate, open_model
 from mien.export import export_onnx, write_spec
 from mien.files import replace_file, write_text
@@ -78,7 +78,7 @@ def score(name: str, runs: Sequence[Path], data: str, votes: str | None) -> None
         record = {
             "name": name + ending,
             "summary": summary,
-            "hardware": f"{cpu_name()}, {platform.machine()}",
+            "hardware": f"{processor()}, {platform.machine()}",
             "python": platform.python_version(),
             "seeds": seeds,
         }

@@ -36,6 +36,8 @@ from mien.metrics import wilson
 from mien.models import create_model
 from mien.recipe import load_recipe
 
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+
 STRENGTH = 0.01  # inverse L2 strength of the regression, about the best of 1e-4, 1e-3, 1e-2 and 1e-1
 
 
@@ -95,7 +97,7 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=4000)
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("results/synthetic_baseline.json"))
+    parser.add_argument("--out", type=Path, default=RESULTS / "synthetic_baseline.json")
     args = parser.parse_args()
     start = time.perf_counter()
     ds = generate(args.faces, seed=args.seed)

@@ -56,7 +56,7 @@ from torch.utils.data import DataLoader, Dataset
 from mien import engine
 from mien.data import FaceDataset, read_faces
 from mien.data.synthetic import generate
-from mien.devices import describe
+from mien.devices import cores, describe, processor
 from mien.files import check_writable, write_text
 from mien.models import create_model
 from mien.recipe import Recipe, load_recipe
@@ -199,20 +199,6 @@ def summary(rounds: list[list[float]], costs: list[float]) -> dict[str, Any]:
     }
 
 
-def cpu_name() -> str:
-    """The processor's name as Linux has it, else as Python has it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def cpus() -> int | None:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
 def conditions(ds: FaceDataset, recipe: Recipe, args: argparse.Namespace, load_before: float) -> dict[str, Any]:
     """Everything that the figures depend on."""
     return {
@@ -234,8 +220,8 @@ def conditions(ds: FaceDataset, recipe: Recipe, args: argparse.Namespace, load_b
 def machine(load_before: float, *packages: str) -> dict[str, Any]:
     """What any timing depends on: processor, load, versions of Python and ``packages``, date."""
     return {
-        "cpu": cpu_name(),
-        "cpus": cpus(),
+        "cpu": processor(),
+        "cpus": cores(),
         "load_average_before": round(load_before, 2),
         "system": platform.system(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},

@@ -6,15 +6,18 @@ Leaves out: data and models. Nothing here is called at import.
 from __future__ import annotations
 
 import ctypes
+import os
+import platform
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from mien.errors import ConfigError
 
-__all__ = ["autocast", "describe", "keep_memory", "pick_device"]
+__all__ = ["autocast", "cores", "describe", "keep_memory", "pick_device", "processor"]
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -58,3 +61,17 @@ def keep_memory() -> None:
     if mallopt is not None:
         mallopt(-3, 2**30)  # M_MMAP_THRESHOLD
         mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor() -> str:
+    """The processor's name as Linux has it, else as Python has it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

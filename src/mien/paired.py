@@ -64,16 +64,28 @@ class Paired:
         """What was found, in one sentence that claims no more than the test shows; ``a`` and ``b`` name the models."""
         more = self.only_a - self.only_b
         word = "more" if more > 0 else "fewer"
-        low, high = (100 * v for v in self.ci95)
         said = (
             f"{a} is right on {abs(more):,} {word} faces of {self.n:,} than {b}"
             if more
             else f"{a} and {b} are right on equally many of {self.n:,} faces"
         )
         return (
-            f"{said}: {100 * self.difference:+.1f} points (95 % interval {low:+.1f} to {high:+.1f}), "
-            f"McNemar p {_p(self.p_value)}: {self._verdict(a)}"
+            f"{said}: {100 * self.difference:+.1f} points (95 % interval {self.interval}), "
+            f"McNemar p {self.p}: {self._verdict(a)}"
         )
+
+    @property
+    def interval(self) -> str:
+        """``ci95`` in points, in words."""
+        low, high = (100 * v for v in self.ci95)
+        return f"{low:+.1f} to {high:+.1f}"
+
+    @property
+    def p(self) -> str:
+        """``p_value`` in words: ``= 0.13``; three digits near the level, where two would blur on which side it lies."""
+        if self.p_value < 0.001:
+            return "< 0.001"
+        return f"= {self.p_value:.3f}" if 0.045 <= self.p_value < 0.055 else f"= {self.p_value:.2g}"
 
     def _verdict(self, a: str) -> str:
         apart = self.only_a + self.only_b
@@ -143,10 +155,3 @@ def _checked(name: str, values: ArrayLike) -> NDArray[np.bool_]:
     if v.dtype != np.bool_ or v.ndim != 1 or not len(v):
         raise ConfigError(f"{name} must be bool of shape (N,) with N >= 1, got {v.dtype} {v.shape}")
     return v
-
-
-def _p(value: float) -> str:
-    """``= 0.13``; three digits near the level, where two would blur on which side it lies."""
-    if value < 0.001:
-        return "< 0.001"
-    return f"= {value:.3f}" if 0.045 <= value < 0.055 else f"= {value:.2g}"

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from mien.data import FaceDataset, describe_split, leave_one_subject_out, train_val
 from mien.errors import ConfigError
 
@@ -50,8 +48,8 @@ def make_protocol(faces: FaceDataset, kind: str = "split", *, val_split: str | N
     """The protocol for labelled ``faces``.
 
     kind       "split": the official parts where there are any, else a split by people where they are known, else at
-               random by class; "leave-one-subject-out": one fold a person, over the training part alone where the data
-               have official parts
+               random by class; "leave-one-subject-out": one fold a person, over all parts together (a test part among
+               them is logged as a warning, see ``data.leave_one_subject_out``)
     val_split  the part to judge on, instead of PublicTest or validation
 
     Rows without a label are left out. Raises :class:`ConfigError` where a fold would be empty or people are unknown.
@@ -68,7 +66,6 @@ def make_protocol(faces: FaceDataset, kind: str = "split", *, val_split: str | N
                 f"{faces.source}: leave-one-subject-out needs two people or more, and {len(people)} are known; "
                 "use the protocol split"
             )
-        faces = replace(faces, split=np.full(len(faces), "Training"))
         return Protocol(faces, kind, f"leave one subject out, {len(people)} people", seed)
     train, val = train_val(faces, val_split=val_split, seed=seed)
     kept = Protocol(faces, kind, describe_split(train, val), seed, val_split)

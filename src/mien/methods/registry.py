@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mien.classical import CLASSICAL
 from mien.data import FaceDataset
 from mien.errors import ConfigError
 from mien.methods.networks import fit_adversarial, fit_network, network_settings
@@ -44,18 +45,18 @@ def _network(name: str, what: str, source: str, **reported: float) -> Method:
     return Method(name, what, source, fit_network(name), network_settings(name), reported)
 
 
-def _classical(name: str, what: str, source: str, **reported: float) -> Method:
-    return Method(name, what, source, fit_classical(name), classical_settings(name), reported)
+def _classical(name: str, **reported: float) -> Method:
+    source = _SOURCES[name.split("-")[0]]
+    return Method(name, CLASSICAL[name], source, fit_classical(name), classical_settings(name), reported)
 
 
-_IONESCU = "Ionescu, Popescu & Grozea 2013, ICML workshop on representation learning"
-_FEATURES = {
-    "hog": ("histograms of oriented gradients", "Dalal & Triggs 2005"),
-    "lbp": ("local binary patterns", "Ojala et al. 2002; Shan et al. 2009"),
-    "sift": ("bag of visual words from SIFT", "Lowe 2004; Csurka et al. 2004"),
-    "haar": ("Haar-like features", "Viola & Jones 2001"),
+_SOURCES = {
+    "hog": "Dalal & Triggs 2005",
+    "lbp": "Ojala et al. 2002; Shan et al. 2009",
+    "sift": "Lowe 2004; Csurka et al. 2004",
+    "haar": "Viola & Jones 2001",
+    "bow": "Ionescu, Popescu & Grozea 2013, ICML workshop on representation learning",
 }
-_CLASSIFIERS = {"svm": "linear SVM", "forest": "random forest", "mlp": "neural network"}
 
 _ALL = (
     _network(
@@ -65,8 +66,8 @@ _ALL = (
         FER2013=70.02,
         FERG=99.3,
     ),
-    _classical("bow-svm", "visual words in a pyramid, linear SVM", _IONESCU, FER2013=67.4),
-    _classical("bow-svm-local", "the same, an SVM of its own for every face", _IONESCU),
+    _classical("bow-svm", FER2013=67.4),
+    _classical("bow-svm-local"),
     Method(
         "vgg-svm",
         "features of a VGG-style network, linear SVM",
@@ -97,11 +98,7 @@ _ALL = (
         {"FERG": 98.2},
         people=True,
     ),
-    *(
-        _classical(f"{feature}-{classifier}", f"{what}, {how}", source)
-        for feature, (what, source) in _FEATURES.items()
-        for classifier, how in _CLASSIFIERS.items()
-    ),
+    *(_classical(name) for name in CLASSICAL if not name.startswith("bow-")),
 )
 
 #: name -> method, in the order of the report

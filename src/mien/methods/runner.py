@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.audit import twins
+from mien.devices import cores, processor
 from mien.errors import ConfigError
 from mien.evaluation import versions
 from mien.files import check_writable, write_text
@@ -118,7 +119,7 @@ def compare(
     if budget is not None and budget <= 0:
         raise ConfigError(f"budget must be more than 0 seconds, got {budget}")
     check_writable(out / "results")
-    threads = max(1, _cores() // jobs)
+    threads = max(1, cores() // jobs)
     rows: dict[str, Row] = {}
     waiting: list[tuple[Method, str]] = []
     for method in methods:
@@ -157,6 +158,7 @@ def _key(method: Method, protocol: Protocol, seed: int, budget: float | None) ->
         "method": method.name,
         "settings": method.settings(seed),
         "faces": protocol.faces.fingerprint,
+        "people": None if protocol.faces.subject is None else protocol.faces.subject.tolist(),
         "protocol": [protocol.kind, protocol.about, protocol.val_split, protocol.seed],
         "budget": budget,
     }
@@ -248,7 +250,7 @@ class _Judge:
             "budget, s": budget,
             "threads": threads,
             "methods at a time": jobs,
-            "machine": f"{_processor()}, {platform.machine()}",
+            "machine": f"{processor()}, {platform.machine()}",
             "date": datetime.date.today().isoformat(),
             **versions(),
         }
@@ -278,17 +280,3 @@ class _Judge:
             right="".join("01"[int(hit)] for hit in p.argmax(1) == labels),
             conditions=self.conditions,
         )
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _processor() -> str:
-    """The processor's name, as far as the system says."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or "unknown processor"

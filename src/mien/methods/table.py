@@ -59,17 +59,8 @@ def cells(row: Row, against: Paired | None) -> tuple[str, ...]:
         _duration(row.fit_seconds),
         f"{row.faces_per_second:,.0f}",
         "" if row.peak_memory_mb is None else f"{row.peak_memory_mb:,.0f}",
-        "" if against is None else _difference(against),
+        "" if against is None else f"{100 * against.difference:+.1f} ({against.interval}), p {against.p}",
     )
-
-
-def _difference(pair: Paired) -> str:
-    low, high = pair.ci95
-    return f"{100 * pair.difference:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}), p {_p(pair.p_value)}"
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
 
 
 def _duration(seconds: float) -> str:

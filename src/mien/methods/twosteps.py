@@ -52,10 +52,11 @@ def vgg_settings(*names: str) -> Callable[[int], Mapping[str, Any]]:
 
 def fit_classical(name: str) -> Callable[[Task], Fitted]:
     """The method that fits the pipeline ``name`` of ``classical``."""
-    return lambda task: _fit_pipeline(task, name, make_classical(name, seed=task.seed, n_jobs=task.threads))
+    return lambda task: _fit_pipeline(task, name)
 
 
-def _fit_pipeline(task: Task, name: str, pipeline: Any) -> Fitted:
+def _fit_pipeline(task: Task, name: str) -> Fitted:
+    pipeline = make_classical(name, seed=task.seed, n_jobs=task.threads)
     start = time.perf_counter()
     with report_progress(lambda step, done, total: task.progress(step, done / max(total, 1))):
         pipeline.fit(task.train.images, task.train.labels)
@@ -92,10 +93,7 @@ def fit_vgg_svm(task: Task) -> Fitted:
 def fit_multi_feature(task: Task) -> Fitted:
     """Fit a member for each kind of feature; the answer is the mean of their probabilities."""
     learnt = fit_vgg_svm(task)
-    members = [learnt]
-    for name in _HANDCRAFTED:
-        pipeline = make_classical(name, seed=task.seed, n_jobs=task.threads)
-        members.append(_fit_pipeline(replace(task, folder=task.folder / name), name, pipeline))
+    members = [learnt, *(_fit_pipeline(replace(task, folder=task.folder / name), name) for name in _HANDCRAFTED)]
     return Fitted(
         answer=lambda images: np.mean([m.answer(images) for m in members], 0),
         size={**learnt.size, "vector": sum(m.size["vector"] for m in members)},

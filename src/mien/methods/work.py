@@ -45,7 +45,7 @@ def answers_file(folder: Path) -> Path:
 
 
 def work(job: Job, pipe: Connection) -> None:
-    """Do the job; sends ("progress", step, share), and at last ("done", "") or ("failed", why) through ``pipe``."""
+    """Do the job; sends ("progress", step, share) through ``pipe``, at last ("done", "", 1) or ("failed", why, 0)."""
     job.folder.mkdir(parents=True, exist_ok=True)
     log = os.open(job.folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)  # what libraries print belongs to the log, not to the table on the screen

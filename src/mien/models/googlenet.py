@@ -24,10 +24,10 @@ from mien.errors import ModelError
 from mien.models.layers import ConvNorm, Inception, RepLinear
 from mien.models.registry import register
 
-__all__ = ["GoogLeNet"]
+__all__ = ["WIDTHS", "GoogLeNet"]
 
 #: Widths of the nine modules as in table 1: 1x1; before the 3x3, 3x3; before the 5x5, 5x5; after the pooling.
-_WIDTHS = {
+WIDTHS = {
     "3a": (64, 96, 128, 16, 32, 32),
     "3b": (128, 128, 192, 32, 96, 64),
     "4a": (192, 96, 208, 16, 48, 64),
@@ -79,7 +79,7 @@ class GoogLeNet(nn.Module):
         self.conv2 = ConvNorm(scaled(64), scaled(64), 1)
         self.conv3 = ConvNorm(scaled(64), scaled(192), 3)
         modules, before = dict[str, Inception](), scaled(192)
-        for name, widths in _WIDTHS.items():
+        for name, widths in WIDTHS.items():
             modules[name] = Inception(before, [scaled(w) for w in widths])
             before = modules[name].out_chans
         self.inception3 = nn.Sequential(modules["3a"], modules["3b"])

@@ -16,17 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mien.models.googlenet import WIDTHS
 from mien.models.layers import ConvNorm, Inception, RepLinear
 from mien.models.registry import register
 
 __all__ = ["Mollahosseini"]
-
-_WIDTHS = {
-    "3a": (64, 96, 128, 16, 32, 32),
-    "3b": (128, 128, 192, 32, 96, 64),
-    "4a": (192, 96, 208, 16, 48, 64),
-    "4b": (160, 112, 224, 24, 64, 64),
-}
 
 
 @register("mollahosseini")
@@ -40,10 +34,10 @@ class Mollahosseini(nn.Module):
         super().__init__()
         self.conv1 = ConvNorm(in_chans, 64, 7, stride=2)
         self.conv2 = ConvNorm(64, 192, 3)
-        self.inception3a = Inception(192, _WIDTHS["3a"])
-        self.inception3b = Inception(256, _WIDTHS["3b"])
-        self.inception4a = Inception(480, _WIDTHS["4a"])
-        self.inception4b = Inception(512, _WIDTHS["4b"])
+        self.inception3a = Inception(192, WIDTHS["3a"])
+        self.inception3b = Inception(256, WIDTHS["3b"])
+        self.inception4a = Inception(480, WIDTHS["4a"])
+        self.inception4b = Inception(512, WIDTHS["4b"])
         self.dropout = nn.Dropout(dropout)
         self.fc1 = RepLinear(512, 4096)
         self.fc2 = RepLinear(4096, 1024)
