@@ -254,6 +254,22 @@ def test_learnt_features_feed_a_classifier(name: str, tmp_path: Path):
     assert {"training", "support vector machine"} <= set(steps)
 
 
+def test_two_methods_train_one_network_and_both_count_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from mien.methods import networks
+
+    (fold,) = make_protocol(FACES).folds()
+    runs = []
+    train_run = networks.train_run
+    monkeypatch.setattr(networks, "train_run", lambda *a, **k: runs.append(train_run(*a, **k)) or runs[-1])
+    both = [
+        METHODS[name].fit(Task(fold.train, fold.val, tmp_path / name, budget=1.0, shared=tmp_path))
+        for name in ("vgg-svm", "multi-feature")
+    ]
+    assert [p.name.split("-")[0] for p in tmp_path.iterdir() if p.name not in METHODS] == ["vgg"]
+    assert runs[0].history == runs[1].history
+    assert all(f.seconds > sum(e["seconds"] for e in runs[0].history) for f in both)
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400), ("45", 45), (" 2M ", 120)])
 def test_budgets(text: str, seconds: float):
     assert _seconds(text) == seconds

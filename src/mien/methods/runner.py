@@ -1,7 +1,7 @@
 """Run many methods under one protocol, each in a process of its own, and keep what is finished.
 
     OUT/results/NAME.json   a method's row: report, sizes, times, memory; written when it has finished or failed
-    OUT/runs/NAME-KEY/      weights, the state of an unfinished network, the log
+    OUT/runs/NAME-KEY/      weights, the state of an unfinished network, the log; vgg-KEY holds what two methods share
 
 A row is used again where its key is the same: data, protocol, seed, budget and every setting of the method. Leaves out:
 showing progress (``cli``) and the table (``table``).

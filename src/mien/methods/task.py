@@ -29,6 +29,7 @@ class Task:
     """One training: labelled faces, a folder for what is kept, and what may be spent.
 
     budget    seconds that training may take, ``None`` for as long as the method likes
+    shared    folder for what other methods use as well, ``None`` for the method's own
     progress  called with the name of the step and the share of it that is done, 0..1
     """
 
@@ -38,6 +39,7 @@ class Task:
     seed: int = 0
     threads: int = 1
     budget: float | None = None
+    shared: Path | None = None
     progress: Callable[[str, float], None] = _silent
 
 

@@ -13,16 +13,20 @@ Leaves out: the handcrafted methods themselves (``classical``).
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mien.classical import LinearSVM, class_probabilities, feature_size, make_classical, report_progress, save_estimator
+from mien.evaluation import Loaded
 from mien.methods.networks import features, network_settings, train_network
 from mien.methods.task import Fitted, Task
 
@@ -71,9 +75,20 @@ def _fit_pipeline(task: Task, name: str) -> Fitted:
     )
 
 
+def _vgg(task: Task) -> tuple[Loaded, Fitted]:
+    """The network of ``vgg-svm`` and ``multi-feature``: whoever comes first trains it, and both count its time."""
+    what = [network_settings("vgg")(task.seed), task.train.fingerprint, task.val.fingerprint, task.budget]
+    key = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:12]
+    folder = (task.shared or task.folder) / f"vgg-{key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):
+        return train_network(replace(task, folder=folder), "vgg")
+
+
 def fit_vgg_svm(task: Task) -> Fitted:
     """Train the network, then a linear SVM on its last hidden layers; mirror images count as faces of their own."""
-    model, network = train_network(task, "vgg")
+    model, network = _vgg(task)
+    task.folder.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     task.progress("support vector machine", 0.0)
     x = np.concatenate([features(model, task.train.images), features(model, task.train.images[:, :, ::-1])])

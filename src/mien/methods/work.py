@@ -29,7 +29,7 @@ __all__ = ["Job", "answers_file", "work"]
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A method, the faces, and what may be spent; ``folder`` is the method's own."""
+    """A method, the faces, and what may be spent; ``folder`` is the method's own, others lie beside it."""
 
     method: str
     protocol: Protocol
@@ -95,7 +95,7 @@ def _run(job: Job, progress: Any) -> None:
 def _fold(job: Job, fold: Fold, progress: Any) -> dict[str, Any]:
     """Learn and answer on one fold."""
     folder = job.folder / fold.name if fold.name else job.folder
-    task = Task(fold.train, fold.val, folder, job.seed, job.threads, job.budget, progress)
+    task = Task(fold.train, fold.val, folder, job.seed, job.threads, job.budget, job.folder.parent, progress)
     fitted: Fitted = METHODS[job.method].fit(task)
     progress("answering", 1.0)
     start = time.perf_counter()
