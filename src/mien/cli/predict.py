@@ -112,7 +112,7 @@ def _predict_all(predictor: Predictor, paths: Sequence[str], folder: Path | None
             if Path(path).is_dir():
                 raise DataError("a folder without pictures", path)
             photo = read_image(path, colour=True)
-            faces = predictor.predict(photo)
+            faces = list(predictor.predict(photo))
         except DataError as error:
             typer.echo(f"skipped: {error}", err=True)
             yield _Photo(_printable(path), None, error.message)

@@ -1,12 +1,14 @@
 """Prediction without torch: a face detector and an exported network on onnxruntime, and pictures of what they saw.
 
-Predictor().predict("photo.jpg") -> [Face(label="happy", confidence=0.93, ...)]
+Predictor().predict("photo.jpg") -> Photo with faces: Face(label="happy", confidence=0.93, ...)
 """
 
 from mien.runtime.classifier import DEFAULT_MODEL, Classifier, accuracy_line, find_model, shipped_models
 from mien.runtime.detector import CenterFace, Detection, Detector, WholeImage, YuNet, make_detector
+from mien.runtime.faces import Face, Photo
 from mien.runtime.overlay import draw
-from mien.runtime.predictor import Face, Predictor
+from mien.runtime.predictor import Found, Predictor
+from mien.runtime.quality import Quality
 from mien.runtime.session import open_session
 
 __all__ = [
@@ -16,7 +18,10 @@ __all__ = [
     "Detection",
     "Detector",
     "Face",
+    "Found",
+    "Photo",
     "Predictor",
+    "Quality",
     "WholeImage",
     "YuNet",
     "accuracy_line",

@@ -7,6 +7,7 @@ picture itself for a face. Leaves out: what the faces express (``predictor``).
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,7 @@ class YuNet:
         if not Path(path).is_file():
             raise ModelError(f"{os.fspath(path)}: no such file; YuNet needs its ONNX model file")
         self.size = size
+        self._lock = threading.Lock()  # its input size is a state
         try:
             self._net: Any = cv2.FaceDetectorYN.create(os.fspath(path), "", (320, 320), threshold)
         except cv2.error as error:
@@ -124,8 +126,10 @@ class YuNet:
         height, width = image.shape[:2]
         ratio = min(self.size / max(height, width), 4.0)
         columns, rows = max(1, round(width * ratio)), max(1, round(height * ratio))
-        self._net.setInputSize((columns, rows))
-        _, found = self._net.detect(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA))
+        resized = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
+        with self._lock:
+            self._net.setInputSize((columns, rows))
+            _, found = self._net.detect(resized)
         rows_found = np.zeros((0, 15), np.float32) if found is None else np.asarray(found, np.float32)
         factor = np.array([width / columns, height / rows], np.float32)
         corner, extent = rows_found[:, :2] * factor, rows_found[:, 2:4] * factor

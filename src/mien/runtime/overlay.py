@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.labels import colour, short
+from mien.runtime.faces import Face
 from mien.runtime.lettering import bgr, ink_on, text, text_width
 from mien.runtime.panel import GAP, HEIGHT, INK, PAPER, WIDTH, Predict, face_panel, face_title
-from mien.runtime.predictor import Face
 from mien.spec import ModelSpec
 
 __all__ = ["MAX_PANELS", "draw", "mark_faces"]

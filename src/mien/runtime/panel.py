@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from mien.explain import occlusion
 from mien.explain import overlay as heat_overlay
 from mien.labels import colour
+from mien.runtime.faces import Face
 from mien.runtime.lettering import Colour, bgr, text, text_width
-from mien.runtime.predictor import Face
 from mien.spec import ModelSpec, crop_matrix
 
 __all__ = ["GAP", "HEIGHT", "INK", "PAPER", "WIDTH", "face_panel", "face_title"]

@@ -1,87 +1,60 @@
-"""From a photo to faces with expressions: read, detect, crop, classify. The main path of prediction, in one place.
+"""From a photo to faces with expressions: read, find, crop, classify. The main path of prediction, in one place.
 
-Leaves out: how a face is found (``detector``), what the network computes (``classifier``), drawing (``overlay``).
+Leaves out: how a face is found (``detector``), what the network computes (``classifier``), how good the picture of a
+face is (``quality``), drawing (``overlay``).
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from pathlib import Path
+from typing import overload
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.calibration import prediction_set
-from mien.errors import DataError
-from mien.images import decode, read_image
-from mien.runtime.classifier import Classifier, find_model
+from mien.errors import ConfigError, DataError
+from mien.images import decode, is_picture, read_image
+from mien.runtime.classifier import Classifier, Outputs, find_model
 from mien.runtime.detector import Detection, Detector, make_detector
+from mien.runtime.faces import Face, Photo
+from mien.runtime.quality import measure
 from mien.spec import ModelSpec, crop_face, crop_matrix
 
-__all__ = ["Face", "Predictor"]
+__all__ = ["Found", "Image", "Predictor"]
+
+#: A path, an encoded picture, or pixels: uint8 ``(H, W)`` grey or ``(H, W, 3)`` BGR, as OpenCV has them.
+Image = str | os.PathLike[str] | bytes | NDArray[np.uint8]
 
 _PLAIN_SHARE = 0.9  # what the candidates of a model without calibration reach together
+_TOGETHER = 32  # pictures whose faces go through the network in one batch
 
 
 @dataclass(frozen=True, eq=False)
-class Face:
-    """One face of a photo, and what its expression was taken for.
+class Found:
+    """The faces found in one picture, before the network: crops uint8 ``(N, S, S)`` in the order of ``detections``."""
 
-    label          the most probable expression
-    confidence     its probability, 0..1
-    candidates     the expressions that it may be, the most probable first, at least one. With a calibrated model those
-                   that reach ``spec.calibration["threshold"]``, which hold the right one as often as
-                   ``coverage_target`` says, on average over faces like those it was calibrated on. Without, the fewest
-                   that have 90 % of the probability together: a plain rule, not calibrated
-    probabilities  expression -> probability, in the model's order
-    box, score, landmarks   from the detector, in pixels of the photo, see :class:`~mien.runtime.detector.Detection`
-    crop           uint8 ``(S, S)``, grey: all that the network saw
-    region         float32 ``(4, 2)``: the corners, in pixels of the photo, of the part that the network's spatial
-                   transformer looked at (top left, top right, bottom right, bottom left before it was turned); None
-                   for a net without one
-    attention      float32 ``(h, w)``: the weights, which sum to 1, that the network gave to positions in its window
-                   (``region``; the whole crop for a net without a transformer); None for a net without it
-    """
-
-    label: str
-    confidence: float
-    candidates: tuple[str, ...]
-    probabilities: dict[str, float]
-    box: tuple[float, float, float, float]
-    score: float
-    landmarks: NDArray[np.float32] | None
-    crop: NDArray[np.uint8]
-    region: NDArray[np.float32] | None = None
-    attention: NDArray[np.float32] | None = None
-
-    @property
-    def uncertain(self) -> bool:
-        """Whether there is more than one candidate."""
-        return len(self.candidates) > 1
-
-    def to_dict(self) -> dict[str, Any]:
-        """All but the pixels, in types that ``json.dumps`` takes; positions to a hundredth of a pixel."""
-        return {
-            "label": self.label,
-            "confidence": round(self.confidence, 6),
-            "uncertain": self.uncertain,
-            "candidates": list(self.candidates),
-            "probabilities": {name: round(p, 6) for name, p in self.probabilities.items()},
-            "box": [round(v, 2) for v in self.box],
-            "score": round(self.score, 4),
-            "landmarks": _rounded(self.landmarks),
-            "region": _rounded(self.region),
-        }
+    detections: Sequence[Detection]
+    crops: NDArray[np.uint8]
+    width: int
+    height: int
 
 
 class Predictor:
-    """Finds the faces of a photo and names their expressions; opens its files once, keeps them, needs no network.
+    """Finds the faces of photos and names their expressions; opens its files once, keeps them, needs no network.
 
     model     name of a shipped model, path of an .onnx file from ``mien export``, or None for the default
-    detector  a :class:`Detector`, one of the names ``centerface`` and ``none``, or None for the default (CenterFace)
+    detector  a :class:`Detector`, one of the names ``centerface`` and ``none`` (pictures are face crops already), or
+              None for the default (CenterFace)
     threads   of onnxruntime, for both networks; None lets it choose
+
+    May be called from several threads at once.
     """
 
     def __init__(
@@ -99,41 +72,83 @@ class Predictor:
         """What the model is: its labels, size, scores and terms."""
         return self._classifier.spec
 
-    def predict(self, image: str | os.PathLike[str] | bytes | NDArray[np.uint8]) -> list[Face]:
-        """The faces of one photo, the surest detection first; an empty list where there is none.
+    @overload
+    def predict(self, image: Image) -> Photo: ...
+    @overload
+    def predict(self, image: list[Image] | tuple[Image, ...]) -> list[Photo]: ...
+    def predict(self, image: Image | list[Image] | tuple[Image, ...]) -> Photo | list[Photo]:
+        """The faces of one photo, or of each of a list of them.
 
-        ``image`` is a path, an encoded picture as bytes, or pixels: uint8 ``(H, W)`` grey or ``(H, W, 3)`` BGR as
-        OpenCV has them. DataError says what is wrong with a picture that cannot be read.
+        What a picture shows is never an error: see :attr:`Photo.outcome`. One picture that cannot be read raises
+        DataError, which says what is wrong; in a list it is a :class:`Photo` with ``error``.
         """
+        if isinstance(image, list | tuple):
+            return list(self.predict_many(image))
         photo = load_photo(image)
-        found = self.detector.detect(photo)
-        if not found:
-            return []
-        crops = np.stack([crop_face(photo, d.box, self.spec) for d in found])
-        out = self._classifier(crops)
-        return [
-            self._face(
-                detection,
-                crops[i],
-                out.probabilities[i],
-                None if out.theta is None else out.theta[i],
-                None if out.attention is None else out.attention[i],
-            )
-            for i, detection in enumerate(found)
-        ]
+        found = self.find(photo)
+        return Photo(_source(image), self.answer([found])[0], found.width, found.height)
+
+    def predict_many(self, images: Iterable[Image], *, jobs: int = 1) -> Iterator[Photo]:
+        """One :class:`Photo` for each picture, in order, in constant memory.
+
+        jobs  pictures that are read and searched at a time; more pay where ``threads`` is 1. Faces of up to 32
+              pictures go through the network together. A picture that cannot be read has ``error``, the others go on.
+        """
+        if jobs < 1:
+            raise ConfigError(f"jobs must be 1 or more, got {jobs}")
+        waiting = iter(images)
+        with ThreadPoolExecutor(jobs) as pool:
+            while block := list(islice(waiting, _TOGETHER)):
+                found = list(pool.map(self._find_or_say, block))
+                answers = iter(self.answer([f for f in found if isinstance(f, Found)]))
+                for image, f in zip(block, found, strict=True):
+                    if isinstance(f, Found):
+                        yield Photo(_source(image), next(answers), f.width, f.height)
+                    else:
+                        yield Photo(_source(image), error=f)
+
+    def predict_folder(self, folder: str | os.PathLike[str], *, jobs: int = 1) -> Iterator[Photo]:
+        """One :class:`Photo` for each picture in ``folder`` and below it, by name; see :meth:`predict_many`."""
+        if not Path(folder).is_dir():
+            raise DataError("no such folder", os.fspath(folder))
+        return self.predict_many((f for f in sorted(Path(folder).rglob("*")) if is_picture(f)), jobs=jobs)
 
     def predict_crops(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Faces that are cropped already, uint8 ``(N, S, S)`` grey -> probabilities float32 ``(N, K)``."""
         return self._classifier(faces).probabilities
 
-    def _face(
-        self,
-        detection: Detection,
-        crop: NDArray[np.uint8],
-        probabilities: NDArray[np.float32],
-        theta: NDArray[np.float32] | None,
-        attention: NDArray[np.float32] | None,
-    ) -> Face:
+    def find(self, photo: NDArray[np.uint8], detections: Sequence[Detection] | None = None) -> Found:
+        """First half of :meth:`predict`: find and crop the faces of pixels uint8 ``(H, W, 3)`` BGR.
+
+        detections  faces that are known already; None asks the detector
+        """
+        known = self.detector.detect(photo) if detections is None else detections
+        size = self.spec.size
+        crops = [crop_face(photo, d.box, self.spec) for d in known]
+        stack = np.stack(crops) if crops else np.zeros((0, size, size), np.uint8)
+        return Found(known, stack, photo.shape[1], photo.shape[0])
+
+    def answer(self, found: Sequence[Found]) -> list[tuple[Face, ...]]:
+        """Second half: the network's answers for the faces of many pictures, in one batch."""
+        if not found:
+            return []
+        out = self._classifier(np.concatenate([f.crops for f in found]))
+        faces, at = [], 0
+        for f in found:
+            faces.append(tuple(self._face(f, i, out, at + i) for i in range(len(f.detections))))
+            at += len(f.detections)
+        return faces
+
+    def _find_or_say(self, image: Image) -> Found | str:
+        """The faces of a picture, or what is wrong with it."""
+        try:
+            return self.find(load_photo(image))
+        except DataError as error:
+            return error.message
+
+    def _face(self, found: Found, i: int, out: Outputs, row: int) -> Face:
+        """Face ``i`` of a picture, whose answer is in ``row`` of the batch."""
+        detection, crop, probabilities = found.detections[i], found.crops[i], out.probabilities[row]
         best = int(probabilities.argmax())
         return Face(
             label=self.spec.labels[best],
@@ -144,8 +159,9 @@ class Predictor:
             score=detection.score,
             landmarks=detection.landmarks,
             crop=crop,
-            region=None if theta is None else region_in_photo(theta, detection.box, self.spec),
-            attention=attention,
+            region=None if out.theta is None else region_in_photo(out.theta[row], detection.box, self.spec),
+            attention=None if out.attention is None else out.attention[row],
+            quality=measure(crop, detection.box, detection.landmarks, (found.height, found.width)),
         )
 
 
@@ -189,5 +205,5 @@ def region_in_photo(
     return np.asarray(centres @ back[:, :2].T + back[:, 2] + 0.5, np.float32)
 
 
-def _rounded(points: NDArray[np.float32] | None) -> list[list[float]] | None:
-    return None if points is None else [[round(float(v), 2) for v in row] for row in points]
+def _source(image: Image) -> str:
+    return os.fspath(image) if isinstance(image, str | os.PathLike) else ""
