@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import cv2
@@ -16,9 +17,9 @@ from onnx_nets import write_net
 from typer.testing import CliRunner
 
 from mien.cli import app
-from mien.errors import ConfigError, ModelError, OutputError
+from mien.errors import ConfigError, MissingExtra, ModelError, OutputError
 from mien.labels import FER2013
-from mien.runtime import DEFAULT_MODEL
+from mien.runtime import DEFAULT_MODEL, Predictor
 from mien.spec import ModelSpec
 
 ASTRONAUT = Path(__file__).parent.parent / "examples" / "astronaut.jpg"
@@ -63,6 +64,7 @@ def test_json_is_one_document_and_a_bad_photo_does_not_stop_it(net, album):
     a, b, c = document["photos"]
     assert len(a["faces"]) == 1
     assert b["faces"] == []
+    assert [p["outcome"] for p in (a, b, c)] == ["faces", "no face", "unreadable"]
     assert "not a picture" in c["error"]
     assert "c.jpg" in result.stderr
     assert "1 of the photos" in result.stderr
@@ -73,14 +75,22 @@ def test_csv_has_one_row_a_face_and_one_for_a_photo_without(net, album):
     assert result.exit_code == 0
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     expected = ["photo", "face", "label", "confidence", *FER2013.names, "left", "top", "right", "bottom", "score"]
-    assert list(rows[0]) == [*expected, "uncertain", "candidates"]
+    more = ["uncertain", "candidates", "outcome", "usable", "problems", "side", "sharpness", "light", "contrast"]
+    assert list(rows[0]) == [*expected, *more, "yaw", "pitch", "roll", "error", "model"]
+    assert [r["outcome"] for r in rows] == ["faces", "no face"]
+    assert (rows[0]["usable"], rows[0]["problems"], rows[0]["model"]) == ("1", "", "tiny")
+    assert float(rows[0]["side"]) > 50
+    assert abs(float(rows[0]["yaw"])) < 20
+    assert rows[1]["usable"] == rows[1]["yaw"] == rows[1]["label"] == ""
     assert [r["face"] for r in rows] == ["1", "0"]
     assert sum(float(rows[0][name]) for name in FER2013.names) == pytest.approx(1, abs=1e-5)
     assert rows[0]["label"] == max(FER2013.names, key=lambda name: float(rows[0][name]))
     candidates = rows[0]["candidates"].split()
     assert candidates[0] == rows[0]["label"]
     assert rows[0]["uncertain"] == str(int(len(candidates) > 1))
-    assert set(list(rows[1].values())[2:]) == {""}
+    assert {k: v for k, v in rows[1].items() if v} == {
+        **{"photo": str(album / "b.png"), "face": "0", "outcome": "no face", "model": "tiny"}
+    }
 
 
 def test_table_names_the_other_candidates_of_an_uncertain_face(tmp_path):
@@ -92,6 +102,7 @@ def test_table_names_the_other_candidates_of_an_uncertain_face(tmp_path):
 
     unsure, sure = lines(0.1), lines(0.9)
     assert ("or no" if unsure.split()[1] == "yes" else "or yes") in unsure
+    assert "unsure, or" in unsure
     assert " or " not in sure
 
 
@@ -133,6 +144,130 @@ def test_save_writes_a_png_a_photo_beside_the_photos_without_touching_them(net, 
     assert len(json.loads(again.stdout)["photos"]) == 3  # what was saved is not taken for photos
 
 
+def test_table_says_that_a_face_is_unusable_and_why(net, tmp_path):
+    small = cv2.resize(cv2.imread(str(ASTRONAUT)), None, fx=0.1, fy=0.1, interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(tmp_path / "small.png"), small)
+    result = run(tmp_path / "small.png", "--model", net)
+    assert result.exit_code == 0
+    assert "no face can be used" in result.stdout
+    assert "unusable: too small: " in result.stdout
+
+
+def test_a_bad_file_is_a_csv_row_with_its_error(net, album):
+    result = run(album, "--model", net, "--csv")
+    assert result.exit_code == 1
+    a, b, c = csv.DictReader(io.StringIO(result.stdout))
+    assert (c["outcome"], c["face"], c["label"]) == ("unreadable", "0", "")
+    assert "not a picture" in c["error"]
+    assert a["error"] == b["error"] == ""
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.json", "x.parquet"])
+def test_out_holds_every_photo_and_stdout_nothing(net, album, tmp_path, name):
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    out = tmp_path / "deep" / name
+    result = run(album, "--model", net, "--out", out)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "3 photos, 1 faces, 1 photos without a face" in result.stderr
+    assert outcomes(out) == ["faces", "no face", "unreadable"]
+
+
+def outcomes(out: Path) -> list[str]:
+    if out.suffix == ".csv":
+        return [row["outcome"] for row in csv.DictReader(io.StringIO(out.read_text()))]
+    if out.suffix == ".jsonl":
+        return [json.loads(line)["outcome"] for line in out.read_text().splitlines()]
+    if out.suffix == ".json":
+        return [photo["outcome"] for photo in json.loads(out.read_text())["photos"]]
+    from pyarrow import parquet
+
+    return parquet.read_table(out)["outcome"].to_pylist()
+
+
+def test_parquet_has_the_same_columns_and_types_with_and_without_faces(net, album, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    run(album / "a.jpg", "--model", net, "--parquet", tmp_path / "face")
+    run(album / "b.png", "--model", net, "--parquet", tmp_path / "none")
+    face, none = (parquet.read_table(tmp_path / name) for name in ("face", "none"))
+    assert face.schema.equals(none.schema)
+    assert face.schema.metadata[b"model"] == b"tiny"
+    assert face["usable"].to_pylist() == [True]
+    assert none["yaw"].to_pylist() == [None]
+
+
+def test_parquet_without_pyarrow_says_how_to_get_it_before_the_run(net, album, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result = run(album, "--model", net, "--parquet", tmp_path / "x")
+    assert isinstance(result.exception, MissingExtra)
+    assert "pip install 'mien[parquet]'" in str(result.exception)
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl"])
+@pytest.mark.parametrize("cut", [0, 5, 0.3, 0.6, -40, -1, None])
+def test_an_interrupted_run_is_resumed_to_the_same_file(net, album, tmp_path, monkeypatch, name, cut):
+    shutil.copy(album / "a.jpg", album / "d.jpg")
+    whole, out = tmp_path / "whole" / name, tmp_path / name
+    run(album, "--model", net, "--out", whole)
+    data = whole.read_bytes()
+    at = len(data) if cut is None else int(len(data) * cut) if isinstance(cut, float) else cut % len(data) if cut else 0
+    out.write_bytes(data[:at])
+    done, find = [], Predictor.find
+    monkeypatch.setattr(Predictor, "find", lambda self, pixels: done.append(1) or find(self, pixels))
+    result = run(album, "--model", net, "--out", out, "--resume", "--jobs", "2")
+    assert out.read_bytes() == data
+    assert result.exit_code == 1  # one cannot be read, whichever run found out
+    if cut in (-1, None):
+        assert len(done) <= 1  # of three that can be read
+
+
+def test_resume_refuses_what_another_model_wrote_and_out_what_is_there(net, album, tmp_path):
+    other = write_net(tmp_path / "o.onnx", ModelSpec("other", FER2013.names))
+    fewer = write_net(tmp_path / "f.onnx", ModelSpec("tiny", ("yes", "no")))
+    for name in ("x.csv", "x.jsonl"):
+        out = tmp_path / name
+        run(album, "--model", net, "--out", out)
+        before = out.read_bytes()
+        assert "is there already" in str(run(album, "--model", net, "--out", out).exception)
+        assert "with the model tiny" in str(run(album, "--model", other, "--out", out, "--resume").exception)
+        assert out.read_bytes() == before
+    assert "its columns" in str(run(album, "--model", fewer, "--out", tmp_path / "x.csv", "--resume").exception)
+    (tmp_path / "y.jsonl").write_text('{"a": 1}\n[broken\n{}\n')
+    assert isinstance(run(album, "--model", net, "--out", tmp_path / "y.jsonl", "--resume").exception, ConfigError)
+
+
+def test_jobs_change_no_answer(net, album):
+    for i in range(3):
+        shutil.copy(album / "a.jpg", album / f"e{i}.jpg")
+    one, four = (run(album, "--model", net, "--csv", "--jobs", n).stdout for n in (1, 4))
+    assert one == four
+
+
+def test_the_bar_is_on_a_terminal_s_stderr_only_and_takes_no_data_from_stdout(net, album, monkeypatch):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # rich takes every stream for a terminal
+    plain = run(album, "--model", net, "--csv")
+    assert "photos" in plain.stderr
+    assert "100%" in plain.stderr
+    rows = list(csv.reader(io.StringIO(plain.stdout)))
+    assert [len(row) for row in rows] == [len(rows[0])] * 4
+    monkeypatch.setenv("TTY_COMPATIBLE", "0")
+    assert "100%" not in run(album, "--model", net, "--csv").stderr
+
+
+def test_a_resumed_run_saves_pictures_under_the_names_of_the_whole(net, tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        cv2.imwrite(str(tmp_path / folder / "b.png"), np.full((40, 50, 3), 99, np.uint8))
+    out, drawn = tmp_path / "x.jsonl", tmp_path / "drawn"
+    run(tmp_path / "one", "--model", net, "--out", out, "--save", drawn)
+    before = (drawn / "b-mien.png").stat().st_mtime_ns
+    run(tmp_path / "one", tmp_path / "two", "--model", net, "--out", out, "--save", drawn, "--resume")
+    assert {f.name for f in drawn.iterdir()} == {"b-mien.png", "b-mien-2.png"}
+    assert (drawn / "b-mien.png").stat().st_mtime_ns == before
+
+
 def test_unwritable_folder_fails_before_anything_is_read(net, tmp_path):
     (tmp_path / "file").write_text("x")
     result = run(ASTRONAUT, "--model", "nosuch", "--save", tmp_path / "file" / "out")
@@ -145,12 +280,18 @@ def test_without_a_detector_the_whole_picture_is_the_face(net, tmp_path):
     cv2.imwrite(str(tmp_path / "crop.png"), crop)
     result = run(tmp_path / "crop.png", "--model", net, "--detector", "none", "--json")
     (photo,) = json.loads(result.stdout)["photos"]
-    assert photo["faces"][0]["box"] == [0, 0, 48, 48]
+    left, top, right, bottom = photo["faces"][0]["box"]
+    assert 0 < left < 5 < 40 < right < 48
+    assert 0 < top < 5 < 40 < bottom < 48
 
 
 def test_wrong_flags_say_the_rule(net):
     for flags, error, words in [
         (("--json", "--csv"), ConfigError, "exclude"),
+        (("--out", "a.csv", "--parquet", "b"), ConfigError, "exclude"),
+        (("--out", "a.xlsx"), ConfigError, ".csv, .jsonl, .json, .parquet"),
+        (("--resume",), ConfigError, "--out FILE"),
+        (("--resume", "--out", "a.json"), ConfigError, "grows with the run"),
         (("--detector", "haar"), ConfigError, "centerface, yunet or none"),
         (("--detector", "yunet"), ConfigError, "--detector-model"),
         (("--detector-size", "3"), ConfigError, "size"),

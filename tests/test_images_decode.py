@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import tracemalloc
 import zlib
 
 import cv2
@@ -62,12 +64,130 @@ def test_sixteen_bits_become_eight():
     np.testing.assert_allclose(decode(encoded(".png", deep), "x", colour=False), PHOTO[..., 0], atol=1)
 
 
-def test_exif_orientation_is_applied():
-    jpeg = encoded(".jpg", PHOTO)
-    tiff = b"II*\0\x08\0\0\0" + b"\x01\0" + struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + b"\0\0\0\0"
-    turned = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(tiff) + 8) + b"Exif\0\0" + tiff + jpeg[2:]
-    upright = decode(jpeg, "x", colour=True)
-    np.testing.assert_array_equal(decode(turned, "x", colour=True), cv2.rotate(upright, cv2.ROTATE_90_CLOCKWISE))
+def looked_at(data: bytes) -> np.ndarray:
+    """The picture as Pillow shows it, on white, BGR: another implementation to agree with."""
+    Image, ImageOps = pytest.importorskip("PIL.Image"), pytest.importorskip("PIL.ImageOps")
+    picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGBA")
+    white = Image.new("RGBA", picture.size, "white")
+    return np.asarray(Image.alpha_composite(white, picture).convert("RGB"))[..., ::-1]
+
+
+def saved(picture, kind: str, **how) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, kind, **how)
+    return out.getvalue()
+
+
+def blocks() -> np.ndarray:
+    """Six large blocks of plain colour, so that lossy formats keep them: RGB ``(40, 60, 3)``."""
+    colours = np.array([[(200, 40, 30), (40, 180, 60), (30, 60, 210)], [(90, 20, 10), (20, 90, 30), (15, 30, 110)]])
+    return np.kron(colours, np.ones((20, 20, 1))).astype(np.uint8)
+
+
+def close(got: np.ndarray, wanted: np.ndarray, off: int = 4) -> bool:
+    return got.shape == wanted.shape and float(np.abs(got.astype(int) - wanted).mean()) <= off
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("clear", [False, True], ids=["opaque", "alpha"])
+def test_exif_orientation_is_applied(kind, orientation, clear):
+    Image = pytest.importorskip("PIL.Image")
+    if clear and kind == "JPEG":
+        return  # has no alpha
+    pixels = blocks()
+    if clear:
+        pixels = np.dstack([pixels, np.repeat([[0, 128, 255]], 20, axis=1).repeat(40, axis=0)]).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(Image.fromarray(pixels), kind, exif=exif, **({"lossless": True} if kind == "WEBP" else {}))
+    assert close(decode(data, "x", colour=True), looked_at(data))
+
+
+def test_cmyk_keeps_its_colours_in_jpeg_and_tiff():
+    Image = pytest.importorskip("PIL.Image")
+    cmyk = Image.fromarray(blocks()).convert("CMYK")
+    adobe = saved(cmyk, "JPEG", quality=95)
+    assert b"Adobe" in adobe  # inverted values
+    at = adobe.index(b"Adobe") - 4
+    plain = adobe[:at] + adobe[at + 2 + int.from_bytes(adobe[at + 2 : at + 4], "big") :]  # without the mark
+    for data in (adobe, saved(cmyk, "TIFF")):
+        assert close(decode(data, "x", colour=True), blocks()[..., ::-1])
+    assert decode(plain, "x", colour=True).shape == (40, 60, 3)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_palettes_with_and_without_a_transparent_colour(kind):
+    Image = pytest.importorskip("PIL.Image")
+    palette = Image.fromarray(blocks()).convert("P", palette=Image.Palette.ADAPTIVE)
+    for how in ({}, {"transparency": palette.getpixel((5, 5))}):
+        data = saved(palette, kind, **how)
+        assert close(decode(data, "x", colour=True), looked_at(data), 1)
+    assert (decode(data, "x", colour=True)[:20, :20] == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA"])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_black_and_white_grey_and_grey_with_alpha(kind, mode):
+    Image = pytest.importorskip("PIL.Image")
+    data = saved(Image.fromarray(blocks()).convert(mode), kind)
+    assert close(decode(data, "x", colour=True), looked_at(data), 1)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_of_an_animation_the_first_frame_is_read(kind):
+    Image = pytest.importorskip("PIL.Image")
+    frames = [Image.fromarray(blocks()), Image.fromarray(255 - blocks())]
+    how = {"lossless": True} if kind == "WEBP" else {}
+    data = saved(frames[0], kind, save_all=True, append_images=frames[1:], **how)
+    assert close(decode(data, "x", colour=True), blocks()[..., ::-1], 1)
+
+
+def test_a_progressive_jpeg_is_read_and_a_cut_one_refused():
+    Image = pytest.importorskip("PIL.Image")
+    data = saved(Image.fromarray(blocks()), "JPEG", quality=95, progressive=True)
+    assert b"\xff\xc2" in data
+    assert close(decode(data, "x", colour=True), blocks()[..., ::-1])
+    with pytest.raises(DataError, match="cut short"):
+        decode(data[: len(data) * 2 // 3], "x", colour=True)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_sixteen_bits_in_colour_become_eight(suffix):
+    deep = blocks()[..., ::-1].astype(np.uint16) * 257
+    np.testing.assert_array_equal(decode(encoded(suffix, deep), "x", colour=True), blocks()[..., ::-1])
+
+
+def test_sixteen_bits_with_alpha_lie_on_white():
+    alpha = np.full((40, 60, 1), 65535, np.uint16)
+    alpha[:, :20] = 0
+    deep = np.dstack([blocks()[..., ::-1].astype(np.uint16) * 257, alpha])
+    out = decode(encoded(".png", deep), "x", colour=True)
+    assert (out[:, :20] == 255).all()
+    np.testing.assert_array_equal(out[:, 20:], blocks()[:, 20:, ::-1])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5000), (5000, 3), (2, 1)])
+def test_tiny_and_narrow_pictures_keep_their_pixels(size):
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    np.testing.assert_array_equal(decode(encoded(".png", pixels), "x", colour=True), pixels)
+
+
+def test_a_large_transparent_picture_takes_little_more_memory_than_its_pixels():
+    pixels = np.zeros((3000, 4000, 4), np.uint8)  # 12 million pixels, 48 MB
+    data = encoded(".png", pixels)
+    tracemalloc.start()
+    out = decode(data, "x", colour=True)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (out[::500, ::500] == 255).all()
+    assert peak < 5 * out.nbytes  # what numpy holds: pixels with alpha and its steps, never floats of them
+
+
+def test_tiff_of_32_bits_says_what_it_may_be():
+    Image = pytest.importorskip("PIL.Image")
+    with pytest.raises(DataError, match="32 bits"):
+        decode(saved(Image.fromarray(blocks()).convert("F"), "TIFF"), "x", colour=True)
 
 
 @pytest.mark.parametrize("size", [(50_000, 50_000), (2**31 - 1, 2), (1, MAX_PIXELS + 1)])

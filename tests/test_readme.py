@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import cv2
 import pytest
 from typer.main import get_command
 
@@ -17,6 +18,12 @@ LINES = [line for block in re.findall(r"```console\n(.*?)```", TEXT, re.DOTALL) 
 COMMANDS = [c for line in LINES for c in re.findall(r"mien [^#&]+", line.partition("#")[0])]
 
 
+def snippet(word: str) -> str:
+    """The one Python example that holds ``word``."""
+    (code,) = [code for code in PYTHON if word in code]
+    return code
+
+
 def test_the_first_snippet_answers(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     exec(PYTHON[0], {})
@@ -24,7 +31,7 @@ def test_the_first_snippet_answers(capsys: pytest.CaptureFixture[str], monkeypat
 
 
 def test_the_training_snippet_trains() -> None:
-    code = PYTHON[1].replace('"fer2013.csv"', '"synthetic:140"')
+    code = snippet("load_recipe").replace('"fer2013.csv"', '"synthetic:140"')
     code = code.replace('load_recipe("deep-emotion-2019")', 'load_recipe("deep-emotion-2019").override(epochs=1)')
     names: dict[str, object] = {}
     exec(code, names)
@@ -32,8 +39,25 @@ def test_the_training_snippet_trains() -> None:
 
 
 def test_the_classical_snippet_learns(capsys: pytest.CaptureFixture[str]) -> None:
-    exec(PYTHON[2].replace('"fer2013.csv"', '"synthetic:280"'), {})
+    exec(snippet("make_classical").replace('"fer2013.csv"', '"synthetic:280"'), {})
     assert float(capsys.readouterr().out) > 0.3  # of seven classes
+
+
+def test_the_video_snippet_tells_times_and_outcomes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    face = cv2.imread(str(ROOT / "examples" / "astronaut.jpg"))
+    video = cv2.VideoWriter(str(tmp_path / "talk.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 25, (512, 512))
+    for _ in range(3):
+        video.write(face)
+    video.release()
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "broken.jpg").write_bytes(b"no picture")
+    monkeypatch.chdir(tmp_path)
+    exec(snippet("predict_video"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == [f"{t} [(1, 'happy')]" for t in (0.0, 0.04, 0.08)]
+    assert "broken.jpg unreadable" in lines[3]
 
 
 def test_there_are_commands() -> None:

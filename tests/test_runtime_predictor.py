@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -15,12 +16,13 @@ from onnx_nets import IDENTITY, write_net
 
 import mien
 from mien import Face, Predictor
-from mien.errors import DataError, ModelError
+from mien.errors import ConfigError, DataError, ModelError
 from mien.labels import FER2013
 from mien.runtime import (
     DEFAULT_MODEL,
     Classifier,
     Detection,
+    Photo,
     accuracy_line,
     find_model,
     shipped_models,
@@ -61,8 +63,13 @@ def test_face_record_is_whole_and_goes_through_json(predictor):
     assert face.crop.dtype == np.uint8
     record = json.loads(json.dumps(face.to_dict(), allow_nan=False))
     assert list(record) == [
-        *("label", "confidence", "uncertain", "candidates", "probabilities", "box", "score", "landmarks", "region")
+        *("label", "confidence", "uncertain", "candidates", "probabilities", "box", "score", "landmarks", "region"),
+        *("usable", "quality"),
     ]
+    assert record["usable"] is True
+    assert record["quality"]["side"] == pytest.approx(
+        np.sqrt((face.box[2] - face.box[0]) * (face.box[3] - face.box[1])), abs=0.1
+    )
     assert record["candidates"] == list(face.candidates)
     assert record["candidates"][0] == face.label
     assert np.shape(record["landmarks"]) == (5, 2)
@@ -180,15 +187,126 @@ def test_many_crops_are_split_without_a_difference(predictor):
     assert predictor.predict_crops(faces[:0]).shape == (0, 7)
 
 
-def test_a_fer_sized_crop_is_one_face_without_a_detector(net):
+def test_a_ready_made_crop_is_all_that_the_network_sees(net):
     photo = cv2.imread(str(ASTRONAUT))
     crop = cv2.cvtColor(cv2.resize(photo[62:170, 172:280], (48, 48)), cv2.COLOR_BGR2GRAY)
-    (face,) = Predictor(net, detector="none").predict(crop)
-    assert face.box == (0, 0, 48, 48)
+    predictor = Predictor(net, detector="none")
+    (face,) = predictor.predict(crop)
+    np.testing.assert_array_equal(face.crop, crop)
+    np.testing.assert_allclose(list(face.probabilities.values()), predictor.predict_crops(crop[None])[0], atol=1e-6)
+    np.testing.assert_allclose(face.region, [[0, 0], [48, 0], [48, 48], [0, 48]], atol=1e-3)  # the identity's
+    assert 0 < face.box[0] < face.box[2] < 48  # where a detector would have found the face
+    (wide,) = predictor.predict(np.hstack([crop, crop, crop]))
+    np.testing.assert_array_equal(wide.crop, crop)  # the centred square
 
 
-def test_no_face_is_an_empty_list(predictor):
-    assert predictor.predict(np.full((200, 300, 3), 127, np.uint8)) == []
+def test_the_three_outcomes_and_the_fourth(net, tmp_path):
+    grey = np.full((200, 300, 3), 127, np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3)).astype(np.uint8)
+    good, small = (0, 0, 90, 90), (0, 0, 9, 9)
+    assert Predictor(net).predict(grey).outcome == "no face"
+    assert len(Predictor(net).predict(grey)) == 0
+    assert Predictor(net, detector=Fixed(small)).predict(noise).outcome == "unusable"
+    both = Predictor(net, detector=Fixed(small, good)).predict(noise)
+    assert both.outcome == "faces"
+    assert [f.usable for f in both] == [False, True]
+    assert "too small: 9.0 pixels" in both[0].quality.problems[0]
+    (bad,) = Predictor(net).predict([tmp_path / "no.jpg"])
+    assert bad.outcome == "unreadable"
+    assert list(bad) == []
+    assert bad.to_dict() == {"photo": str(tmp_path / "no.jpg"), "outcome": "unreadable", "error": bad.error}
+
+
+def test_photo_is_a_sequence_and_goes_through_json(predictor):
+    photo = predictor.predict(ASTRONAUT)
+    assert photo[0] is photo.faces[0] is next(iter(photo))
+    assert photo[:1] == photo.faces
+    assert (photo.source, photo.width, photo.height) == (str(ASTRONAUT), 512, 512)
+    record = json.loads(json.dumps(photo.to_dict(), allow_nan=False))
+    assert record["outcome"] == "faces"
+    assert record["faces"] == [photo[0].to_dict()]
+    assert predictor.predict(ASTRONAUT.read_bytes()).source == ""
+
+
+def test_many_pictures_go_through_the_network_together_and_stay_in_order(net, monkeypatch):
+    predictor, calls = Predictor(net, detector=Fixed((5, 5, 55, 60), (20, 20, 90, 95))), []
+    run = Classifier.__call__
+    monkeypatch.setattr(Classifier, "__call__", lambda self, faces: calls.append(len(faces)) or run(self, faces))
+    photos = list(np.random.default_rng(0).integers(0, 256, (40, 100, 120)).astype(np.uint8))
+    found = predictor.predict(photos)
+    assert calls == [2 * 32, 2 * 8]  # not one call a picture
+    for pixels, photo in zip(photos, found, strict=True):
+        np.testing.assert_array_equal(photo[1].crop, crop_face(pixels, photo[1].box, predictor.spec))
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_bad_picture_has_its_error_and_the_others_their_answers(predictor, tmp_path, jobs):
+    (tmp_path / "bad.jpg").write_bytes(b"not a picture")
+    images = [ASTRONAUT, tmp_path / "bad.jpg", np.zeros((9, 9, 3), np.uint8), None, ASTRONAUT.read_bytes()]
+    a, bad, none, nothing, b = predictor.predict_many(images, jobs=jobs)
+    assert same(a[0], b[0])
+    assert same(a[0], predictor.predict(ASTRONAUT)[0])
+    assert "not a picture" in bad.error
+    assert bad.source == str(tmp_path / "bad.jpg")
+    assert none.outcome == "no face"
+    assert "NoneType" in nothing.error
+
+
+def test_pictures_are_read_as_they_are_asked_for(net):
+    read = []
+
+    def pictures():
+        for i in range(1000):
+            read.append(i)
+            yield np.zeros((20, 20), np.uint8)
+
+    steps = []
+    found = Predictor(net, detector="none").predict_many(pictures(), searched=lambda: steps.append(1))
+    next(found)
+    assert len(steps) == len(read) == 32
+    found.close()
+
+
+def test_jobs_below_one_say_the_rule_at_once(predictor):
+    with pytest.raises(ConfigError, match="jobs must be 1 or more"):
+        predictor.predict_many([], jobs=0)
+    assert list(predictor.predict_many([])) == []
+    assert predictor.predict([]) == []
+
+
+def test_a_folder_is_searched_by_name_and_depth(predictor, tmp_path):
+    (tmp_path / "sub").mkdir()
+    for name in ("b.jpg", "a.JPG", "sub/c.jpg"):
+        (tmp_path / name).write_bytes(ASTRONAUT.read_bytes())
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "sub" / "bad.png").write_bytes(b"x")
+    found = list(predictor.predict_folder(tmp_path))
+    assert [Path(p.source).relative_to(tmp_path).as_posix() for p in found] == [
+        "a.JPG",
+        "b.jpg",
+        "sub/bad.png",
+        "sub/c.jpg",
+    ]
+    assert [p.outcome for p in found] == ["faces", "faces", "unreadable", "faces"]
+    with pytest.raises(DataError, match="no such folder"):
+        predictor.predict_folder(tmp_path / "nowhere")
+
+
+def test_threads_may_share_a_predictor(net):
+    predictor = Predictor(net, detector="none", threads=1)
+    photos = list(np.random.default_rng(1).integers(0, 256, (48, 30, 30)).astype(np.uint8))
+    alone = [p[0].to_dict() for p in predictor.predict(photos)]
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(lambda image: predictor.predict(image)[0].to_dict(), photos * 3))
+    assert together == alone * 3
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5000), (5000, 3), (2, 2, 3)])
+def test_tiny_and_narrow_pictures_have_an_outcome(predictor, net, shape):
+    pixels = np.zeros(shape, np.uint8)
+    assert predictor.predict(pixels).outcome == "no face"
+    (face,) = Predictor(net, detector="none").predict(pixels)
+    assert not face.usable
 
 
 @pytest.mark.parametrize(
@@ -266,17 +384,17 @@ def test_lazy_names_of_the_package():
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.binary(max_size=200))
-def test_any_bytes_give_a_list_or_a_data_error(data):
-    _list_or_data_error(data)
+def test_any_bytes_give_a_photo_or_a_data_error(data):
+    _photo_or_data_error(data)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_damaged_photos_give_a_list_or_a_data_error(data):
+def test_damaged_photos_give_a_photo_or_a_data_error(data):
     raw = bytearray(_SMALL)
     for _ in range(data.draw(st.integers(1, 6))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
-    _list_or_data_error(bytes(raw[: data.draw(st.integers(len(raw) // 2, len(raw)))]))
+    _photo_or_data_error(bytes(raw[: data.draw(st.integers(len(raw) // 2, len(raw)))]))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -290,9 +408,9 @@ _FUZZED: list[Predictor] = []
 _SMALL = cv2.imencode(".jpg", cv2.resize(cv2.imread(str(ASTRONAUT)), (64, 64)))[1].tobytes()
 
 
-def _list_or_data_error(data: bytes) -> None:
+def _photo_or_data_error(data: bytes) -> None:
     with contextlib.suppress(DataError):
-        assert isinstance(_FUZZED[0].predict(data), list)
+        assert isinstance(_FUZZED[0].predict(data), Photo)
 
 
 class Fixed:

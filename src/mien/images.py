@@ -51,14 +51,16 @@ def decode(data: bytes, where: str, *, colour: bool) -> NDArray[np.uint8]:
         raise DataError(f"the picture's header says {width} x {height} pixels", where)
     if width * height > MAX_PIXELS:
         raise DataError(f"{width} x {height} pixels are over the limit of {MAX_PIXELS:,}; make it smaller", where)
-    flag = cv2.IMREAD_UNCHANGED if _may_be_transparent(data) else cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE
+    clear = _may_be_transparent(data)
+    flag = cv2.IMREAD_UNCHANGED if clear else cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE
     try:
         found = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except (cv2.error, MemoryError) as error:
         raise DataError("the picture is damaged", where) from error
-    if found is None or found.size == 0:
-        raise DataError("the picture is damaged or cut short", where)
-    return _plain(found, colour)
+    if found is None or found.size == 0 or found.dtype not in (np.uint8, np.uint16):
+        raise DataError("the picture is damaged, cut short or of a rare kind, such as TIFF of 32 bits", where)
+    plain = _plain(found, colour, weighted=data[:2] in (b"II", b"MM"))
+    return _upright(plain, _orientation(data)) if clear else plain  # the other flags turn it
 
 
 def is_picture(name: str | os.PathLike[str]) -> bool:
@@ -88,24 +90,57 @@ def dimensions(data: bytes, where: str = "") -> tuple[int, int]:
     raise DataError("not a picture that can be read: PNG, JPEG, WebP, BMP, GIF, TIFF or PNM is needed", where)
 
 
-def _plain(found: NDArray[np.uint8] | NDArray[np.uint16], colour: bool) -> NDArray[np.uint8]:
-    """What ``imdecode`` gave -> 8 bits, no alpha, and three channels or one."""
-    if found.dtype != np.uint8:
-        found = (found.astype(np.float32) / 257.0 + 0.5).astype(np.uint8)
-    if found.ndim == 3 and found.shape[2] in (2, 4):
-        alpha = found[..., -1:].astype(np.float32) / 255.0
-        found = (found[..., :-1] * alpha + 255.0 * (1.0 - alpha) + 0.5).astype(np.uint8)
-    if found.ndim == 3 and found.shape[2] == 1:
-        found = found[..., 0]
-    if colour and found.ndim == 2:
-        found = cv2.cvtColor(found, cv2.COLOR_GRAY2BGR)
-    elif not colour and found.ndim == 3:
-        found = cv2.cvtColor(found, cv2.COLOR_BGR2GRAY)
-    return np.ascontiguousarray(found, dtype=np.uint8)
+def _plain(found: NDArray[np.uint8] | NDArray[np.uint16], colour: bool, *, weighted: bool) -> NDArray[np.uint8]:
+    """What ``imdecode`` gave -> 8 bits, no alpha, and three channels or one; ``weighted``: by alpha already."""
+    out = cv2.convertScaleAbs(found, alpha=1 / 257) if found.dtype != np.uint8 else found
+    if out.ndim == 3 and out.shape[2] in (2, 4):
+        alpha = cv2.merge([out[..., -1]] * (out.shape[2] - 1))
+        out = np.ascontiguousarray(out[..., :-1]).reshape(alpha.shape)
+        if not weighted:
+            cv2.multiply(out, alpha, out, 1 / 255)  # in place: a large picture is many megabytes
+        cv2.add(out, cv2.bitwise_not(alpha, alpha), out)
+    if out.ndim == 3 and out.shape[2] == 1:
+        out = out[..., 0]
+    if colour and out.ndim == 2:
+        out = cv2.cvtColor(out, cv2.COLOR_GRAY2BGR)
+    elif not colour and out.ndim == 3:
+        out = cv2.cvtColor(out, cv2.COLOR_BGR2GRAY)
+    return np.ascontiguousarray(out, dtype=np.uint8)
+
+
+def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """The picture as EXIF says it is looked at: 1 as it lies, 2..8 mirrored, turned, or both."""
+    if orientation in (5, 6, 7, 8):
+        image = np.swapaxes(image, 0, 1)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
+
+
+def _orientation(data: bytes) -> int:
+    """EXIF's orientation of a PNG or WebP, 1 where it has none; OpenCV turns the other formats itself."""
+    if data.startswith(b"\x89PNG"):
+        start = data.find(b"eXIf", 0, len(data) if data.find(b"IDAT") < 0 else data.find(b"IDAT")) + 4
+    else:
+        start = data.rfind(b"EXIF") + 8 if data.startswith(b"RIFF") else 0
+        start += 6 * (data[start : start + 6] == b"Exif\0\0")
+    block = data[start:] if start >= 8 else b""
+    if block[:4] not in (b"II*\0", b"MM\0*"):
+        return 1
+    try:
+        return _tiff_numbers(block, {274}).get(274, 1)
+    except (struct.error, IndexError):
+        return 1
 
 
 def _may_be_transparent(data: bytes) -> bool:
-    """Whether alpha must be kept: PNG of colour type 4 or 6 or with ``tRNS``, WebP with its alpha bit."""
+    """Whether alpha must be kept: PNG of colour type 4 or 6 or with ``tRNS``, WebP with its bit, GIF, some TIFF."""
+    if data[:4] == b"GIF8":
+        return True
+    if data[:2] in (b"II", b"MM"):
+        return 338 in _tiff_numbers(data, {338})  # extra samples
     if data.startswith(b"\x89PNG"):
         return data[25] in (4, 6) or 0 <= data.find(b"tRNS") < data.find(b"IDAT")
     if data.startswith(b"RIFF"):
@@ -166,18 +201,23 @@ def _gif(data: bytes) -> tuple[int, int]:
 
 
 def _tiff(data: bytes) -> tuple[int, int]:
-    """Tags 256 and 257 of the first directory, which is the page that is decoded."""
-    order = "<" if data[0:2] == b"II" else ">"
-    (at,) = struct.unpack_from(order + "I", data, 4)
-    (count,) = struct.unpack_from(order + "H", data, at)
-    size = {}
-    for entry in range(at + 2, at + 2 + 12 * count, 12):
-        tag, kind = struct.unpack_from(order + "HH", data, entry)
-        if tag in (256, 257):
-            size[tag] = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, entry + 8)[0]
+    size = _tiff_numbers(data, {256, 257})
     if len(size) != 2:
         raise ValueError("no width or height")
     return size[256], size[257]
+
+
+def _tiff_numbers(data: bytes, tags: set[int]) -> dict[int, int]:
+    """Tag -> its first number, of the first directory, which is the page that is decoded."""
+    order = "<" if data[0:2] == b"II" else ">"
+    (at,) = struct.unpack_from(order + "I", data, 4)
+    (count,) = struct.unpack_from(order + "H", data, at)
+    found = {}
+    for entry in range(at + 2, at + 2 + 12 * count, 12):
+        tag, kind = struct.unpack_from(order + "HH", data, entry)
+        if tag in tags:
+            found[tag] = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, entry + 8)[0]
+    return found
 
 
 def _pnm(data: bytes) -> tuple[int, int]:

@@ -14,9 +14,13 @@ from mien.cli.compare import compare
 from mien.cli.data import data_app
 from mien.cli.demo import demo
 from mien.cli.evaluate import evaluate, export
+from mien.cli.explain import explain
 from mien.cli.info import info
+from mien.cli.inspect import inspect
 from mien.cli.predict import predict
+from mien.cli.serve import serve
 from mien.cli.train import train
+from mien.cli.video import video
 from mien.errors import MienError
 
 __all__ = ["app", "main"]
@@ -45,6 +49,10 @@ def _root(
 
 app.command()(demo)
 app.command()(predict)
+app.command()(serve)
+app.command()(video)
+app.command()(explain)
+app.command()(inspect)
 app.command()(info)
 app.command()(train)
 app.command()(evaluate)

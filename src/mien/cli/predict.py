@@ -1,44 +1,36 @@
-"""``mien predict``: photos in, expressions out, as tables, JSON or CSV; ``--save`` draws them."""
+"""``mien predict``: photos in, expressions out, as tables, JSON, CSV or Parquet; ``--save`` draws them.
+
+Leaves out: the formats and resuming (``predictions``).
+"""
 
 from __future__ import annotations
 
-import csv
 import glob
-import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from mien import __version__
+from mien.cli.predictions import CsvLines, JsonDocument, Kept, Output, open_output
 from mien.cli.screen import stdout
-from mien.errors import ConfigError, DataError
+from mien.errors import ConfigError
 from mien.files import check_writable, replace_file
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from rich.progress import Progress
 
-    from mien.runtime import Face, Predictor
+    from mien.runtime import Face, Photo, Predictor
     from mien.spec import ModelSpec
 
 __all__ = ["predict"]
 
 _SAVED = re.compile(r"-mien(-\d+)?\.png$")
-
-
-@dataclass(frozen=True)
-class _Photo:
-    """What came of one photo; ``faces`` is None for one that could not be read."""
-
-    path: str
-    faces: list[Face] | None
-    error: str = ""
 
 
 def predict(
@@ -49,36 +41,111 @@ def predict(
     ),
     detector_model: str = typer.Option("", help="The detector's own ONNX file.", metavar="FILE"),
     detector_size: int = typer.Option(640, help="Long side for detection in pixels; more finds smaller faces, slower."),
-    threads: int = typer.Option(0, help="Threads of onnxruntime; 0 lets it choose.", min=0),
+    threads: int = typer.Option(0, help="Threads of onnxruntime; 0 lets it choose, or is 1 with --jobs.", min=0),
+    jobs: int = typer.Option(1, help="Photos that are read and searched at a time.", min=1),
     as_json: bool = typer.Option(False, "--json", help="One JSON document on stdout."),
     as_csv: bool = typer.Option(False, "--csv", help="CSV on stdout, one row a face."),
+    out: str = typer.Option("", help="Write the results into this .csv, .jsonl, .json or .parquet.", metavar="FILE"),
+    parquet: str = typer.Option("", help="The same as --out, for a Parquet file of any name.", metavar="FILE"),
+    resume: bool = typer.Option(
+        False, "--resume", help="Keep what --out (.csv, .jsonl) holds and do the other photos; told apart by path."
+    ),
     save: str = typer.Option(
         "", help="Write one PNG a photo into this folder: boxes, crops, maps, bars.", metavar="DIR"
     ),
 ) -> None:
     """Find the faces in photos and name their expressions.
 
-    A photo without a face is no error. One that cannot be read is named, the others go on, and the exit code is 1.
+    A photo without a face is no error. One that cannot be read is a row with its error, the others go on, and the exit
+    code is 1. A face that is too small, too blurred or turned too far away is marked as unusable.
     """
     if as_json and as_csv:
         raise ConfigError("--json and --csv exclude each other: choose one")
+    if out and parquet:
+        raise ConfigError("--out and --parquet exclude each other: choose one")
+    if resume and not out:
+        raise ConfigError("--resume needs --out FILE, a .csv or .jsonl to go on with")
     folder = Path(save) if save else None
     if folder is not None:  # now, not after the first photo
         check_writable(folder)
     from mien.runtime import Predictor, make_detector
 
-    finder = make_detector(detector, detector_model or None, size=detector_size, threads=threads or None)
-    predictor = Predictor(model or None, finder, threads or None)
-    results = _predict_all(predictor, _expand(photos), folder)
+    ort_threads = threads or (1 if jobs > 1 else None)
+    finder = make_detector(detector, detector_model or None, size=detector_size, threads=ort_threads)
+    predictor = Predictor(model or None, finder, ort_threads)
+    kept, outputs = Kept(), list[Output]()
+    if out or parquet:
+        output, kept = open_output(Path(out or parquet), predictor.spec, detector, resume=resume, parquet=bool(parquet))
+        outputs.append(output)
     if as_json:
-        bad = _print_json(results, predictor.spec, detector)
+        outputs.append(JsonDocument(sys.stdout.write, predictor.spec, detector))
     elif as_csv:
-        bad = _print_csv(results, predictor.spec)
-    else:
-        bad = _print_tables(results, predictor.spec)
-    if bad:
+        outputs.append(CsvLines(sys.stdout, predictor.spec))
+    elif not outputs:
+        outputs.append(_Tables(predictor.spec))
+    paths = _expand(photos)
+    names = _free_names(paths) if folder is not None else {}
+    missing = [path for path in paths if _printable(path) not in kept.photos]
+    try:
+        count = _run(predictor, missing, outputs, jobs, {path: folder / names[path] for path in names if folder})
+        for output in outputs:
+            output.finish()
+    finally:
+        for output in outputs:
+            output.close()
+    if out or parquet:
+        typer.echo(_summary(out or parquet, count, kept), err=True)
+    if bad := count["unreadable"] + kept.unreadable:
         typer.echo(f"{bad} of the photos could not be read", err=True)
         raise typer.Exit(1)
+
+
+def _run(
+    predictor: Predictor, paths: Sequence[str], outputs: Sequence[Output], jobs: int, drawings: Mapping[str, Path]
+) -> Counter[str]:
+    """Every photo into every output, as soon as it is there; how often each outcome came, and "face" for the faces."""
+    count: Counter[str] = Counter()
+    streams = any(output.on_stdout for output in outputs)
+    with _bar(len(paths), streams=streams) as bar:
+        task = bar.task_ids[0]
+        for photo in predictor.predict_many(paths, jobs=jobs, searched=lambda: bar.advance(task)):
+            path = photo.source
+            if photo.error and Path(path).is_dir():
+                photo = replace(photo, error="a folder without pictures")
+            photo = replace(photo, source=_printable(path))
+            if photo.error:
+                typer.echo(f"skipped: {photo.source}: {photo.error}", err=True)
+            elif path in drawings:
+                _save(drawings[path], path, photo.faces, predictor)
+            count[photo.outcome] += 1
+            count["face"] += len(photo)
+            for output in outputs:
+                output.add(photo)
+    return count
+
+
+def _bar(total: int, *, streams: bool) -> Progress:
+    """A bar on stderr, where it is a terminal, there is something to wait for, and no answers stream past it."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    shown = console.is_terminal and total > 1 and not (streams and sys.stdout.isatty())
+    # rich would else print on stderr what goes to stdout
+    bar = Progress(
+        *Progress.get_default_columns(), console=console, transient=True, redirect_stdout=False, disable=not shown
+    )
+    bar.add_task("photos", total=total)
+    return bar
+
+
+def _summary(path: str, count: Counter[str], kept: Kept) -> str:
+    done = f"{sum(count[o] for o in ('faces', 'unusable', 'no face', 'unreadable'))} photos"
+    before = f" ({len(kept.photos)} were there)" if kept.photos else ""
+    parts = [f"{count['face']} faces", f"{count['no face']} photos without a face"]
+    if count["unusable"]:
+        parts.append(f"{count['unusable']} with unusable faces only")
+    return f"{path}: {done}{before}, {', '.join(parts)}"
 
 
 def _expand(given: Sequence[str]) -> list[str]:
@@ -100,105 +167,77 @@ def _expand(given: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(out))
 
 
-def _predict_all(predictor: Predictor, paths: Sequence[str], folder: Path | None) -> Iterator[_Photo]:
-    """One result a photo, as soon as it is there; an unreadable one is named on stderr and passed on as such."""
-    from mien.images import read_image
-
-    names: set[str] = set()
-    for number, path in enumerate(paths, start=1):
-        if len(paths) > 1 and sys.stderr.isatty():
-            typer.echo(f"\r{number}/{len(paths)}", nl=number == len(paths), err=True)
-        try:
-            if Path(path).is_dir():
-                raise DataError("a folder without pictures", path)
-            photo = read_image(path, colour=True)
-            faces = list(predictor.predict(photo))
-        except DataError as error:
-            typer.echo(f"skipped: {error}", err=True)
-            yield _Photo(_printable(path), None, error.message)
-            continue
-        if folder is not None:
-            _save(folder / _free_name(path, names), photo, faces, predictor)
-        yield _Photo(_printable(path), faces)
-
-
 def _printable(path: str) -> str:
     """A name that any stream takes: bytes that are no UTF-8 become replacement characters."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def _print_json(results: Iterable[_Photo], spec: ModelSpec, detector: str) -> int:
-    photos: list[dict[str, object]] = []
-    for r in results:
-        if r.faces is None:
-            photos.append({"photo": r.path, "error": r.error})
-        else:
-            photos.append({"photo": r.path, "faces": [f.to_dict() for f in r.faces]})
-    model = {"name": spec.name, "labels": list(spec.labels), "scores": spec.scores, "licence": spec.licence}
-    document = {"mien": __version__, "model": model, "detector": detector, "photos": photos}
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
-    return sum("error" in p for p in photos)
+class _Tables:
+    """A small table a photo on stdout; at the end how good the model is."""
 
+    on_stdout = True
 
-def _print_csv(results: Iterable[_Photo], spec: ModelSpec) -> int:
-    """A photo without a face has one row with face 0; one that could not be read has none."""
-    out = csv.writer(sys.stdout, lineterminator="\n")
-    places = ["left", "top", "right", "bottom"]
-    out.writerow(["photo", "face", "label", "confidence", *spec.labels, *places, "score", "uncertain", "candidates"])
-    bad = 0
-    for r in results:
-        bad += r.faces is None
-        if r.faces == []:
-            out.writerow([r.path, 0, *[""] * (len(spec.labels) + 9)])
-        for i, f in enumerate(r.faces or [], start=1):
-            chances = [f"{p:.6f}" for p in f.probabilities.values()]
-            box = [f"{v:.2f}" for v in f.box]
-            doubt = [int(f.uncertain), " ".join(f.candidates)]
-            out.writerow([r.path, i, f.label, f"{f.confidence:.6f}", *chances, *box, f"{f.score:.4f}", *doubt])
-    return bad
+    def __init__(self, spec: ModelSpec) -> None:
+        self._console, self._spec = stdout(), spec
 
+    def add(self, photo: Photo) -> None:
+        from rich.markup import escape
+        from rich.table import Table
 
-def _print_tables(results: Iterable[_Photo], spec: ModelSpec) -> int:
-    from rich.markup import escape
-    from rich.table import Table
+        from mien.labels import colour
 
-    from mien.labels import colour
-    from mien.runtime import accuracy_line
-
-    console, bad = stdout(), 0
-    for r in results:
-        if r.faces is None:
-            bad += 1
-            continue
-        if not r.faces:
-            console.print(f"[bold]{escape(r.path)}[/]  no face found", soft_wrap=True)
-            continue
-        table = Table("face", "expression", "probability", "", "left, top, right, bottom", box=None, pad_edge=False)
-        for i, f in enumerate(r.faces, start=1):
-            mark = escape("or " + ", ".join(f.candidates[1:])) if f.uncertain else ""
+        if photo.error:
+            return  # stderr names it
+        title = f"[bold]{escape(photo.source)}[/]"
+        if not photo.faces:
+            self._console.print(f"{title}  no face found", soft_wrap=True)
+            return
+        table = Table("face", "expression", "probability", "left, top, right, bottom", "", box=None, pad_edge=False)
+        for i, f in enumerate(photo, start=1):
             name = f"[{colour(f.label)}]{escape(f.label)}[/]"
-            table.add_row(str(i), name, f"{f.confidence:.1%}", mark, ", ".join(f"{v:.0f}" for v in f.box))
-        console.print(f"[bold]{escape(r.path)}[/]", soft_wrap=True)
-        console.print(table)
-    console.print(f"[dim]{escape(accuracy_line(spec))}[/]", soft_wrap=True, highlight=False)
-    return bad
+            place = ", ".join(f"{v:.0f}" for v in f.box)
+            table.add_row(str(i), name, f"{f.confidence:.1%}", place, escape(_doubt(f)))
+        self._console.print(title + ("  no face can be used" if photo.outcome == "unusable" else ""), soft_wrap=True)
+        self._console.print(table)
+
+    def finish(self) -> None:
+        from rich.markup import escape
+
+        from mien.runtime import accuracy_line
+
+        self._console.print(f"[dim]{escape(accuracy_line(self._spec))}[/]", soft_wrap=True, highlight=False)
+
+    def close(self) -> None:
+        pass
 
 
-def _free_name(path: str, taken: set[str]) -> str:
+def _doubt(face: Face) -> str:
+    """``unusable: too small: ...``, ``unsure, or sad``, or nothing."""
+    if not face.usable and face.quality is not None:
+        return "unusable: " + "; ".join(face.quality.problems)
+    return f"unsure, or {', '.join(face.candidates[1:])}" if face.uncertain else ""
+
+
+def _free_names(paths: Sequence[str]) -> dict[str, str]:
     """``party/anna.jpg`` -> ``anna-mien.png``, never the photo's own name; a second one gets a number."""
-    stem = Path(path).stem
-    name, number = f"{stem}-mien.png", 2
-    while name.lower() in taken:  # file systems that ignore case
-        name, number = f"{stem}-mien-{number}.png", number + 1
-    taken.add(name.lower())
-    return name
+    names, taken = dict[str, str](), set[str]()
+    for path in paths:
+        stem = Path(path).stem
+        name, number = f"{stem}-mien.png", 2
+        while name.lower() in taken:  # file systems that ignore case
+            name, number = f"{stem}-mien-{number}.png", number + 1
+        taken.add(name.lower())
+        names[path] = name
+    return names
 
 
-def _save(path: Path, photo: NDArray[np.uint8], faces: list[Face], predictor: Predictor) -> None:
+def _save(path: Path, source: str, faces: Sequence[Face], predictor: Predictor) -> None:
     import cv2
 
+    from mien.images import read_image
     from mien.runtime import accuracy_line, draw
 
+    photo = read_image(source, colour=True)
     picture = draw(photo, faces, predictor.spec, predictor.predict_crops, accuracy_line(predictor.spec))
     _, data = cv2.imencode(".png", picture)
     replace_file(path, lambda p: p.write_bytes(data.tobytes()))

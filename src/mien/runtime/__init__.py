@@ -10,6 +10,7 @@ from mien.runtime.overlay import draw
 from mien.runtime.predictor import Found, Predictor
 from mien.runtime.quality import Quality
 from mien.runtime.session import open_session
+from mien.runtime.table import rows, to_pandas
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -29,5 +30,7 @@ __all__ = [
     "find_model",
     "make_detector",
     "open_session",
+    "rows",
     "shipped_models",
+    "to_pandas",
 ]

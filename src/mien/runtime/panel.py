@@ -18,7 +18,17 @@ from mien.runtime.faces import Face
 from mien.runtime.lettering import Colour, bgr, text, text_width
 from mien.spec import ModelSpec, crop_matrix
 
-__all__ = ["GAP", "HEIGHT", "INK", "PAPER", "WIDTH", "face_panel", "face_title"]
+__all__ = [
+    "GAP",
+    "HEIGHT",
+    "INK",
+    "PAPER",
+    "WIDTH",
+    "face_panel",
+    "face_title",
+    "what_decided",
+    "where_it_looked",
+]
 
 GAP = 20
 PAPER: Colour = (250, 250, 250)
@@ -52,9 +62,9 @@ def face_panel(number: int, face: Face, spec: ModelSpec, predict: Predict | None
         text(panel, _doubt(face.candidates[1:], WIDTH - left), (left, 27), 14, _QUIET)
     tiles = [("what it saw", _enlarged(face.crop))]
     if face.region is not None:
-        tiles.append(("where it looked", _where_it_looked(face, spec)))
+        tiles.append(("where it looked", where_it_looked(face, spec)))
     if predict is not None:
-        tiles.append(("what decided", _what_decided(face, predict)))
+        tiles.append(("what decided", what_decided(face, predict)))
     for i, (caption, tile) in enumerate(tiles):
         left = i * (_TILE + GAP)
         panel[_TITLE : _TITLE + _TILE, left : left + _TILE] = tile
@@ -79,8 +89,11 @@ def _enlarged(crop: NDArray[np.uint8], side: int = _TILE) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(large, cv2.COLOR_GRAY2BGR), np.uint8)
 
 
-def _where_it_looked(face: Face, spec: ModelSpec) -> NDArray[np.uint8]:
-    """The crop, a little smaller, with the transformer's window: its outline, in it the attention; the rest is pale."""
+def where_it_looked(face: Face, spec: ModelSpec) -> NDArray[np.uint8]:
+    """The crop, a little smaller, with the transformer's window: its outline, in it the attention; the rest is pale.
+
+    uint8 ``(168, 168, 3)`` BGR; only for a face that has a ``region``.
+    """
     assert face.region is not None
     edge = _TILE // 7  # the window may reach beyond the crop
     side = _TILE - 2 * edge
@@ -109,8 +122,11 @@ def _in_window(attention: NDArray[np.float32], quad: NDArray[np.float64]) -> NDA
     return np.asarray(cv2.warpAffine(smooth, matrix, (_TILE, _TILE)), np.float32)
 
 
-def _what_decided(face: Face, predict: Predict) -> NDArray[np.uint8]:
-    """Occlusion map over the crop: the warmer, the more of the answer is lost when that part is covered."""
+def what_decided(face: Face, predict: Predict) -> NDArray[np.uint8]:
+    """Occlusion map over the crop: the warmer, the more of the answer is lost when that part is covered.
+
+    predict  crops uint8 ``(N, S, S)`` -> probabilities ``(N, K)``; gives uint8 ``(168, 168, 3)`` BGR
+    """
     heat = occlusion(predict, face.crop, size=max(1, len(face.crop) // 6), stride=max(1, len(face.crop) // 12))
     large = cv2.resize(face.crop, (_TILE, _TILE), interpolation=cv2.INTER_CUBIC)
     return heat_overlay(np.asarray(large, np.uint8), heat)

@@ -7,12 +7,12 @@ face is (``quality``), drawing (``overlay``).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import cv2
 import numpy as np
@@ -22,10 +22,13 @@ from mien.calibration import prediction_set
 from mien.errors import ConfigError, DataError
 from mien.images import decode, is_picture, read_image
 from mien.runtime.classifier import Classifier, Outputs, find_model
-from mien.runtime.detector import Detection, Detector, make_detector
+from mien.runtime.detector import Detection, Detector, WholeImage, make_detector
 from mien.runtime.faces import Face, Photo
 from mien.runtime.quality import measure
 from mien.spec import ModelSpec, crop_face, crop_matrix
+
+if TYPE_CHECKING:
+    from mien.video import Source
 
 __all__ = ["Found", "Image", "Predictor"]
 
@@ -50,8 +53,8 @@ class Predictor:
     """Finds the faces of photos and names their expressions; opens its files once, keeps them, needs no network.
 
     model     name of a shipped model, path of an .onnx file from ``mien export``, or None for the default
-    detector  a :class:`Detector`, one of the names ``centerface`` and ``none`` (pictures are face crops already), or
-              None for the default (CenterFace)
+    detector  a :class:`Detector`, one of the names ``centerface`` and ``none`` (pictures are face crops already, framed
+              like the model's training data: the largest centred square is all that it sees), or None for CenterFace
     threads   of onnxruntime, for both networks; None lets it choose
 
     May be called from several threads at once.
@@ -86,32 +89,65 @@ class Predictor:
             return list(self.predict_many(image))
         photo = load_photo(image)
         found = self.find(photo)
-        return Photo(_source(image), self.answer([found])[0], found.width, found.height)
+        return Photo(source_of(image), self.answer([found])[0], found.width, found.height)
 
-    def predict_many(self, images: Iterable[Image], *, jobs: int = 1) -> Iterator[Photo]:
+    def predict_many(
+        self, images: Iterable[Image], *, jobs: int = 1, searched: Callable[[], object] | None = None
+    ) -> Iterator[Photo]:
         """One :class:`Photo` for each picture, in order, in constant memory.
 
         jobs  pictures that are read and searched at a time; more pay where ``threads`` is 1. Faces of up to 32
               pictures go through the network together. A picture that cannot be read has ``error``, the others go on.
+        searched  called whenever a picture has been read and searched, which takes most of the time: for a bar
         """
         if jobs < 1:
             raise ConfigError(f"jobs must be 1 or more, got {jobs}")
-        waiting = iter(images)
+        return self._many(iter(images), jobs, searched or (lambda: None))
+
+    def _many(self, waiting: Iterator[Image], jobs: int, searched: Callable[[], object]) -> Iterator[Photo]:
         with ThreadPoolExecutor(jobs) as pool:
             while block := list(islice(waiting, _TOGETHER)):
-                found = list(pool.map(self._find_or_say, block))
+                found = []
+                for one in pool.map(self._find_or_say, block):
+                    found.append(one)
+                    searched()
                 answers = iter(self.answer([f for f in found if isinstance(f, Found)]))
                 for image, f in zip(block, found, strict=True):
                     if isinstance(f, Found):
-                        yield Photo(_source(image), next(answers), f.width, f.height)
+                        yield Photo(source_of(image), next(answers), f.width, f.height)
                     else:
-                        yield Photo(_source(image), error=f)
+                        yield Photo(source_of(image), error=f)
 
     def predict_folder(self, folder: str | os.PathLike[str], *, jobs: int = 1) -> Iterator[Photo]:
         """One :class:`Photo` for each picture in ``folder`` and below it, by name; see :meth:`predict_many`."""
         if not Path(folder).is_dir():
             raise DataError("no such folder", os.fspath(folder))
         return self.predict_many((f for f in sorted(Path(folder).rglob("*")) if is_picture(f)), jobs=jobs)
+
+    def predict_video(
+        self,
+        source: Source,
+        *,
+        fps: float | None = None,
+        every: int | None = None,
+        smooth: float = 0.3,
+        look: float = 0.2,
+    ) -> Iterator[Photo]:
+        """One :class:`Photo` with ``time`` for each frame that is looked at, in order, in constant memory.
+
+        source  path or address of a video, the number of a camera, or an iterable of :class:`~mien.video.Frame`
+        fps     look at so many frames a second at most, by their times; or ``every`` N-th frame; else at all
+        smooth  time constant in seconds of the mean of each face's probabilities; 0 gives each frame's own
+        look    seconds between looks at the whole picture, so the latest that a new face is noticed; in between only
+                the surroundings of known faces are searched. 0 looks at the whole picture in every frame
+
+        Each face has ``time`` and ``track``, its number from 1 that stays through gaps of up to 0.7 s; None for a weak
+        detection that was seen only once. A frame that is broken, and the frames that a cut video lacks, are a photo
+        with ``error``. DataError where there is no such file or camera.
+        """
+        from mien.runtime.video import predict_video
+
+        return predict_video(self, source, fps=fps, every=every, smooth=smooth, look=look)
 
     def predict_crops(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Faces that are cropped already, uint8 ``(N, S, S)`` grey -> probabilities float32 ``(N, K)``."""
@@ -122,11 +158,19 @@ class Predictor:
 
         detections  faces that are known already; None asks the detector
         """
-        known = self.detector.detect(photo) if detections is None else detections
+        known = self._detect(photo) if detections is None else detections
         size = self.spec.size
-        crops = [crop_face(photo, d.box, self.spec) for d in known]
+        grey = np.asarray(cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY), np.uint8)  # once, not for each face
+        crops = [crop_face(grey, d.box, self.spec) for d in known]
         stack = np.stack(crops) if crops else np.zeros((0, size, size), np.uint8)
         return Found(known, stack, photo.shape[1], photo.shape[0])
+
+    def _detect(self, photo: NDArray[np.uint8]) -> list[Detection]:
+        """What the detector finds; a ready-made crop's box is the one whose crop is that picture, not more of it."""
+        found = self.detector.detect(photo)
+        if isinstance(self.detector, WholeImage):
+            return [replace(d, box=box_inside(d.box, self.spec)) for d in found]
+        return found
 
     def answer(self, found: Sequence[Found]) -> list[tuple[Face, ...]]:
         """Second half: the network's answers for the faces of many pictures, in one batch."""
@@ -177,6 +221,14 @@ def candidates(probabilities: NDArray[np.float32], spec: ModelSpec) -> tuple[str
     return tuple(spec.labels[i] for i in chosen)
 
 
+def box_inside(square: tuple[float, float, float, float], spec: ModelSpec) -> tuple[float, float, float, float]:
+    """The face's box in a square that is framed as the network wants it: ``crop_face`` of the box gives the square."""
+    left, top, right, bottom = square
+    side = (right - left) / spec.crop.scale
+    x, y = (left + right) / 2 - spec.crop.dx * side, (top + bottom) / 2 - spec.crop.dy * side
+    return x - side / 2, y - side / 2, x + side / 2, y + side / 2
+
+
 def load_photo(image: str | os.PathLike[str] | bytes | NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A path, encoded bytes or pixels -> uint8 ``(H, W, 3)`` BGR."""
     if isinstance(image, bytes | bytearray | memoryview):
@@ -205,5 +257,6 @@ def region_in_photo(
     return np.asarray(centres @ back[:, :2].T + back[:, 2] + 0.5, np.float32)
 
 
-def _source(image: Image) -> str:
+def source_of(image: Image) -> str:
+    """The path of an image that is one, else ""."""
     return os.fspath(image) if isinstance(image, str | os.PathLike) else ""

@@ -1,0 +1,154 @@
+"""From labels a frame to episodes: who showed what, from when to when.
+
+A new label must hold for a while before it counts, then its episode starts where it first appeared; a shorter flicker
+belongs to the episode around it. Works on a stream: an episode is given out as soon as it is over.
+Leaves out: where labels come from, and files.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mien.errors import ConfigError
+
+__all__ = ["Episode", "EpisodeBook"]
+
+_ABSENT, _ABSENT_FRAMES = 10.0, 5  # seconds and frames after which a track that is not seen is over
+_UNDECIDED = 5.0  # seconds after which a track whose labels only flicker gets the most frequent one
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One label of one face over a time.
+
+    start, end   time of its first and of its last frame, seconds
+    probability  mean of the label's probability over its frames, 0..1
+    frames       how many there are, those of flickers within included
+    """
+
+    track: int
+    label: str
+    start: float
+    end: float
+    probability: float
+    frames: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, rounded, in the order of the table's columns."""
+        times = {"start": round(self.start, 3), "end": round(self.end, 3)}
+        mean = {"mean_probability": round(self.probability, 6), "frames": self.frames}
+        return {"track": self.track, "label": self.label, **times, **mean}
+
+
+_Look = tuple[float, str, Mapping[str, float]]  # time, label, probabilities
+
+
+@dataclass
+class _Open:
+    """The episode of a track that goes on, and the frames since then that had another label."""
+
+    label: str = ""  # none yet
+    start: float = 0.0
+    end: float = 0.0
+    total: float = 0.0
+    frames: int = 0
+    waiting: list[_Look] = field(default_factory=list)
+    since: int = 0  # where in ``waiting`` the newest label began
+    last: float = 0.0
+    last_frame: int = 0
+
+    def take(self, looks: list[_Look]) -> None:
+        for time, _, probabilities in looks:
+            self.end, self.frames = time, self.frames + 1
+            self.total += probabilities[self.label]
+
+    def begin(self, label: str, looks: list[_Look]) -> None:
+        self.label, self.start, self.total, self.frames = label, looks[0][0], 0.0, 0
+        self.take(looks)
+
+
+class EpisodeBook:
+    """Finds the episodes of all tracks, in constant memory.
+
+    hold  seconds that a label must last to count. A track that ends before any label has lasted, or that flickers for
+          five seconds, has an episode of the label that most of its frames had
+    """
+
+    def __init__(self, hold: float = 0.4) -> None:
+        if not 0 <= hold < float("inf"):
+            raise ConfigError(f"hold must be 0 seconds or more, got {hold}")
+        self.hold = hold
+        self._open: dict[int, _Open] = {}
+        self._frame = 0
+
+    def add(self, track: int, time: float, label: str, probabilities: Mapping[str, float]) -> list[Episode]:
+        """One more frame of a track, whose times never go back; gives the episode that this ends, if it does."""
+        state = self._open.setdefault(track, _Open())
+        state.last, state.last_frame = time, self._frame
+        look = (time, label, probabilities)
+        if label == state.label:
+            state.take([*state.waiting, look])
+            state.waiting, state.since = [], 0
+            return []
+        if not state.waiting or state.waiting[-1][1] != label:
+            state.since = len(state.waiting)
+        state.waiting.append(look)
+        if time - state.waiting[state.since][0] < self.hold:
+            self._give_up_old(state)
+            return []
+        return self._turn(track, state)
+
+    def tick(self, time: float) -> list[Episode]:
+        """Call it after each frame of the video: gives the last episodes of the tracks that are gone."""
+        self._frame += 1
+        gone = [
+            track
+            for track, state in self._open.items()
+            if time - state.last > _ABSENT and self._frame - state.last_frame > _ABSENT_FRAMES
+        ]
+        return [episode for track in gone for episode in self._end(track)]
+
+    def close(self) -> list[Episode]:
+        """The episodes that are open at the end of the video."""
+        return [episode for track in list(self._open) for episode in self._end(track)]
+
+    def _turn(self, track: int, state: _Open) -> list[Episode]:
+        """The newest label has held: the episode before it is over, at the first track's start there is none."""
+        flicker, held = state.waiting[: state.since], state.waiting[state.since :]
+        ended = []
+        if state.label:
+            state.take(flicker)
+            ended, flicker = [_episode(track, state)], []
+        state.begin(held[-1][1], flicker + held)
+        state.waiting, state.since = [], 0
+        return ended
+
+    def _give_up_old(self, state: _Open) -> None:
+        """What has flickered for long goes to the episode around it, so that little is kept."""
+        old = state.waiting[: state.since]
+        if state.label and old:
+            state.take(old)
+        elif old and state.waiting[-1][0] - old[0][0] > _UNDECIDED:
+            state.begin(_most_frequent(old), old)
+        else:
+            return
+        state.waiting, state.since = state.waiting[state.since :], 0
+
+    def _end(self, track: int) -> list[Episode]:
+        state = self._open.pop(track)
+        if state.label:
+            state.take(state.waiting)
+        else:
+            state.begin(_most_frequent(state.waiting), state.waiting)
+        return [_episode(track, state)]
+
+
+def _most_frequent(looks: list[_Look]) -> str:
+    return Counter(label for _, label, _ in looks).most_common(1)[0][0]
+
+
+def _episode(track: int, state: _Open) -> Episode:
+    return Episode(track, state.label, state.start, state.end, state.total / state.frames, state.frames)

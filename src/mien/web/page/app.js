@@ -1,0 +1,84 @@
+/* Starts the page: asks which model runs, wires photos and webcam, the tabs and light or dark.
+   Leaves out: everything that is done with a picture. Nothing is stored in the browser, not even the theme. */
+
+import { askModel } from "./api.js";
+import { setText, visibleOn } from "./dom.js";
+import { startPhotos } from "./photos.js";
+import { startWebcam } from "./webcam.js";
+
+const $ = (id) => document.getElementById(id);
+const tabs = [$("tab-photos"), $("tab-webcam")];
+const panel = (tab) => $(tab.getAttribute("aria-controls"));
+const say = (text) => setText($("status"), text); // read out, politely, by a screen reader
+
+/** Photos or webcam; leaving the webcam switches it off, so that it never runs unseen. */
+function choose(tab, webcam) {
+  for (const t of tabs) {
+    t.setAttribute("aria-selected", String(t === tab));
+    t.tabIndex = t === tab ? 0 : -1;
+    panel(t).hidden = t !== tab;
+  }
+  if (tab === $("tab-photos")) webcam.stop();
+}
+
+function wireTabs(webcam) {
+  for (const tab of tabs) {
+    tab.addEventListener("click", () => choose(tab, webcam));
+    tab.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1, Home: -tabs.indexOf(tab), End: tabs.length - 1 - tabs.indexOf(tab) }[event.key];
+      if (step === undefined) return;
+      event.preventDefault();
+      const next = tabs[(tabs.indexOf(tab) + step + tabs.length) % tabs.length];
+      choose(next, webcam);
+      next.focus();
+    });
+  }
+}
+
+/** Light or dark as the system has it, until the button says otherwise. `changed()` hears of every change. */
+function wireTheme(changed) {
+  const [root, system] = [document.documentElement, matchMedia("(prefers-color-scheme: dark)")];
+  const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
+  const apply = () => {
+    $("theme").setAttribute("aria-pressed", String(dark()));
+    changed();
+  };
+  $("theme").addEventListener("click", () => {
+    root.dataset.theme = dark() ? "light" : "dark";
+    apply();
+  });
+  system.addEventListener("change", apply);
+  apply();
+}
+
+/** The labels' colours as custom properties, each so that it stands out from the present ground. */
+function paintLabels(model) {
+  const ground = getComputedStyle(document.body).backgroundColor;
+  model.labels.forEach((name, i) => document.documentElement.style.setProperty(`--label-${i}`, visibleOn(model.colours[name], ground)));
+}
+
+function describe(model) {
+  setText($("accuracy"), `Model ${model.accuracy}`);
+  setText($("version"), `· mien ${model.mien}`);
+  if (model.intended_use) setText($("terms"), model.intended_use);
+  const here = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(location.hostname);
+  setText($("promise"), here ? "Pictures stay on this computer; nothing is kept."
+    : `Pictures go only to ${location.hostname}, where mien runs; nothing is kept.`);
+}
+
+let redraw = () => {};
+wireTheme(() => redraw());
+try {
+  const model = await askModel();
+  describe(model);
+  const webcam = startWebcam({ model, say });
+  startPhotos({ model, say, show: () => choose($("tab-photos"), webcam) });
+  wireTabs(webcam);
+  redraw = () => (paintLabels(model), webcam.redraw());
+  redraw();
+  document.documentElement.dataset.ready = "";
+} catch (error) {
+  setText($("accuracy"), `${error.message} Reload this page when it is.`);
+  $("accuracy").classList.add("bad");
+  say(error.message);
+}
