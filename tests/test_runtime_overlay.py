@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mien.labels import FER2013, colour
-from mien.runtime import Face, draw
+from mien.runtime import Face, Quality, draw
 from mien.runtime import lettering as letters
 from mien.runtime.overlay import MAX_PANELS, _place, mark_faces
 from mien.runtime.panel import HEIGHT, WIDTH, face_panel, face_title
@@ -50,6 +50,12 @@ def test_draws_any_number_of_faces_on_any_size_of_photo(count, shape):
     assert (photo == 90).all()
     assert out.shape[1] >= WIDTH or not count
     assert all(has(out, colour(f.label)) for f in faces)
+
+
+def test_an_unusable_face_is_told_in_its_panel():
+    bad = Quality(9, 0.5, 120, 40, problems=("too small: 9 pixels",))
+    assert not (face_panel(1, face(), SPEC, None) == (40, 40, 190)).all(axis=2).any()
+    assert (face_panel(1, replace(face(), quality=bad), SPEC, None) == (40, 40, 190)).all(axis=2).any()
 
 
 @pytest.mark.parametrize(("cell", "place"), [((5, 0), (0.7, 0.3)), ((0, 5), (0.3, 0.7))])

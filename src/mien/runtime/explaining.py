@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mien.explain import Explanation, explain_face
 from mien.explain.face import Answer, GradCam
 from mien.runtime.detector import Detection, Detector
+from mien.runtime.predictor import detect
 from mien.spec import ModelSpec, crop_face, crop_matrix
 
 __all__ = ["explain_photo", "landmarks_in_crop"]
@@ -45,7 +46,7 @@ def explain_photo(
             orders=orders,
             seed=seed,
         )
-        for found in detector.detect(photo)
+        for found in detect(detector, photo, spec)
     ]
 
 

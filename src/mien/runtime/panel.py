@@ -34,6 +34,7 @@ GAP = 20
 PAPER: Colour = (250, 250, 250)
 INK: Colour = (38, 34, 32)
 _QUIET: Colour = (128, 122, 118)
+_WARNING: Colour = (40, 40, 190)
 _RAIL: Colour = (232, 230, 228)
 _OUTLINE: Colour = (46, 200, 255)  # amber: reads on light and on dark skin in a grey crop
 
@@ -57,8 +58,11 @@ def face_panel(number: int, face: Face, spec: ModelSpec, predict: Predict | None
     cv2.rectangle(panel, (0, 10), (7, 29), bgr(colour(face.label)), -1)
     title = face_title(number, face)
     text(panel, title, (18, 28), 20, INK, bold=True)
-    if face.uncertain:
-        left = 18 + text_width(title, 20, bold=True) + 16
+    left = 18 + text_width(title, 20, bold=True) + 16
+    if not face.usable:
+        assert face.quality is not None
+        text(panel, f"cannot be used: {face.quality.problems[0]}", (left, 27), 14, _WARNING)
+    elif face.uncertain:
         text(panel, _doubt(face.candidates[1:], WIDTH - left), (left, 27), 14, _QUIET)
     tiles = [("what it saw", _enlarged(face.crop))]
     if face.region is not None:

@@ -30,7 +30,7 @@ from mien.spec import ModelSpec, crop_face, crop_matrix
 if TYPE_CHECKING:
     from mien.video import Source
 
-__all__ = ["Found", "Image", "Predictor"]
+__all__ = ["Found", "Image", "Predictor", "candidates", "detect"]
 
 #: A path, an encoded picture, or pixels: uint8 ``(H, W)`` grey or ``(H, W, 3)`` BGR, as OpenCV has them.
 Image = str | os.PathLike[str] | bytes | NDArray[np.uint8]
@@ -158,19 +158,16 @@ class Predictor:
 
         detections  faces that are known already; None asks the detector
         """
-        known = self._detect(photo) if detections is None else detections
+        known = self.detect(photo) if detections is None else detections
         size = self.spec.size
         grey = np.asarray(cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY), np.uint8)  # once, not for each face
         crops = [crop_face(grey, d.box, self.spec) for d in known]
         stack = np.stack(crops) if crops else np.zeros((0, size, size), np.uint8)
         return Found(known, stack, photo.shape[1], photo.shape[0])
 
-    def _detect(self, photo: NDArray[np.uint8]) -> list[Detection]:
-        """What the detector finds; a ready-made crop's box is the one whose crop is that picture, not more of it."""
-        found = self.detector.detect(photo)
-        if isinstance(self.detector, WholeImage):
-            return [replace(d, box=box_inside(d.box, self.spec)) for d in found]
-        return found
+    def detect(self, photo: NDArray[np.uint8]) -> list[Detection]:
+        """What the detector finds in pixels uint8 ``(H, W, 3)`` BGR, see :func:`detect`."""
+        return detect(self.detector, photo, self.spec)
 
     def answer(self, found: Sequence[Found]) -> list[tuple[Face, ...]]:
         """Second half: the network's answers for the faces of many pictures, in one batch."""
@@ -207,6 +204,14 @@ class Predictor:
             attention=None if out.attention is None else out.attention[row],
             quality=measure(crop, detection.box, detection.landmarks, (found.height, found.width)),
         )
+
+
+def detect(detector: Detector, photo: NDArray[np.uint8], spec: ModelSpec) -> list[Detection]:
+    """What ``detector`` finds; a ready-made crop's box is the one whose crop is that picture, not more of it."""
+    found = detector.detect(photo)
+    if isinstance(detector, WholeImage):
+        return [replace(d, box=box_inside(d.box, spec)) for d in found]
+    return found
 
 
 def candidates(probabilities: NDArray[np.float32], spec: ModelSpec) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ConfigError
-from mien.runtime.detector import CenterFace, Detection, Detector, YuNet
+from mien.runtime.detector import CenterFace, Detection, YuNet
 from mien.runtime.faces import Face, Photo
 from mien.runtime.predictor import Found, Predictor, candidates
 from mien.video import Frame, Smoother, Source, Tracker, iou, read_frames
@@ -81,7 +81,7 @@ def watch(
     frames = Ahead(read_frames(source, fps=fps, every=every), 1 if live else _DEPTH, newest=live)
     name = f"camera {source}" if live else os.fspath(source) if isinstance(source, str | os.PathLike) else ""
     return _watch(
-        predictor, frames, _Searcher(predictor.detector, look), Smoother(smooth), name, 1 if live else _TOGETHER
+        predictor, frames, _Searcher(predictor, look), Smoother(smooth), name, 1 if live else _TOGETHER
     )
 
 
@@ -157,8 +157,9 @@ def _search(frames: Ahead[Frame], searcher: _Searcher) -> Iterator[_Searched]:
 class _Searcher:
     """Finds the faces of one frame after the other: in the whole picture, or around those that are known."""
 
-    def __init__(self, detector: Detector, look: float) -> None:
-        self.detector, self.look, self.tracker = detector, look, Tracker()
+    def __init__(self, predictor: Predictor, look: float) -> None:
+        self.predictor, self.look, self.tracker = predictor, look, Tracker()
+        detector = predictor.detector
         self._near: CenterFace | YuNet | None = None
         self._looked: float | None = None
         if isinstance(detector, CenterFace | YuNet):  # others may not mind the size of a picture
@@ -172,7 +173,7 @@ class _Searcher:
             if followed is not None:
                 return followed
         self._looked = time
-        found = self.detector.detect(pixels)
+        found = self.predictor.detect(pixels)
         if self.look == 0 or not self._windows_pay(len(found), pixels.shape):
             return found
         # a detector's box depends on the size at which it sees a face: one way in all frames, so that no box jumps
@@ -181,7 +182,7 @@ class _Searcher:
 
     def _windows_pay(self, faces: int, shape: tuple[int, ...]) -> bool:
         """Whether looking around each face costs less than looking at the whole picture."""
-        size = getattr(self.detector, "size", 640)
+        size = getattr(self.predictor.detector, "size", 640)
         whole = size * size * min(shape[:2]) / max(shape[:2])
         return self._near is not None and 1.5 * faces * _WINDOW_SIZE**2 < whole
 
