@@ -142,7 +142,7 @@ def _may_be_transparent(data: bytes) -> bool:
     if data[:2] in (b"II", b"MM"):
         return 338 in _tiff_numbers(data, {338})  # extra samples
     if data.startswith(b"\x89PNG"):
-        return data[25] in (4, 6) or 0 <= data.find(b"tRNS") < data.find(b"IDAT")
+        return data[25:26] in (b"\x04", b"\x06") or 0 <= data.find(b"tRNS") < data.find(b"IDAT")
     if data.startswith(b"RIFF"):
         return (data[12:16] == b"VP8X" and bool(data[20] & 0x10)) or (data[12:16] == b"VP8L" and bool(data[24] & 0x10))
     return False

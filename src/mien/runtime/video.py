@@ -80,9 +80,7 @@ def watch(
     live = isinstance(source, int)
     frames = Ahead(read_frames(source, fps=fps, every=every), 1 if live else _DEPTH, newest=live)
     name = f"camera {source}" if live else os.fspath(source) if isinstance(source, str | os.PathLike) else ""
-    return _watch(
-        predictor, frames, _Searcher(predictor, look), Smoother(smooth), name, 1 if live else _TOGETHER
-    )
+    return _watch(predictor, frames, _Searcher(predictor, look), Smoother(smooth), name, 1 if live else _TOGETHER)
 
 
 def _watch(
