@@ -64,7 +64,7 @@ def ours(detector: str, port: int, together: int) -> None:
     """What ``mien serve`` runs, with a chosen size of batches."""
     from mien.web import Limits, create_app, listen, run
 
-    predictor = mien.Predictor(detector=detector, threads=1)
+    predictor = mien.Predictor(detector=detector)  # as `mien serve` has it
     run(create_app(predictor, together=together), listen("127.0.0.1", port), Limits())
 
 

@@ -15,7 +15,9 @@ def serve(
     port: int = typer.Option(8000, help="Port; 0 takes a free one."),
     model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file from `mien export`."),
     detector: str = typer.Option("centerface", help="centerface, or none for pictures that are face crops already."),
-    threads: int = typer.Option(1, help="Threads of onnxruntime for one picture.", min=1),
+    threads: int = typer.Option(
+        0, help="Threads of onnxruntime for one picture; 0 lets it choose, 1 suits many clients with face crops.", min=0
+    ),
     jobs: int = typer.Option(0, help="Pictures searched at a time; 0: one for each processor.", min=0),
     open_page: bool = typer.Option(False, "--open", help="Open the page in your browser."),
     log: bool = typer.Option(False, "--log", help="One line a request on stderr: method, path, status, time."),
@@ -34,7 +36,7 @@ def serve(
     limits = Limits()
     with listen(host, port) as opened:  # first: a taken port is known before the model is loaded
         app = create_app(
-            Predictor(model or None, detector, threads), limits, jobs=jobs or None, hosts=hosts_for(opened)
+            Predictor(model or None, detector, threads or None), limits, jobs=jobs or None, hosts=hosts_for(opened)
         )
         if hosts_for(opened) is None:
             typer.echo("warning: anyone on your network can reach this server and send it pictures", err=True)
