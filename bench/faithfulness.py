@@ -12,19 +12,15 @@ centre, face by face, with the share of the faces on which the order is better.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
+from conditions import conditions
 
-import mien
 from mien.data import read_faces
 from mien.explain import explain_face, faithfulness
 from mien.files import write_text
@@ -122,15 +118,9 @@ def main() -> None:
         "orders": found,
         "data": Path(given.data).name,
         "fingerprint": part.fingerprint,
-        "conditions": {
-            "date": datetime.date.today().isoformat(),
-            "seconds": round(time.perf_counter() - started, 1),
-            "threads": given.threads,
-            "cpus": os.cpu_count(),
-            "machine": f"{platform.system()} {platform.machine()}",
-            "python": platform.python_version(),
-            "versions": {"mien": mien.__version__, "numpy": np.__version__, "onnxruntime": onnxruntime.__version__},
-        },
+        "conditions": conditions(
+            "numpy", "onnxruntime", seconds=round(time.perf_counter() - started, 1), threads=given.threads
+        ),
     }
     write_text(given.out, json.dumps(record, indent=2) + "\n")
     show(found)

@@ -9,9 +9,7 @@ prediction in a running process. Torch must not be imported; the record says whe
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -19,11 +17,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
-import onnxruntime
+from conditions import conditions, save
 
-import mien
 from mien import Predictor
 from mien.explain import occlusion
 from mien.images import read_image
@@ -119,23 +115,9 @@ def main() -> None:
         "photo": f"{Path(given.photo).name} {read_image(given.photo, colour=True).shape[1::-1]}",
         "cold": cold(given.model, given.photo, given.threads, given.runs),
         "warm": warm(given.model, given.photo, given.threads),
-        "conditions": {
-            "threads": given.threads,
-            "cpus": os.cpu_count(),
-            "load_1min_at_end": round(os.getloadavg()[0], 2),
-            "machine": f"{platform.system()} {platform.machine()}",
-            "python": platform.python_version(),
-            "versions": {
-                "mien": mien.__version__,
-                "onnxruntime": onnxruntime.__version__,
-                "opencv": cv2.__version__,
-                "numpy": np.__version__,
-            },
-        },
+        "conditions": conditions("onnxruntime", "opencv-python-headless", "numpy", threads=given.threads),
     }
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(record, indent=2))
+    save(given.out, record)
 
 
 if __name__ == "__main__":

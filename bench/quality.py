@@ -19,12 +19,9 @@ fitted there ("head"). The record also counts PublicTest's faces, unspoiled, bey
 from __future__ import annotations
 
 import argparse
-import datetime
 import itertools
 import json
 import math
-import os
-import platform
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -32,9 +29,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
+from conditions import conditions
 
-import mien
 from mien.data import read_faces
 from mien.files import write_text
 from mien.metrics import wilson
@@ -234,20 +230,13 @@ def main() -> None:
         "pose": pose,
         "data": Path(given.data).name,
         "fingerprint": part.fingerprint,
-        "conditions": {
-            "date": datetime.date.today().isoformat(),
-            "seconds": round(time.perf_counter() - started, 1),
-            "threads": given.threads,
-            "cpus": os.cpu_count(),
-            "machine": f"{platform.system()} {platform.machine()}",
-            "python": platform.python_version(),
-            "versions": {
-                "mien": mien.__version__,
-                "numpy": np.__version__,
-                "opencv": cv2.__version__,
-                "onnxruntime": onnxruntime.__version__,
-            },
-        },
+        "conditions": conditions(
+            "numpy",
+            "onnxruntime",
+            "opencv-python-headless",
+            seconds=round(time.perf_counter() - started, 1),
+            threads=given.threads,
+        ),
     }
     write_text(given.out, json.dumps(record, indent=2) + "\n")
     print(json.dumps({k: record[k] for k in ("chance", "limits_by_rule", "unspoiled", "pose")}, indent=2))

@@ -21,9 +21,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -35,8 +33,8 @@ from pathlib import Path
 import cv2
 import fastapi
 import numpy as np
-import onnxruntime
 import uvicorn
+from conditions import conditions, save
 
 import mien
 from mien.images import read_image
@@ -217,24 +215,11 @@ def main() -> None:
         "model": mien.Predictor().spec.name,
         "pictures": {"photo": "astronaut.jpg at 640 x 480, one face, JPEG", "crop": "its face, 96 x 96, JPEG"},
         "results": results,
-        "conditions": {
-            "rounds": given.rounds,
-            "seconds_a_server_a_round": given.seconds,
-            "cpus": os.cpu_count(),
-            "load_1min_at_end": round(os.getloadavg()[0], 2),
-            "machine": f"{platform.system()} {platform.machine()}",
-            "python": platform.python_version(),
-            "versions": {
-                "mien": mien.__version__,
-                "onnxruntime": onnxruntime.__version__,
-                "fastapi": fastapi.__version__,
-                "uvicorn": uvicorn.__version__,
-            },
-        },
+        "conditions": conditions(
+            *("onnxruntime", "fastapi", "uvicorn"), rounds=given.rounds, seconds_a_server_a_round=given.seconds
+        ),
     }
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(record, indent=2))
+    save(given.out, record)
     return None
 
 

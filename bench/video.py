@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -25,9 +24,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
+from conditions import conditions, save
 
-import mien
 from mien import Predictor
 from mien.images import read_image
 from mien.runtime import CenterFace, Detection, Photo
@@ -243,21 +241,8 @@ def main() -> None:
         }
         command = [sys.executable, __file__, "--only-hour", folder, "--hour", str(given.hour)]
         record["memory"] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    record["conditions"] = {
-        "cpus": os.cpu_count(),
-        "load_1min_at_end": round(os.getloadavg()[0], 2),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "versions": {
-            "mien": mien.__version__,
-            "onnxruntime": onnxruntime.__version__,
-            "opencv": cv2.__version__,
-            "numpy": np.__version__,
-        },
-    }
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(record, indent=2))
+    record["conditions"] = conditions("onnxruntime", "opencv-python-headless", "numpy")
+    save(given.out, record)
 
 
 if __name__ == "__main__":
