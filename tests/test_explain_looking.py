@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mien.errors import ConfigError
 from mien.explain import laid_back, warped, window
 from mien.explain.looking import IDENTITY
+from mien.spec import ModelSpec
 
 thetas = st.lists(st.floats(-1.5, 1.5, width=32), min_size=6, max_size=6).map(
     lambda v: np.array(v, np.float32).reshape(2, 3)
@@ -81,7 +82,9 @@ def test_a_theta_that_is_none_is_named(theta):
 
 
 def test_the_window_is_the_predictor_s():
-    from mien.runtime.predictor import region_in_crop
+    from mien.runtime.predictor import box_inside, region_in_photo
 
     theta = np.array([[0.9, 0.2, 0.1], [-0.1, 1.1, -0.2]], np.float32)
-    np.testing.assert_allclose(window(theta, 48), region_in_crop(theta, 48), atol=1e-4)
+    spec = ModelSpec("m", ("a", "b"))
+    whole = box_inside((0.0, 0.0, 48.0, 48.0), spec)  # a photo that is its crop
+    np.testing.assert_allclose(window(theta, 48), region_in_photo(theta, whole, spec), atol=1e-4)

@@ -16,7 +16,8 @@ from mien.runtime.classifier import Outputs
 from mien.runtime.explained_classes import draw_classes
 from mien.runtime.explained_face import draw_explanation, part_shares
 from mien.runtime.explaining import explain_photo, landmarks_in_crop
-from mien.runtime.tiles import AMBER, MAP_COLOURS, PAPER
+from mien.runtime.panel import AMBER, PAPER
+from mien.runtime.tiles import MAP_COLOURS
 from mien.spec import ModelSpec, crop_matrix
 
 SPEC = ModelSpec("m", FER2013.names)

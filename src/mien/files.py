@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from mien.errors import OutputError
 
-__all__ = ["check_writable", "replace_file", "write_text"]
+__all__ = ["check_writable", "replace_file", "reported", "temporary_name", "write_text"]
 
 
 def check_writable(folder: Path, need_bytes: int = 0) -> None:
@@ -35,18 +35,32 @@ def check_writable(folder: Path, need_bytes: int = 0) -> None:
 
 def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
     """Let ``write`` fill a temporary file beside ``path`` (same suffix), flush it to the disk and rename it."""
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    temporary = temporary_name(path)
     try:
-        write(temporary)
-        with open(temporary, "rb+") as f:
-            os.fsync(f.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        why = f"cannot be written ({error.strerror}); make room or choose another folder"
-        raise OutputError(f"{path}: {why}") from error
+        with reported(path):
+            write(temporary)
+            with open(temporary, "rb+") as f:
+                os.fsync(f.fileno())
+            os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """Where a file lies until it is whole: beside ``path``, with the same suffix."""
+    return path.with_name(f".{os.getpid()}-{path.name}")
+
+
+@contextlib.contextmanager
+def reported(path: Path, *kinds: type[Exception]) -> Iterator[None]:
+    """Turn an OSError, or an error of ``kinds``, into an :class:`OutputError` that names ``path``."""
+    caught: tuple[type[Exception], ...] = (OSError, *kinds)
+    try:
+        yield
+    except caught as error:
+        why = getattr(error, "strerror", None) or error
+        raise OutputError(f"{path}: cannot be written ({why}); make room or choose another folder") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mien.explain import ClassMeans, by_thirds
 from mien.labels import colour
 from mien.runtime.lettering import bgr, text
-from mien.runtime.tiles import INK, PAPER, QUIET, enlarged, map_tile, outline, paste, scale_bar, shortened, table
+from mien.runtime.panel import INK, PAPER
+from mien.runtime.tiles import QUIET, enlarged, map_tile, outline, paste, scale_bar, shortened, table
 
 __all__ = ["draw_classes"]
 

@@ -14,11 +14,10 @@ from mien.explain.faithfulness import Faithfulness
 from mien.explain.parts import Share
 from mien.labels import colour
 from mien.runtime.lettering import bgr, text, text_width
+from mien.runtime.panel import INK, PAPER
 from mien.runtime.tiles import (
     CAPTION,
-    INK,
     MAP_COLOURS,
-    PAPER,
     QUIET,
     RAIL,
     TILE,

@@ -19,6 +19,7 @@ from mien.runtime.lettering import Colour, bgr, text, text_width
 from mien.spec import ModelSpec, crop_matrix
 
 __all__ = [
+    "AMBER",
     "GAP",
     "HEIGHT",
     "INK",
@@ -36,7 +37,7 @@ INK: Colour = (38, 34, 32)
 _QUIET: Colour = (128, 122, 118)
 _WARNING: Colour = (40, 40, 190)
 _RAIL: Colour = (232, 230, 228)
-_OUTLINE: Colour = (46, 200, 255)  # amber: reads on light and on dark skin in a grey crop
+AMBER: Colour = (46, 200, 255)  # amber: reads on light and on dark skin in a grey crop
 
 _TILE = 168
 _TITLE, _CAPTION = 40, 26
@@ -114,7 +115,7 @@ def where_it_looked(face: Face, spec: ModelSpec) -> NDArray[np.uint8]:
     pale = (tile * 0.45 + np.array(PAPER) * 0.55).astype(np.uint8)
     share = window[..., None] / 255.0
     out = np.round(tile * share + pale * (1 - share)).astype(np.uint8)
-    cv2.polylines(out, [quad], True, _OUTLINE, 2, cv2.LINE_AA, 4)
+    cv2.polylines(out, [quad], True, AMBER, 2, cv2.LINE_AA, 4)
     return out
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mien.calibration import prediction_set
 from mien.errors import ConfigError, DataError
+from mien.explain import window
 from mien.images import decode, is_picture, read_image
 from mien.runtime.classifier import Classifier, Outputs, find_model
 from mien.runtime.detector import Detection, Detector, WholeImage, make_detector
@@ -247,18 +248,12 @@ def load_photo(image: str | os.PathLike[str] | bytes | NDArray[np.uint8]) -> NDA
     return np.ascontiguousarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image)
 
 
-def region_in_crop(theta: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Where the output's four corners lie in the crop: float32 ``(4, 2)``, 0..size from edge to edge."""
-    corners = np.array([[-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1]], np.float32)
-    return ((corners @ theta.T + 1) / 2 * size).astype(np.float32)
-
-
 def region_in_photo(
     theta: NDArray[np.float32], box: tuple[float, float, float, float], spec: ModelSpec
 ) -> NDArray[np.float32]:
-    """The same corners in pixels of the photo, 0..width and 0..height from edge to edge."""
+    """The window's corners in pixels of the photo, float32 ``(4, 2)``, 0..width and 0..height from edge to edge."""
     back = cv2.invertAffineTransform(crop_matrix(box, spec))
-    centres = region_in_crop(theta, spec.size) - 0.5  # the matrix speaks of pixel centres
+    centres = window(theta, spec.size) - 0.5  # the matrix speaks of pixel centres
     return np.asarray(centres @ back[:, :2].T + back[:, 2] + 0.5, np.float32)
 
 

@@ -13,13 +13,11 @@ from numpy.typing import NDArray
 
 from mien.explain import Curves, signed_overlay
 from mien.runtime.lettering import Colour, text, text_width
+from mien.runtime.panel import AMBER, INK, PAPER
 
 __all__ = [
-    "AMBER",
     "CAPTION",
-    "INK",
     "MAP_COLOURS",
-    "PAPER",
     "QUIET",
     "RAIL",
     "TILE",
@@ -37,11 +35,8 @@ __all__ = [
 
 TILE = 240
 CAPTION = 26
-PAPER: Colour = (250, 250, 250)
-INK: Colour = (38, 34, 32)
 QUIET: Colour = (118, 112, 108)
 RAIL: Colour = (228, 226, 224)
-AMBER: Colour = (46, 200, 255)
 #: Colour of each map's curve.
 MAP_COLOURS: dict[str, Colour] = {
     "attention": (32, 140, 230),

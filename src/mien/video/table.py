@@ -12,12 +12,13 @@ import contextlib
 import csv
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from mien.errors import ConfigError, OutputError, need
+from mien.errors import ConfigError, need
+from mien.files import reported, temporary_name
 
 __all__ = ["FORMATS", "TableWriter", "check_table"]
 
@@ -49,8 +50,8 @@ class TableWriter:
         self._file: TextIO | None = None
         self._parquet: Any = None
         self._rows: list[Row] = []
-        self._temporary = path.with_name(f".{os.getpid()}-{path.name}")
-        with self._reported():
+        self._temporary = temporary_name(path)
+        with reported(self.path):
             if path.suffix.lower() == ".parquet":
                 self._open_parquet()
             else:
@@ -61,7 +62,7 @@ class TableWriter:
 
     def write(self, rows: Sequence[Row]) -> None:
         """Add rows, which have a value for every column, and flush them."""
-        with self._reported():
+        with reported(self.path):
             if self._file is None:
                 self._rows += rows
                 if len(self._rows) >= _GROUP:
@@ -71,7 +72,7 @@ class TableWriter:
 
     def close(self) -> None:
         """Write what is left and close the file."""
-        with self._reported():
+        with reported(self.path):
             if self._file is not None:
                 self._file.close()
             elif self._parquet is not None:
@@ -111,14 +112,6 @@ class TableWriter:
             rows = [{name: row[name] for name in self.columns} for row in self._rows]
             self._parquet.write_table(pa.Table.from_pylist(rows, schema=self._schema))
         self._rows = []
-
-    @contextlib.contextmanager
-    def _reported(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            why = error.strerror or error
-            raise OutputError(f"{self.path}: cannot be written ({why}); make room or choose another folder") from error
 
 
 def _cell(value: Any) -> Any:

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import ConfigError, OutputError, need
+from mien.errors import ConfigError, need
+from mien.files import reported, temporary_name
 
 __all__ = ["VideoWriter"]
 
@@ -35,7 +36,7 @@ class VideoWriter:
         if self.path.suffix.lower() != ".mp4":
             raise ConfigError(f"a video is written as .mp4, got {self.path.name}")
         self._av = need("av", "video")
-        self._temporary = self.path.with_name(f".{os.getpid()}-{self.path.name}")
+        self._temporary = temporary_name(self.path)
         self._container: Any = None
         self._stream: Any = None
         self._last = -1
@@ -45,7 +46,7 @@ class VideoWriter:
 
         All get the size of the first, cut to even numbers. A time that does not lie after the one before is moved on.
         """
-        with self._reported():
+        with reported(self.path, self._av.FFmpegError):
             if self._container is None:
                 self._open(*picture.shape[:2])
             size = (self._stream.width, self._stream.height)
@@ -62,7 +63,7 @@ class VideoWriter:
         if self._container is None:
             return
         container, self._container = self._container, None
-        with self._reported():
+        with reported(self.path, self._av.FFmpegError):
             container.mux(self._stream.encode())
             container.close()
             os.replace(self._temporary, self.path)
@@ -85,11 +86,3 @@ class VideoWriter:
         self._stream.width, self._stream.height, self._stream.pix_fmt = width // 2 * 2, height // 2 * 2, "yuv420p"
         self._stream.codec_context.time_base = Fraction(1, _CLOCK)
         self._stream.codec_context.thread_count = 1
-
-    @contextlib.contextmanager
-    def _reported(self) -> Any:
-        try:
-            yield
-        except (OSError, self._av.FFmpegError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise OutputError(f"{self.path}: cannot be written ({why}); make room or choose another folder") from error
