@@ -30,7 +30,7 @@ from mien.card import model_card
 from mien.checkpoint import load_model
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
 from mien.devices import processor
-from mien.evaluation import corrupted, evaluate, open_model
+from mien.evaluation import Answers, corrupted, evaluate, open_model
 from mien.export import export_onnx, write_spec
 from mien.files import replace_file, write_text
 from mien.metrics import mean_and_spread
@@ -69,12 +69,7 @@ def score(name: str, runs: Sequence[Path], data: str, votes: str | None) -> None
             continue
         tests = read_tests(data, votes, bool(ending))
         seeds = [_seed(run, run / file, tests) for run in runs]
-        summary = {}
-        for test in tests:
-            for views in VIEWS:
-                for kind in ("accuracy", "clean"):
-                    mean, spread = mean_and_spread([_value(s["reports"][f"{test}{views}"], kind) for s in seeds])
-                    summary[f"{test}{kind}_views{views}"] = {"mean": mean, "sd": spread, "n_seeds": len(seeds)}
+        summary = summarised(seeds, tests)
         record = {
             "name": name + ending,
             "summary": summary,
@@ -82,8 +77,19 @@ def score(name: str, runs: Sequence[Path], data: str, votes: str | None) -> None
             "python": platform.python_version(),
             "seeds": seeds,
         }
-        _write(record)
+        write(record)
         print(name + ending, json.dumps({k: [v["mean"], v["sd"]] for k, v in summary.items()}, indent=1))
+
+
+def summarised(seeds: Sequence[dict[str, Any]], tests: Tests) -> dict[str, Any]:
+    """Mean and spread of accuracy, full and clean, for each test and number of views."""
+    summary = {}
+    for test in tests:
+        for views in VIEWS:
+            for kind in ("accuracy", "clean"):
+                mean, spread = mean_and_spread([_value(s["reports"][f"{test}{views}"], kind) for s in seeds])
+                summary[f"{test}{kind}_views{views}"] = {"mean": mean, "sd": spread, "n_seeds": len(seeds)}
+    return summary
 
 
 def _seed(run: Path, file: Path, tests: Tests) -> dict[str, Any]:
@@ -100,13 +106,14 @@ def _seed(run: Path, file: Path, tests: Tests) -> dict[str, Any]:
         "teachers": loaded.spec.data.get("teachers"),
         "calibration": loaded.spec.calibration,
         "history": [{k: round(v, 5) for k, v in e.items()} for e in history],
-        "reports": _reports(loaded, tests),
+        "reports": reports(loaded, tests),
     }
 
 
-def _reports(loaded: Any, tests: Tests) -> dict[str, Any]:
+def reports(model: Answers, tests: Tests) -> dict[str, Any]:
+    """``model`` scored on every test, without and with views."""
     return {
-        f"{test}{views}": evaluate(loaded, val, train=train, views=views).to_dict()
+        f"{test}{views}": evaluate(model, val, train=train, views=views).to_dict()
         for test, (train, val) in tests.items()
         for views in VIEWS
     }
@@ -116,7 +123,8 @@ def _value(report: dict[str, Any], kind: str = "accuracy") -> float:
     return float(report["clean"]["accuracy"] if kind == "clean" else report["accuracy"])
 
 
-def _write(record: dict[str, Any]) -> None:
+def write(record: dict[str, Any]) -> None:
+    """Into results/, under its name."""
     write_text(RESULTS / f"{record['name']}.json", json.dumps(record, indent=1) + "\n")
 
 
@@ -132,9 +140,9 @@ def ship(name: str, runs: Path, data: str, votes: str | None, int8: bool) -> Non
     parity = export_onnx(model, replace(spec, name=name, licence=LICENCE, scores={}), file)
     train, val = next(iter(tests.values()))
     quantization = _try_int8(file, train, val) if int8 else None
-    reports = _reports(open_model(file), tests)
+    scores = reports(open_model(file), tests)
     robustness = corrupted(open_model(file), val).to_dict()
-    spec = replace(open_model(file).spec, scores={_split(key, r): r for key, r in reports.items()})
+    spec = replace(open_model(file).spec, scores={_split(key, r): r for key, r in scores.items()})
     write_spec(file, spec)
     size = file.stat().st_size
     record["shipped"] = {
@@ -144,10 +152,10 @@ def ship(name: str, runs: Path, data: str, votes: str | None, int8: bool) -> Non
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "parity": parity,
         "quantization": quantization,
-        "reports": reports,
+        "reports": scores,
         "robustness": robustness,
     }
-    _write(record)
+    write(record)
     card(name)
     print(f"{file}: {size / 1000:.0f} kB, {spec.precision}, parity {parity:.1e}, seed {best['seed']}, {quantization}")
 

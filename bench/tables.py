@@ -16,9 +16,9 @@ from mien.metrics import mean_and_spread
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, DOCS = ROOT / "results", ROOT / "docs"
-NETWORKS = ("mien-small", "mien-nano", "deep-emotion-2019", "report")
+NETWORKS = ("mien-base", "mien-small", "mien-nano", "deep-emotion-2019", "report")
 COMPARED = {"fer2013": "FER2013, judged on PublicTest", "drawn": "Drawn faces of people it has not seen, for FERG"}
-FERPLUS = ("mien-small-ferplus", "mien-nano-ferplus", "deep-emotion-2019-ferplus")
+FERPLUS = ("mien-base-ferplus", "mien-small-ferplus", "mien-nano-ferplus", "deep-emotion-2019-ferplus")
 
 
 def main() -> None:
@@ -35,7 +35,15 @@ def main() -> None:
                 "wild": _wild(),
             },
         ),
-        (ROOT / "docs" / "log.md", {"trials": _trials("2019"), "family trials": _trials("family")}),
+        (
+            ROOT / "docs" / "log.md",
+            {
+                "trials": _trials("2019"),
+                "family trials": _trials("family"),
+                "teachers": _teachers(),
+                "students": _students(),
+            },
+        ),
     ):
         text = file.read_text(encoding="utf-8")
         for name, table in tables.items():
@@ -136,8 +144,17 @@ def _expected(record: dict[str, Any]) -> str:
     s = record["summary"]
     return (
         f"# Expected on PublicTest: {_mean(s['accuracy_views1'])} %, 10 views {_mean(s['accuracy_views10'])} % "
-        f"({len(record['seeds'])} seeds), {_minutes(record):.0f} min on one core"
+        f"({len(record['seeds'])} seeds{_learnt(record)}), {_minutes(record):.0f} min on {_place(record)}"
     )
+
+
+def _place(record: dict[str, Any]) -> str:
+    return "a GPU" if "NVIDIA" in record["hardware"] else "one core"
+
+
+def _learnt(record: dict[str, Any]) -> str:
+    """Where seeds have not learnt all of Training."""
+    return f"; trained on {record['trained_on']}" if "trained_on" in record else ""
 
 
 def _expected_by_comparison(name: str) -> str | None:
@@ -156,7 +173,7 @@ def _expected_by_comparison(name: str) -> str | None:
 
 def _results() -> str:
     rows = [
-        "| network | parameters | PublicTest | 10 views | clean | spread of theta | training, one core |",
+        "| network | parameters | PublicTest | 10 views | clean | spread of theta | training |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     records = [r for r in map(_record, NETWORKS) if r is not None]
@@ -168,8 +185,9 @@ def _results() -> str:
             f"{seeds[0]['parameters']:,}",
             *(_mean(s[k]) for k in ("accuracy_views1", "accuracy_views10", "clean_views1")),
             f"{min(theta):.3f} to {max(theta):.3f}",
-            f"{seeds[0]['epochs']} epochs, {_minutes(record):.0f} min"
-            + (", distilled" if seeds[0].get("teachers") else ""),
+            f"{seeds[0]['epochs']} epochs, {_minutes(record):.0f} min on {_place(record)}"
+            + (", distilled" if seeds[0].get("teachers") else "")
+            + _learnt(record),
         ]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(
@@ -347,6 +365,68 @@ def _family_row() -> list[str]:
         f"| training, {record['conditions']['threads']} threads | {usual} (a plain ResNet18 of {others:,.0f} million "
         f"multiply-adds, same loop) | {ours} (`mien-small` at 48 pixels, {own:.0f} million) | {record['ratio']:.1f} |"
     ]
+
+
+def _teachers() -> str:
+    """The members of an ensemble and its mean."""
+    record = _record("teachers-eight")
+    if record is None:
+        return "Not measured yet."
+    rows = [
+        "| teacher | PublicTest | 10 views | clean | strict majority, 10 views | faces it has not seen | has seen |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    unseen, seen = (
+        " to ".join(f"{100 * f(m[k] for m in record['members']):.1f}" for f in (min, max))
+        for k in ("right_unseen", "right_seen")
+    )
+    s, plus = record["summary"], record["summary-ferplus"]
+    rows.append(
+        f"| one of {len(record['members'])} | {_mean(s['accuracy_views1'])} | {_mean(s['accuracy_views10'])} | "
+        f"{_mean(s['clean_views1'])} | {_mean(plus['majority accuracy_views10'])} | {unseen} | {seen} |"
+    )
+    one, ten = record["mean"]["1"], record["mean"]["10"]
+    said = [
+        one["accuracy"],
+        ten["accuracy"],
+        one["clean"]["accuracy"],
+        record["mean-ferplus"]["majority 10"]["accuracy"],
+    ]
+    cells = " | ".join(f"{100 * value:.1f}" for value in said)
+    rows.append(f"| the mean of them | {cells} | {100 * record['targets']['right']:.1f} | |")
+    return "\n".join([*rows, "", f"{record['hardware']}; n = {one['n']:,}."])
+
+
+def _students() -> str:
+    """Networks that follow the teachers, beside the same networks as published."""
+    record = _record("students-eight")
+    if record is None:
+        return "Not measured yet."
+    rows = [
+        "| network | who has seen a face | epochs | PublicTest | clean | published: epochs | PublicTest | clean |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    groups: dict[tuple[str, float], list[dict[str, Any]]] = {}
+    for run in record["runs"]:
+        groups.setdefault((run["network"], run["share"]), []).append(run)
+    for (network, share), runs in groups.items():
+        figures = []
+        for key in ("accuracy", "clean"):
+            mean, sd = mean_and_spread([r[key] for r in runs])
+            figures.append(_mean({"mean": mean, "sd": sd}))
+        known = None if network == "mien-base" else _record(network)  # mien-base has another shape now
+        published = ["", "", ""]
+        if known is not None:
+            own = known["summary"]
+            published = [str(known["seeds"][0]["epochs"]), _mean(own["accuracy_views1"]), _mean(own["clean_views1"])]
+        counted = f"weight {share:g}" if share else "silent"
+        cells = [f"`{network}`", counted, f"{runs[0]['epochs']} ({_plural(len(runs))})", *figures, *published]
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*rows, "", f"{record['conditions']}."])
+
+
+def _plural(seeds: int) -> str:
+    return "one seed" if seeds == 1 else f"{seeds} seeds"
 
 
 def _trials(name: str) -> str:

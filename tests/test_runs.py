@@ -205,6 +205,29 @@ def test_stopping_saves_the_very_step(faces: tuple[FaceDataset, FaceDataset], tm
     assert load_state(tmp_path / "run" / "state.safetensors")[0].step == 2
 
 
+@pytest.mark.parametrize(("slow_disk", "saved"), [(False, [1, 2, 3, 4]), (True, [1, 4])])
+def test_a_state_that_is_slow_to_write_is_not_written_at_every_epochs_end(
+    faces: tuple[FaceDataset, FaceDataset],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    slow_disk: bool,
+    saved: list[int],
+) -> None:
+    epochs, now = [], [0.0]
+
+    def write(path: Path, state: State, run: object) -> None:
+        epochs.append(state.epoch)
+        now[0] += 2.0 if slow_disk else 0.01  # beside epochs of a second
+
+    def tick(epoch: object) -> None:
+        now[0] += 1.0
+
+    monkeypatch.setattr("mien.runs.save_state", write)
+    monkeypatch.setattr("mien.runs.time.monotonic", lambda: now[0])
+    train_run(replace(RECIPE, epochs=4), *faces, tmp_path / "run", device="cpu", on_epoch=tick)
+    assert epochs == saved
+
+
 def test_folders_that_cannot_be_used_fail_at_the_start(
     faces: tuple[FaceDataset, FaceDataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

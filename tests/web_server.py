@@ -8,7 +8,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any
@@ -55,6 +55,14 @@ class Answer:
         return json.loads(self.body)
 
 
+def eventually(now: Callable[[], Any], value: Any, name: str = "it") -> None:
+    """Wait until ``now()`` is ``value``; fail after ten seconds. A server counts and logs after it has answered."""
+    end = time.monotonic() + 10
+    while (found := now()) != value:
+        assert time.monotonic() < end, f"{name} is {found}, not {value}"
+        time.sleep(0.01)
+
+
 @dataclass
 class Site:
     """One running server."""
@@ -84,10 +92,7 @@ class Site:
 
     def until(self, name: str, value: float) -> None:
         """Wait until a metric has a value; fail after ten seconds."""
-        end = time.monotonic() + 10
-        while (now := self.metric(name)) != value:
-            assert time.monotonic() < end, f"{name} is {now}, not {value}"
-            time.sleep(0.01)
+        eventually(lambda: self.metric(name), value, name)
 
 
 @contextlib.contextmanager

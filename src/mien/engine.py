@@ -106,6 +106,7 @@ def fit(
             f"{train.names} {train.size} and {val.names} {val.size}"
         )
     keep_memory()
+    torch.backends.cudnn.benchmark = True  # batches of one size: the fastest convolution is worth the search
     where, statistic = pick_device(device), statistics(train.images)
     own = LearningSet.of(train, recipe, where, *statistic, teacher)
     held = LearningSet.of(val, replace(recipe, adversary=0.0), where, *statistic, None)  # its people are others

@@ -2,7 +2,8 @@
 
     OUT/history.json        the figures of every epoch
     OUT/curves.png          loss and accuracy, training and validation
-    OUT/state.safetensors   all that --resume needs, written at every epoch's end and once a minute
+    OUT/state.safetensors   all that --resume needs, written at epochs' ends, unless that took up a tenth of the time,
+                            and once a minute
     OUT/model.safetensors   the deployed weights, calibrated on the validation part, with their spec, at the end
     OUT/second.safetensors  the same trunk with the second head, where there is one
     OUT/evaluation.json     the validation report of these weights
@@ -41,6 +42,7 @@ from mien.teachers import Teacher
 __all__ = ["Result", "epochs_within", "make_network", "make_spec", "train_run"]
 
 _STATE_SECONDS = 60.0
+_STATE_SHARE = 10  # times as long as writing the state takes, none is written at an epoch's end
 _CURVES_SECONDS = 30.0
 _WARM_UP, _TIMED = 3, 12  # steps of the trial that decides how many epochs fit
 _SHARE = 0.85  # of the time goes to training steps, the rest to validation and start
@@ -96,16 +98,17 @@ def train_run(
     except Stopped as stop:
         folder.save(stop.state)
         raise
-    first, other = split_heads(deployed.cpu())
+    first, other = split_heads(deployed)
     plain = Loaded(first, make_spec(recipe, train, teacher), str(out / "model.safetensors"))
     loaded = _calibrated(plain, val, val.labels)
     report = evaluate(loaded, val, train=train)
     loaded.spec.scores[report.split or "validation"] = report.to_dict()
-    save_model(out / "model.safetensors", first, loaded.spec)
+    save_model(out / "model.safetensors", first.cpu(), loaded.spec)
     if other is not None:
         spec = replace(plain.spec, name=f"{recipe.name}-ferplus", labels=train.second_names, scores={})
         file = out / "second.safetensors"
-        save_model(file, other, _calibrated(Loaded(other, spec, str(file)), val, _second_labels(val)).spec)
+        calibrated = _calibrated(Loaded(other, spec, str(file)), val, _second_labels(val))
+        save_model(file, other.cpu(), calibrated.spec)
     write_text(out / "evaluation.json", json.dumps(report.to_dict(), indent=1))
     plots.curves(history, out / "curves.png")
     return Result(loaded, history, report)
@@ -201,12 +204,13 @@ class _Folder:
         teacher: Teacher | None,
         tensorboard: bool,
     ) -> None:
-        self.out = out
+        self.out, self.epochs = out, recipe.epochs
         self.run = {"recipe": recipe.to_dict(), "train": train.fingerprint, "val": val.fingerprint}
         if teacher:
             self.run["teachers"] = list(teacher.keys)
         self.history: list[Epoch] = []
         self.saved = self.drawn = time.monotonic()
+        self.rest = 0.0  # seconds for which epochs' ends are not saved
         self.board = need("torch.utils.tensorboard", "tensorboard").SummaryWriter(str(out)) if tensorboard else None
 
     def open(self, resume: bool) -> State | None:
@@ -236,14 +240,18 @@ class _Folder:
                 self.board.add_scalar(key, value, int(epoch["epoch"]))
 
     def on_state(self, take: Callable[[], State], epoch_ended: bool) -> None:
-        """Store the state at an epoch's end, and within long epochs once a minute."""
-        if epoch_ended or time.monotonic() - self.saved > _STATE_SECONDS:
+        """Store the state at epochs' ends, save where these are short beside the writing, and once a minute."""
+        since = time.monotonic() - self.saved
+        last = len(self.history) == self.epochs
+        if since > _STATE_SECONDS or (epoch_ended and (since >= self.rest or last)):
             self.save(take())
 
     def save(self, state: State) -> None:
         """Store the state."""
+        start = time.monotonic()
         save_state(self.out / "state.safetensors", state, self.run)
         self.saved = time.monotonic()
+        self.rest = _STATE_SHARE * (self.saved - start)
 
 
 def _differences(old: Any, new: Any, prefix: str = "") -> str:

@@ -17,9 +17,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from mien.data import FaceDataset
 from mien.data.cache import cache_folder
+from mien.devices import pick_device
 from mien.engine import predict
 from mien.errors import ConfigError, ModelError, OutputError
 from mien.evaluation import Loaded, open_model
@@ -44,12 +46,14 @@ class Teacher:
     keys: tuple[str, ...]
 
 
-def ask(models: Sequence[str], faces: FaceDataset, *, views: int = 2) -> Teacher:
+def ask(models: Sequence[str], faces: FaceDataset, *, views: int = 2, device: str = "cpu") -> Teacher:
     """Ask ``models`` (folders of runs, files, names of shipped models, .npz files of :func:`save`) about ``faces``.
 
-    A folder of a run with two heads answers for both labellings. Raises :class:`ConfigError` where a model's classes
+    A folder of a run with two heads answers for both labellings. ``device`` is where networks run: auto, cpu, cuda or
+    mps; models in ONNX run on the CPU. Raises :class:`ConfigError` where a model's classes
     are neither those of ``faces`` nor of their second labelling.
     """
+    where = pick_device(device)
     answers: dict[tuple[str, ...], list[NDArray[np.float32]]] = {}
     names: list[str] = []
     keys: list[str] = []
@@ -69,6 +73,8 @@ def ask(models: Sequence[str], faces: FaceDataset, *, views: int = 2) -> Teacher
                     f"teacher {source} names {', '.join(loaded.spec.labels)}; "
                     f"the data have {', '.join(faces.names)}: teacher and data must have the same classes in one order"
                 )
+            if isinstance(loaded.forward, nn.Module):
+                loaded.forward.to(where)
             key = _key(loaded, faces, views)
             answers.setdefault(loaded.spec.labels, []).append(_answer(loaded, faces, views, key))
             names.append(loaded.spec.name)

@@ -36,7 +36,7 @@ _POOLS = ("attention", "mean")
 SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "mien-nano": ((16, 48, 80), (1, 2, 1)),
     "mien-small": ((16, 80, 160), (1, 2, 2)),
-    "mien-base": ((48, 96, 192, 384), (1, 2, 2, 1)),
+    "mien-base": ((80, 160, 320), (2, 2, 2)),
 }
 
 
