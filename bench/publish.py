@@ -1,6 +1,6 @@
 """From finished runs to published figures: results/NAME.json, and the shipped model with its card.
 
-    python bench/publish.py score NAME RUN [RUN ...] --data fer2013.csv [--votes fer2013new.csv]
+    python bench/publish.py score NAME RUN [RUN ...] --data fer2013.csv [--votes fer2013new.csv] [--hardware WORDS]
     python bench/publish.py ship NAME --runs FOLDER --data fer2013.csv [--votes fer2013new.csv] [--int8]
     python bench/publish.py card NAME
 
@@ -62,8 +62,8 @@ def read_tests(data: str, votes: str | None, ferplus: bool) -> Tests:
     return {f"{kind} ": train_val(with_votes(faces, table, kind)) for kind in ("majority", "argmax")}
 
 
-def score(name: str, runs: Sequence[Path], data: str, votes: str | None) -> None:
-    """Evaluate every run; write mean, spread and each run's figures."""
+def score(name: str, runs: Sequence[Path], data: str, votes: str | None, hardware: str | None = None) -> None:
+    """Evaluate every run; write mean, spread and each run's figures. ``hardware`` trained them; None: this machine."""
     for ending, file in FILES.items():
         if not all((run / file).is_file() for run in runs):
             continue
@@ -73,7 +73,7 @@ def score(name: str, runs: Sequence[Path], data: str, votes: str | None) -> None
         record = {
             "name": name + ending,
             "summary": summary,
-            "hardware": f"{processor()}, {platform.machine()}",
+            "hardware": hardware or f"{processor()}, {platform.machine()}",
             "python": platform.python_version(),
             "seeds": seeds,
         }
@@ -218,6 +218,7 @@ def main() -> None:
     one = commands.add_parser("score")
     one.add_argument("name")
     one.add_argument("runs", nargs="+", type=Path)
+    one.add_argument("--hardware", help="where the runs were trained; this machine where not given")
     two = commands.add_parser("ship")
     two.add_argument("name")
     two.add_argument("--runs", required=True, type=Path, help="the folder that holds the runs")
@@ -229,7 +230,7 @@ def main() -> None:
         command.add_argument("--votes")
     a = parser.parse_args()
     if a.command == "score":
-        score(a.name, a.runs, a.data, a.votes)
+        score(a.name, a.runs, a.data, a.votes, a.hardware)
     elif a.command == "card":
         card(a.name)
     else:

@@ -16,9 +16,17 @@ from mien.metrics import mean_and_spread
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, DOCS = ROOT / "results", ROOT / "docs"
-NETWORKS = ("mien-base", "mien-small", "mien-nano", "deep-emotion-2019", "report")
+NETWORKS = (
+    "mien-base",
+    "mien-small",
+    "mien-small-distilled",
+    "mien-nano",
+    "deep-emotion-2019",
+    "deep-emotion-2019-distilled",
+    "report",
+)
 COMPARED = {"fer2013": "FER2013, judged on PublicTest", "drawn": "Drawn faces of people it has not seen, for FERG"}
-FERPLUS = ("mien-base-ferplus", "mien-small-ferplus", "mien-nano-ferplus", "deep-emotion-2019-ferplus")
+FERPLUS = tuple(f"{name}-ferplus" for name in NETWORKS)
 
 
 def main() -> None:
@@ -244,7 +252,7 @@ def _networks() -> str:
 def _conditions(records: list[dict[str, Any]], key: str, clean: str) -> str:
     counts = sorted({len(r["seeds"]) for r in records})
     report = records[0]["seeds"][0]["reports"][key]
-    hardware = ", ".join(sorted({r["hardware"] for r in records}))
+    hardware = "; ".join(sorted({r["hardware"] for r in records}))
     dates = sorted({s["reports"][key]["conditions"]["date"] for r in records for s in r["seeds"]})
     return (
         f"Accuracy in %, mean ± standard deviation over {' or '.join(map(str, counts))} seeds, n = {report['n']:,} "

@@ -67,7 +67,7 @@ _ALL = (
         FERG=99.3,
     ),
     _classical("bow-svm", FER2013=67.4),
-    _classical("bow-svm-local"),
+    _classical("bow-svm-local", FER2013=67.4),
     Method(
         "vgg-svm",
         "features of a VGG-style network, linear SVM",
