@@ -50,6 +50,7 @@ def main() -> None:
                 "family trials": _trials("family"),
                 "teachers": _teachers(),
                 "students": _students(),
+                "words": _words(),
             },
         ),
     ):
@@ -431,6 +432,15 @@ def _students() -> str:
         cells = [f"`{network}`", counted, f"{runs[0]['epochs']} ({_plural(len(runs))})", *figures, *published]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join([*rows, "", f"{record['conditions']}."])
+
+
+def _words() -> str:
+    """What was tried for the bag of visual words."""
+    record = json.loads((RESULTS / "trials_bow.json").read_text())
+    rows = ["| bags of words, linear SVM | C | faces to learn from | PublicTest |", "| --- | --- | --- | --- |"]
+    for t in record["trials"]:
+        rows.append(f"| {t['what']} | {t['C']:g} | {t['faces']:,} | {100 * t['accuracy']:.1f} |")
+    return "\n".join([*rows, "", f"Conditions: {record['conditions']}."])
 
 
 def _plural(seeds: int) -> str:

@@ -11,7 +11,7 @@ from skimage.transform import integral_image
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from mien.classical import BagOfWords, Haar, Hog, Lbp, progress, report_progress, sift
+from mien.classical import BagOfWords, Haar, Hog, InverseFrequency, Lbp, progress, report_progress, sift
 from mien.classical.haar import _TYPES
 from mien.data.synthetic import generate
 from mien.errors import ConfigError
@@ -247,3 +247,16 @@ def test_faces_too_small_for_the_settings_are_refused(features, message):
 def test_faces_all_of_one_grey_have_no_words():
     with pytest.raises(ConfigError, match="words must be at most the 0 patches"):
         SMALL["words"].fit(np.full((3, 48, 48), 9, np.uint8))
+
+
+def test_rare_words_count_more():
+    bags = sparse.csr_matrix(np.array([[1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 1, 0]], np.float32))
+    made = InverseFrequency().fit(bags)
+    np.testing.assert_allclose(made.factors_, [0, np.log(3), np.log(1.5), 0], atol=1e-6)
+    new = sparse.csr_matrix(np.array([[2, 1, 1, 5], [3, 0, 0, 0]], np.float32))
+    found = made.transform(new).toarray()
+    wanted = np.array([0, np.log(3), np.log(1.5), 0]) / np.hypot(np.log(3), np.log(1.5))
+    np.testing.assert_allclose(found, [wanted, [0, 0, 0, 0]], atol=1e-6)  # what all have tells nothing
+    assert new.toarray()[0, 3] == 5  # the input is left alone
+    with pytest.raises(ConfigError, match="X must have 4 features"):
+        made.transform(bags[:, :2])

@@ -17,7 +17,7 @@ from mien.classical.pipeline import CLASSICAL, FacePipeline, class_probabilities
 from mien.classical.progress import report_progress  # noqa: E402
 from mien.classical.store import load_estimator, save_estimator  # noqa: E402
 from mien.classical.svm import LinearSVM  # noqa: E402
-from mien.classical.words import BagOfWords  # noqa: E402
+from mien.classical.words import BagOfWords, InverseFrequency  # noqa: E402
 
 __all__ = [
     "CLASSICAL",
@@ -25,6 +25,7 @@ __all__ = [
     "FacePipeline",
     "Haar",
     "Hog",
+    "InverseFrequency",
     "Lbp",
     "LinearSVM",
     "LocalSVC",

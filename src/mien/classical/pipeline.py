@@ -24,7 +24,7 @@ from mien.classical.lbp import Lbp
 from mien.classical.local import LocalSVC
 from mien.classical.mlp import Mlp
 from mien.classical.svm import LinearSVM
-from mien.classical.words import BagOfWords
+from mien.classical.words import BagOfWords, InverseFrequency
 from mien.errors import ConfigError, ModelError
 
 __all__ = ["CLASSICAL", "FacePipeline", "class_probabilities", "feature_size", "make_classical"]
@@ -53,7 +53,6 @@ _FEATURES: dict[str, Callable[[int, int | None], Any]] = {
 }
 # C of the linear machines; Haar-like features come standardised, the others, which lie in 0..1, as they are
 _C = {"hog": 0.03, "lbp": 0.01, "haar": 1e-5, "sift": 0.3, "bow": 0.3}
-_MIRRORED = ("bow-svm",)  # where twice the training faces pay
 
 
 class FacePipeline(Pipeline):  # type: ignore[misc]
@@ -82,26 +81,25 @@ class FacePipeline(Pipeline):  # type: ignore[misc]
         return self
 
 
-def make_classical(name: str, *, seed: int = 0, n_jobs: int | None = 1, mirror: bool | None = None) -> FacePipeline:
+def make_classical(name: str, *, seed: int = 0, n_jobs: int | None = 1, mirror: bool = False) -> FacePipeline:
     """The unfitted pipeline of one of the methods in :data:`CLASSICAL`.
 
     seed    of everything drawn; equal seeds, faces and labels give equal predictions
     n_jobs  processes, as joblib counts them; changes no result
-    mirror  see :class:`FacePipeline`; ``None`` as suits the method: for bow-svm alone
+    mirror  see :class:`FacePipeline`
 
     Raises :class:`ModelError` for an unknown name.
     """
     if name not in CLASSICAL:
         raise ModelError(f"model must be one of {', '.join(CLASSICAL)}, got {name!r}")
-    mirror = name in _MIRRORED if mirror is None else mirror
     kind, how, *local = name.split("-")
     steps = [(kind, _FEATURES[kind](seed, n_jobs))]
     if local:
         return FacePipeline([*steps, ("svm", LocalSVC(C=_C[kind], seed=seed, n_jobs=n_jobs))], mirror=mirror)
     words = kind in ("sift", "bow")
     if how == "svm":
-        scale = [("scale", StandardScaler())] if kind == "haar" else []
-        return FacePipeline([*steps, *scale, ("svm", LinearSVM(C=_C[kind], seed=seed))], mirror=mirror)
+        between = {"haar": [("scale", StandardScaler())], "bow": [("idf", InverseFrequency())]}.get(kind, [])
+        return FacePipeline([*steps, *between, ("svm", LinearSVM(C=_C[kind], seed=seed))], mirror=mirror)
     if how == "mlp":
         scaler = MaxAbsScaler() if words else StandardScaler()
         return FacePipeline([*steps, ("scale", scaler), ("mlp", Mlp(seed=seed))], mirror=mirror)

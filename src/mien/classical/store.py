@@ -39,6 +39,7 @@ TRUSTED = frozenset(
         "mien.classical.pipeline.FacePipeline",
         "mien.classical.svm.LinearSVM",
         "mien.classical.words.BagOfWords",
+        "mien.classical.words.InverseFrequency",
         "scipy.sparse._csr.csr_matrix",
         "sklearn.tree._tree.Tree",
     }

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.cluster import MiniBatchKMeans
+from sklearn.preprocessing import normalize
 from sklearn.utils.validation import check_is_fitted
 
 from mien.classical.faces import check_faces, check_number
@@ -26,7 +27,7 @@ from mien.classical.progress import in_blocks, tell
 from mien.classical.sift import DIMENSIONS, describe, points
 from mien.errors import ConfigError
 
-__all__ = ["BagOfWords"]
+__all__ = ["BagOfWords", "InverseFrequency"]
 
 _SAMPLED_FACES = 3000  # the vocabulary's sample is spread over so many faces at most
 _BATCH = 10_000
@@ -148,6 +149,32 @@ class BagOfWords(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_number("blur", self.blur, 0.5, whole=False)
         if self.weight not in ("presence", "sqrt"):
             raise ConfigError(f"weight must be presence or sqrt, got {self.weight!r}")
+
+
+class InverseFrequency(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Bags ``(N, F)`` to bags in which rare words count more, rows of length 1 again.
+
+    An entry is multiplied by log(faces / faces that have it), both counted at ``fit`` (inverse document frequency;
+    Sivic & Zisserman 2003, "Video Google", ICCV, section 4). What every face has, or none had, counts nothing.
+    After ``fit``, ``factors_`` holds the factors, float32 ``(F,)``.
+    """
+
+    def fit(self, X: Any, y: Any = None) -> InverseFrequency:
+        """Count in how many rows an entry is."""
+        rows = sparse.csr_matrix(X)
+        count = np.bincount(rows.indices, minlength=rows.shape[1])
+        factors = np.log(rows.shape[0] / np.maximum(count, 1))
+        self.factors_: NDArray[np.float32] = np.where(count > 0, factors, 0).astype(np.float32)
+        return self
+
+    def transform(self, X: Any) -> sparse.csr_matrix:
+        """The weighted rows."""
+        check_is_fitted(self)
+        rows = sparse.csr_matrix(X)
+        if rows.shape[1] != len(self.factors_):
+            raise ConfigError(f"X must have {len(self.factors_)} features, as at fit, got {rows.shape[1]}")
+        weighted = rows.multiply(self.factors_[None]).tocsr()
+        return normalize(weighted, copy=False)
 
 
 def _picked(
