@@ -5,7 +5,7 @@
     python bench/teacher.py gather NAME --runs FOLDER --data fer2013.csv --votes fer2013new.csv
 
 ``mean`` asks finished runs, whatever they are, and keeps their mean. ``train`` and ``gather`` are for teachers that do
-not answer about faces they have learnt (cross-fitting; Dao et al. 2021, arXiv 2104.09732, section 4): each of the
+not answer about faces they have learnt (cross-fitting; Dao et al. 2021, arXiv 2104.09732): each of the
 MEMBERS, half of them ``mien-base``, half as large as a ResNet18, is trained without a quarter of Training (train 0,
 train 1, ...; a GPU takes minutes), and ``gather`` keeps for every face the mean of those that have not seen it, with
 --share of the others too. It also scores the members and their mean on PublicTest (results/teachers-NAME.json), and
@@ -106,11 +106,11 @@ def gather(name: str, data: str, votes: str, runs: Path, share: float, hardware:
     """Write the file to distil from, and the scores on PublicTest of the members and their mean."""
     train, val = both(data, votes)
     numbers = [k for k in range(len(MEMBERS)) if (runs / str(k) / "val.npz").is_file()]
+    if {MEMBERS[k]["fold"] for k in numbers} != set(range(FOLDS)):
+        raise SystemExit(f"{runs}: holds members {numbers}; each of {FOLDS} folds needs one that has not seen it")
     fold_of = folds(train)
     unseen = np.stack([fold_of == MEMBERS[k]["fold"] for k in numbers])  # (M, N)
     weight = np.where(unseen, 1.0, share)
-    if not weight.any(0).all():
-        raise SystemExit(f"{runs}: holds members {numbers}; every fold needs one that has not seen it, see MEMBERS")
     weight /= weight.sum(0)
     said, judged = ([dict(np.load(runs / str(k) / f"{part}.npz")) for k in numbers] for part in ("train", "val"))
     answers = {

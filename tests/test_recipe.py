@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,8 @@ def test_values_and_defaults(tmp_path: Path) -> None:
     assert (r.name, r.epochs, r.optimizer.lr, r.batch_size) == ("mine", 3, 1.0, 128)
     assert r.override(epochs=9, lr=0.5, l2=None, seed=None).optimizer.lr == 0.5
     assert r.override(epochs=9).epochs == 9
+    long = replace(r, optimizer=replace(r.optimizer, warmup=2.0))
+    assert [long.override(epochs=n).optimizer.warmup for n in (1, 2, 3)] == [1.0, 2.0, 2.0]
 
 
 @pytest.mark.parametrize(

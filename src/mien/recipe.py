@@ -167,9 +167,14 @@ class Recipe:
         return asdict(self)
 
     def override(self, **values: Any) -> Recipe:
-        """The recipe with values replaced, ``None`` meaning keep; ``lr`` and ``l2`` reach into the optimizer."""
+        """The recipe with values replaced, ``None`` meaning keep; ``lr`` and ``l2`` reach into the optimizer.
+
+        Its warm-up is cut to ``epochs`` where these are fewer.
+        """
         given = {k: v for k, v in values.items() if v is not None}
-        inner = {k: given.pop(k) for k in ("lr", "l2") if k in given}
+        inner: dict[str, float] = {k: given.pop(k) for k in ("lr", "l2") if k in given}
+        if 1 <= given.get("epochs", 0) < self.optimizer.warmup:
+            inner["warmup"] = float(given["epochs"])
         return replace(self, optimizer=replace(self.optimizer, **inner), **given)
 
 
