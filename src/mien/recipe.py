@@ -172,7 +172,7 @@ class Recipe:
         Its warm-up is cut to ``epochs`` where these are fewer.
         """
         given = {k: v for k, v in values.items() if v is not None}
-        inner: dict[str, float] = {k: given.pop(k) for k in ("lr", "l2") if k in given}
+        inner: dict[str, Any] = {k: given.pop(k) for k in ("lr", "l2") if k in given}
         if 1 <= given.get("epochs", 0) < self.optimizer.warmup:
             inner["warmup"] = float(given["epochs"])
         return replace(self, optimizer=replace(self.optimizer, **inner), **given)
