@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -65,11 +64,11 @@ def _digest(image: NDArray[np.uint8]) -> bytes:
     return hashlib.sha256(image.tobytes()).digest()
 
 
-def train_member(number: int, train: FaceDataset, val: FaceDataset, runs: Path, **more: Any) -> None:
-    """Train one member, into ``runs/NUMBER``, and leave what it says about all faces there; ``more`` as train_run."""
+def train_member(number: int, train: FaceDataset, val: FaceDataset, runs: Path, device: str) -> None:
+    """Train one member, into ``runs/NUMBER``, and leave what it says about all faces there."""
     seen = folds(train) != MEMBERS[number]["fold"]
-    out, device = runs / str(number), more.get("device", "auto")
-    train_run(member(number, more.pop("epochs", None)), train.take(seen), val, out, **more)
+    out = runs / str(number)
+    train_run(member(number), train.take(seen), val, out, device=device)
     for part, faces, all_views in (("train", train, VIEWS[-1:]), ("val", val, VIEWS)):
         said: Arrays = {}
         for views in all_views:
@@ -186,7 +185,7 @@ def both(data: str, votes: str) -> tuple[FaceDataset, FaceDataset]:
     return train_val(with_votes(read_faces(data), read_votes(votes), "both"))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, dest="command")
     mean, train, collect = (commands.add_parser(name) for name in ("mean", "train", "gather"))
@@ -203,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for command in (mean, train, collect):
         command.add_argument("--data", required=True)
         command.add_argument("--votes", required=True)
-    a = parser.parse_args(arguments)
+    a = parser.parse_args()
     if a.command == "gather":
         gather(a.name, a.data, a.votes, a.runs, a.share, a.hardware)
         return
@@ -211,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if a.command == "mean":
         save(ask(a.runs, part, views=a.views), part, RESULTS / f"teacher-{a.name}.npz")
     else:
-        train_member(a.number, part, held, a.runs, device=a.device)
+        train_member(a.number, part, held, a.runs, a.device)
 
 
 if __name__ == "__main__":
