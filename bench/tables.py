@@ -19,7 +19,7 @@ RESULTS, DOCS = ROOT / "results", ROOT / "docs"
 NETWORKS = (
     "mien-base",
     "mien-small",
-    "mien-small-distilled",
+    "mien-small-scratch",
     "mien-nano",
     "deep-emotion-2019",
     "deep-emotion-2019-distilled",
@@ -48,8 +48,11 @@ def main() -> None:
             {
                 "trials": _trials("2019"),
                 "family trials": _trials("family"),
-                "teachers": _teachers(),
-                "students": _students(),
+                "six teachers": _teachers("six"),
+                "six students": _students("six"),
+                "graph": _graph(),
+                "teachers": _teachers("eight"),
+                "students": _students("eight"),
                 "words": _words(),
             },
         ),
@@ -193,7 +196,9 @@ def _results() -> str:
             f"`{record['name']}`",
             f"{seeds[0]['parameters']:,}",
             *(_mean(s[k]) for k in ("accuracy_views1", "accuracy_views10", "clean_views1")),
-            f"{min(theta):.3f} to {max(theta):.3f}",
+            "none"
+            if seeds[0]["recipe"]["options"].get("transformer") == "none"
+            else f"{min(theta):.3f} to {max(theta):.3f}",
             f"{seeds[0]['epochs']} epochs, {_minutes(record):.0f} min on {_place(record)}"
             + (", distilled" if seeds[0].get("teachers") else "")
             + _learnt(record),
@@ -376,9 +381,9 @@ def _family_row() -> list[str]:
     ]
 
 
-def _teachers() -> str:
-    """The members of an ensemble and its mean."""
-    record = _record("teachers-eight")
+def _teachers(group: str) -> str:
+    """The members of an ensemble, each kind of them, and its mean."""
+    record = _record(f"teachers-{group}")
     if record is None:
         return "Not measured yet."
     rows = [
@@ -387,8 +392,18 @@ def _teachers() -> str:
     ]
     unseen, seen = (
         " to ".join(f"{100 * f(m[k] for m in record['members']):.1f}" for f in (min, max))
+        if k in record["members"][0]
+        else ""
         for k in ("right_unseen", "right_seen")
     )
+    for kind, plus in zip(record.get("kinds", []), record.get("kinds-ferplus", []), strict=True):
+        s, own = kind["summary"], plus["summary"]
+        where = "on the feature map" if kind["options"].get("transformer") == "feature" else "on the input"
+        rows.append(
+            f"| transformer {where} ({_plural(s['accuracy_views1']['n_seeds'])}) | {_mean(s['accuracy_views1'])} | "
+            f"{_mean(s['accuracy_views10'])} | {_mean(s['clean_views1'])} | {_mean(own['majority accuracy_views10'])} "
+            "| | |"
+        )
     s, plus = record["summary"], record["summary-ferplus"]
     rows.append(
         f"| one of {len(record['members'])} | {_mean(s['accuracy_views1'])} | {_mean(s['accuracy_views10'])} | "
@@ -402,36 +417,58 @@ def _teachers() -> str:
         record["mean-ferplus"]["majority 10"]["accuracy"],
     ]
     cells = " | ".join(f"{100 * value:.1f}" for value in said)
-    rows.append(f"| the mean of them | {cells} | {100 * record['targets']['right']:.1f} | |")
+    targets = f"{100 * record['targets']['right']:.1f}" if "targets" in record else ""
+    rows.append(f"| the mean of them | {cells} | {targets} | |")
     return "\n".join([*rows, "", f"{record['hardware']}; n = {one['n']:,}."])
 
 
-def _students() -> str:
-    """Networks that follow the teachers, beside the same networks as published."""
-    record = _record("students-eight")
+def _students(group: str) -> str:
+    """Networks that follow the teachers, beside the same networks as they were published before."""
+    record = _record(f"students-{group}")
     if record is None:
         return "Not measured yet."
+    before = {"mien-small": "mien-small-scratch", "mien-nano": "mien-nano-with-transformer"}
     rows = [
-        "| network | who has seen a face | epochs | PublicTest | clean | published: epochs | PublicTest | clean |",
+        "| network | which | epochs | PublicTest | clean | before: epochs | PublicTest | clean |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    groups: dict[tuple[str, float], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for run in record["runs"]:
-        groups.setdefault((run["network"], run["share"]), []).append(run)
-    for (network, share), runs in groups.items():
+        share = run.get("share")
+        counted = (
+            f"those that have learnt a face: weight {share:g}" if share else "those that have learnt a face: silent"
+        )
+        groups.setdefault((run["network"], run.get("what", counted)), []).append(run)
+    for (network, which), runs in groups.items():
         figures = []
         for key in ("accuracy", "clean"):
             mean, sd = mean_and_spread([r[key] for r in runs])
             figures.append(_mean({"mean": mean, "sd": sd}))
-        known = None if network == "mien-base" else _record(network)  # mien-base has another shape now
+        known = (
+            None if network == "mien-base" else _record(before.get(network, network))
+        )  # mien-base has another shape now
         published = ["", "", ""]
         if known is not None:
             own = known["summary"]
             published = [str(known["seeds"][0]["epochs"]), _mean(own["accuracy_views1"]), _mean(own["clean_views1"])]
-        counted = f"weight {share:g}" if share else "silent"
-        cells = [f"`{network}`", counted, f"{runs[0]['epochs']} ({_plural(len(runs))})", *figures, *published]
+        cells = [f"`{network}`", which, f"{runs[0]['epochs']} ({_plural(len(runs))})", *figures, *published]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join([*rows, "", f"{record['conditions']}."])
+
+
+def _graph() -> str:
+    """What a CUDA graph of the step saves."""
+    record = json.loads((RESULTS / "bench_graph.json").read_text())
+    rows = [
+        "| network | which | batch | kernels one by one, ms a step | as a graph, ms | ratio |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for s in record["steps"]:
+        rows.append(
+            f"| `{s['network']}` | {s['what']} | {s['batch_size']} | {s['eager_ms']:.1f} | {s['graph_ms']:.1f} | "
+            f"{s['eager_ms'] / s['graph_ms']:.1f} |"
+        )
+    return "\n".join([*rows, "", f"Conditions: {record['conditions']}."])
 
 
 def _words() -> str:

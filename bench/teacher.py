@@ -1,18 +1,21 @@
-"""Teachers and what they say about Training, as one file to distil from: results/teacher-NAME.npz.
+"""Teachers and what they say about Training.
 
     python bench/teacher.py mean NAME RUN [RUN ...] --data fer2013.csv --votes fer2013new.csv [--views 2]
-    python bench/teacher.py train NUMBER --runs FOLDER --data fer2013.csv --votes fer2013new.csv
-    python bench/teacher.py gather NAME --runs FOLDER --data fer2013.csv --votes fer2013new.csv
+    python bench/teacher.py train GROUP NUMBER --runs FOLDER --data fer2013.csv --votes fer2013new.csv
+    python bench/teacher.py gather GROUP --runs FOLDER --data fer2013.csv --votes fer2013new.csv --hardware WORDS
 
-``mean`` asks finished runs, whatever they are, and keeps their mean. ``train`` and ``gather`` are for teachers that do
-not answer about faces they have learnt (cross-fitting; Dao et al. 2021, arXiv 2104.09732): each of the
-MEMBERS, half of them ``mien-base``, half as large as a ResNet18, is trained without a quarter of Training (train 0,
-train 1, ...; a GPU takes minutes), and ``gather`` keeps for every face the mean of those that have not seen it, with
---share of the others too. It also scores the members and their mean on PublicTest (results/teachers-NAME.json), and
-those that are ``mien-base`` as seeds of it (results/mien-base.json and its -ferplus).
+``mean`` asks finished runs, whatever they are, and keeps their mean in results/teacher-NAME.npz: probabilities only, in
+the order of the rows, for one fingerprint of the data (mien train RECIPE ... --teacher results/teacher-NAME.npz).
 
-Then: mien train RECIPE ... --target both --teacher results/teacher-NAME.npz. The file holds probabilities only, in the
-order of the rows, and belongs to one fingerprint of the data.
+``train`` trains one member of a group (0, 1, ...; a GPU takes minutes); ``gather`` scores the members and their mean on
+PublicTest (results/teachers-GROUP.json), and those that are ``mien-base`` as seeds of it (results/mien-base.json and
+its -ferplus). The groups:
+
+six    six of ``mien-base``, half of them with the transformer on the feature map, trained on all of Training; networks
+       follow their runs (mien train RECIPE ... --teacher RUNS/0,RUNS/1,...), which answer about augmented copies
+eight  teachers that do not answer about faces they have learnt (cross-fitting; Dao et al. 2021, arXiv 2104.09732), four
+       of ``mien-base`` and four of a ResNet18's shape, each without a quarter of Training; ``gather`` keeps for every
+       face the mean of those that have not seen it, with --share of the others too, in results/teacher-eight.npz
 """
 
 from __future__ import annotations
@@ -31,27 +34,31 @@ from publish import VIEWS, read_tests, reports, summarised, write
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
 from mien.files import replace_file
 from mien.models import fold
-from mien.recipe import Recipe, load_recipe
+from mien.recipe import Distill, Recipe, load_recipe
 from mien.runs import make_network, train_run
 from mien.teachers import Teacher, ask, save
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 FOLDS = 4
 LARGE = {"widths": [64, 128, 256, 512], "depths": [2, 2, 2, 2]}
-#: Each fold is left out by two members, of two shapes and two crops.
-MEMBERS: tuple[dict[str, Any], ...] = (
-    *({"seed": k, "fold": k, "options": LARGE, "scale": 0.15} for k in range(FOLDS)),
-    *({"seed": FOLDS + k, "fold": k, "options": {}, "scale": 0.25} for k in range(FOLDS)),
-)
+GROUPS: dict[str, tuple[dict[str, Any], ...]] = {
+    "six": tuple({"seed": k, "options": {} if k < 3 else {"transformer": "feature"}} for k in range(6)),
+    # each fold is left out by two members, of two shapes and two crops
+    "eight": (
+        *({"seed": k, "fold": k, "options": LARGE, "scale": 0.15} for k in range(FOLDS)),
+        *({"seed": FOLDS + k, "fold": k, "options": {}} for k in range(FOLDS)),
+    ),
+}
 HEADS = {"": "first", "-ferplus": "second"}
 
 Arrays = dict[str, NDArray[Any]]
 
 
-def member(number: int, epochs: int | None = None) -> Recipe:
+def member(group: str, number: int, epochs: int | None = None) -> Recipe:
     """The recipe of one member."""
-    own, recipe = MEMBERS[number], load_recipe("mien-base")
-    options, augment = {**recipe.options, **own["options"]}, replace(recipe.augment, scale=own["scale"])
+    own, recipe = GROUPS[group][number], load_recipe("mien-base")
+    options = {**recipe.options, **own["options"]}
+    augment = replace(recipe.augment, scale=own.get("scale", recipe.augment.scale))
     return replace(recipe, options=options, augment=augment).override(seed=own["seed"], epochs=epochs)
 
 
@@ -64,15 +71,20 @@ def _digest(image: NDArray[np.uint8]) -> bytes:
     return hashlib.sha256(image.tobytes()).digest()
 
 
-def train_member(number: int, train: FaceDataset, val: FaceDataset, runs: Path, device: str) -> None:
+def seen(group: str, number: int, faces: FaceDataset) -> NDArray[np.bool_]:
+    """Which of ``faces`` a member learns."""
+    fold_of, own = folds(faces), GROUPS[group][number].get("fold")
+    return fold_of != (FOLDS if own is None else own)
+
+
+def train_member(group: str, number: int, train: FaceDataset, val: FaceDataset, runs: Path, device: str) -> None:
     """Train one member, into ``runs/NUMBER``, and leave what it says about all faces there."""
-    seen = folds(train) != MEMBERS[number]["fold"]
     out = runs / str(number)
-    train_run(member(number), train.take(seen), val, out, device=device)
+    train_run(member(group, number), train.take(seen(group, number, train)), val, out, device=device)
     for part, faces, all_views in (("train", train, VIEWS[-1:]), ("val", val, VIEWS)):
         said: Arrays = {}
         for views in all_views:
-            answers = ask([str(out)], faces, views=views, device=device).answers
+            answers = ask([str(out)], faces, Distill(views=views), device=device).answers
             said |= {f"first{views}": answers[faces.names][0], f"second{views}": answers[faces.second_names][0]}
         replace_file(out / f"{part}.npz", lambda p, said=said: np.savez_compressed(p, allow_pickle=False, **said))
 
@@ -101,70 +113,84 @@ class Kept:
         return np.asarray(p / p.sum(1, keepdims=True))
 
 
-def gather(name: str, data: str, votes: str, runs: Path, share: float, hardware: str) -> None:
-    """Write the file to distil from, and the scores on PublicTest of the members and their mean."""
+def gather(group: str, data: str, votes: str, runs: Path, share: float, hardware: str) -> None:
+    """Score the members and their mean on PublicTest; of a cross-fitted group, write the file to distil from."""
     train, val = both(data, votes)
-    numbers = [k for k in range(len(MEMBERS)) if (runs / str(k) / "val.npz").is_file()]
-    if {MEMBERS[k]["fold"] for k in numbers} != set(range(FOLDS)):
-        raise SystemExit(f"{runs}: holds members {numbers}; each of {FOLDS} folds needs one that has not seen it")
-    fold_of = folds(train)
-    unseen = np.stack([fold_of == MEMBERS[k]["fold"] for k in numbers])  # (M, N)
-    weight = np.where(unseen, 1.0, share)
-    weight /= weight.sum(0)
+    numbers = [k for k in range(len(GROUPS[group])) if (runs / str(k) / "val.npz").is_file()]
+    unseen = np.stack([~seen(group, k, train) for k in numbers])  # (M, N)
     said, judged = ([dict(np.load(runs / str(k) / f"{part}.npz")) for k in numbers] for part in ("train", "val"))
-    answers = {
-        names: np.log(np.einsum("mn,mnk->nk", weight, np.exp([s[f"{head}{VIEWS[-1]}"] for s in said], dtype=float)))
-        for head, names in (("first", train.names), ("second", train.second_names))
-    }
-    words = f"mean of {len(numbers)} teachers, each silent about faces it has learnt"
-    if share:
-        words = f"mean of {len(numbers)} teachers, with a share of {share:g} of those that have learnt a face"
-    save(Teacher({k: a[None] for k, a in answers.items()}, (words,), ()), train, RESULTS / f"teacher-{name}.npz")
-    mean = {key: np.log(np.exp([j[key] for j in judged], dtype=float).mean(0)) for key in judged[0]}
-    entropy = -(np.exp(answers[train.names]) * answers[train.names]).sum(1).mean()
     record: dict[str, Any] = {
-        "name": f"teachers-{name}",
-        "what": "teachers, each trained without a quarter of Training, and the mean of their probabilities",
+        "name": f"teachers-{group}",
         "hardware": hardware,
-        "targets": {"right": _right(answers[train.names], train), "entropy": float(entropy)},
         "members": [
             {
-                **MEMBERS[k],
-                "right_unseen": _right(s[f"first{VIEWS[-1]}"][u], train.take(u)),
+                **GROUPS[group][k],
                 "right_seen": _right(s[f"first{VIEWS[-1]}"][~u], train.take(~u)),
+                **({"right_unseen": _right(s[f"first{VIEWS[-1]}"][u], train.take(u))} if u.any() else {}),
             }
             for k, s, u in zip(numbers, said, unseen, strict=True)
         ],
     }
+    if unseen.any():
+        record["targets"] = _cross_fitted(group, train, unseen, said, share)
+    mean = {key: np.log(np.exp([j[key] for j in judged], dtype=float).mean(0)) for key in judged[0]}
+    usual = load_recipe("mien-base").options
     for ending, head in HEADS.items():
         tests = read_tests(data, votes, bool(ending))
         seeds = [
-            _seed(k, runs / str(k), train, reports(Kept(val, j, head), tests))
+            _seed(member(group, k), runs / str(k), train, reports(Kept(val, j, head), tests))
             for k, j in zip(numbers, judged, strict=True)
         ]
         record[f"mean{ending}"] = reports(Kept(val, mean, head), tests)
         record[f"summary{ending}"] = summarised(seeds, tests)
-        base = [seed for k, seed in zip(numbers, seeds, strict=True) if not MEMBERS[k]["options"]]
+        kinds = [seed["recipe"]["options"] for seed in seeds]
+        record[f"kinds{ending}"] = [
+            {"options": kind, "summary": summarised([s for s in seeds if s["recipe"]["options"] == kind], tests)}
+            for i, kind in enumerate(kinds)
+            if kind not in kinds[:i]
+        ]
+        base = [seed for seed in seeds if seed["recipe"]["options"] == usual]
+        part = f"{FOLDS - 1}/{FOLDS} of Training, another for each seed"
         write(
             {
                 "name": f"mien-base{ending}",
                 "summary": summarised(base, tests),
                 "hardware": hardware,
-                "trained_on": f"{FOLDS - 1}/{FOLDS} of Training, another for each seed",
+                **({"trained_on": part} if unseen.any() else {}),
                 "seeds": base,
             }
         )
     write(record)
 
 
+def _cross_fitted(
+    group: str, train: FaceDataset, unseen: NDArray[np.bool_], said: list[Arrays], share: float
+) -> dict[str, float]:
+    """Write the answers of those that have not seen a face; how often these are right, and their mean entropy."""
+    if not unseen.any(0).all():
+        raise SystemExit(f"members are missing: each of {FOLDS} folds needs one that has not seen it")
+    weight = np.where(unseen, 1.0, share)
+    weight /= weight.sum(0)
+    answers = {
+        names: np.log(np.einsum("mn,mnk->nk", weight, np.exp([s[f"{head}{VIEWS[-1]}"] for s in said], dtype=float)))
+        for head, names in (("first", train.names), ("second", train.second_names))
+    }
+    words = f"mean of {len(said)} teachers, each silent about faces it has learnt"
+    if share:
+        words = f"mean of {len(said)} teachers, with a share of {share:g} of those that have learnt a face"
+    save(Teacher({k: a[None] for k, a in answers.items()}, (words,), ()), train, RESULTS / f"teacher-{group}.npz")
+    entropy = -(np.exp(answers[train.names]) * answers[train.names]).sum(1).mean()
+    return {"right": _right(answers[train.names], train), "entropy": float(entropy)}
+
+
 def _right(log_p: NDArray[Any], faces: FaceDataset) -> float:
     return float((log_p.argmax(1) == faces.labels).mean())
 
 
-def _seed(number: int, run: Path, train: FaceDataset, found: dict[str, Any]) -> dict[str, Any]:
+def _seed(recipe: Recipe, run: Path, train: FaceDataset, found: dict[str, Any]) -> dict[str, Any]:
     """As ``publish`` has it of a run."""
     history = json.loads((run / "history.json").read_text())
-    recipe = member(number, len(history))
+    recipe = recipe.override(epochs=len(history))
     network = fold(make_network(replace(recipe, votes_weight=0.0), train))
     return {
         "run": run.name,
@@ -192,9 +218,10 @@ def main() -> None:
     mean.add_argument("name")
     mean.add_argument("runs", nargs="+")
     mean.add_argument("--views", type=int, default=2)
-    train.add_argument("number", type=int, choices=range(len(MEMBERS)))
+    train.add_argument("group", choices=GROUPS)
+    train.add_argument("number", type=int)
     train.add_argument("--device", default="auto")
-    collect.add_argument("name")
+    collect.add_argument("group", choices=GROUPS)
     collect.add_argument("--share", type=float, default=0.0, help="of teachers that have seen a face, 0..1")
     collect.add_argument("--hardware", required=True, help="where the members were trained, for the record")
     for command in (train, collect):
@@ -204,13 +231,13 @@ def main() -> None:
         command.add_argument("--votes", required=True)
     a = parser.parse_args()
     if a.command == "gather":
-        gather(a.name, a.data, a.votes, a.runs, a.share, a.hardware)
+        gather(a.group, a.data, a.votes, a.runs, a.share, a.hardware)
         return
     part, held = both(a.data, a.votes)
     if a.command == "mean":
-        save(ask(a.runs, part, views=a.views), part, RESULTS / f"teacher-{a.name}.npz")
+        save(ask(a.runs, part, Distill(views=a.views)), part, RESULTS / f"teacher-{a.name}.npz")
     else:
-        train_member(a.number, part, held, a.runs, a.device)
+        train_member(a.group, a.number, part, held, a.runs, a.device)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ RANKS = {
     "labels": 1,
     "images": 1,
     "devices": 1,
-    "transforms": 1,
+    "transforms": 3,
     "models": 1,
     "explain": 1,
     "corruptions": 1,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from mien import transforms
 from mien.checkpoint import load_state, save_state
 from mien.data import FaceDataset
 from mien.devices import pick_device
@@ -19,6 +20,7 @@ from mien.models import create_model, outputs
 from mien.optim import Average, make_optimizer, schedule
 from mien.recipe import Augment, Distill, Optimizer, Recipe
 from mien.runs import train_run
+from mien.targets import LearningSet
 
 NAMES = ("angry", "happy", "sad")
 
@@ -189,6 +191,52 @@ def test_both_heads_follow_their_teachers() -> None:
     assert history[-1]["val_loss"] == pytest.approx(math.log(3), rel=0.05)
 
 
+def test_a_student_sees_the_copy_that_its_teacher_answered_about() -> None:
+    r = recipe(augment=Augment(degrees=9, shift=3, erase=0.5), distill=Distill(temperature=1, copies=4))
+    number = np.arange(4 * 64).reshape(4, 64)  # which copy of which face
+    said = np.log(np.stack([number + 1, 512 - number, 512 + 0 * number], 2) / 1024.0)
+    data = LearningSet.of(TRAIN, r, torch.device("cpu"), 0.5, 0.5, {NAMES: said})
+    index = torch.tensor([3, 60, 3, 17, 3])
+    images, target, source = data.batch(index, torch.Generator().manual_seed(1))
+    seen = transforms.augment(images, r.augment, source, 48)
+    answer = target[:, data.columns["teacher.logits"]][:, 0] * 1025 - 1  # the number, of which 1025 make a whole
+    copy = (answer.round() / 64).floor().long()
+    assert len(set(copy[[0, 2, 4]].tolist())) > 1
+    for k, i, x in zip(copy.tolist(), index.tolist(), seen, strict=True):
+        face = torch.from_numpy(TRAIN.images[i : i + 1])[:, None].float()
+        own = transforms.augment(face, r.augment, iter(transforms.copies(64, 4)[k, i : i + 1].unbind(1)), 48)
+        torch.testing.assert_close(x, own[0])
+    assert torch.equal(target[:, data.columns["logits"]].argmax(1), torch.from_numpy(TRAIN.labels)[index])
+
+
+def test_a_student_of_copies_follows_and_continues_bit_for_bit() -> None:
+    assert TRAIN.labels is not None
+    wrong = np.eye(3)[(TRAIN.labels + 1) % 3] * 0.98 + 0.01
+    teacher = {NAMES: np.log(wrong)[None].repeat(3, 0).astype(np.float16)}
+    r = recipe(epochs=6, augment=Augment(degrees=5), drop_copies=True, distill=Distill(weight=1.0, copies=3))
+    whole, history = fit(model(), TRAIN, VAL, r, teacher=teacher, device="cpu")
+    assert history[-1]["val_accuracy"] < 0.1
+    with pytest.raises(Stopped) as stop:
+        fit(model(), TRAIN, VAL, r, teacher=teacher, device="cpu", on_batch=lambda b: b.epoch == 2 and b.step == 3)
+    parts, _ = fit(model(), TRAIN, VAL, r, teacher=teacher, device="cpu", state=stop.value.state)
+    for (name, a), b in zip(whole.state_dict().items(), parts.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_copies_with_mixup_are_refused() -> None:
+    with pytest.raises(ConfigError, match="mixup"):
+        recipe(distill=Distill(copies=4))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_graph_learns_what_single_kernels_learn() -> None:
+    r = recipe(epochs=3, augment=Augment(degrees=5, erase=0.5), sizes=((0, 32), (0.5, 48)))
+    losses = [
+        [e["train_loss"] for e in fit(model(), TRAIN, VAL, r, device="cuda", graph=graph)[1]] for graph in (True, False)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
 def test_a_teacher_that_no_head_follows_is_refused() -> None:
     with pytest.raises(ConfigError, match="no head of the network"):
         fit(model(), TRAIN, VAL, recipe(), teacher={("x", "y"): np.zeros((1, 64, 2), np.float32)}, device="cpu")
@@ -347,9 +395,9 @@ def test_average_follows_its_formula() -> None:
     average = Average(net, 0.5)
     with torch.no_grad():
         net.weight.fill_(1.0)
-    average.update(net, 0)
+    average.update(0)
     assert average.tensors["weight"].item() == pytest.approx(0.9)  # young: decay (1 + 0) / (10 + 0)
-    average.update(net, 1000)
+    average.update(1000)
     assert average.tensors["weight"].item() == pytest.approx(0.95)
 
 

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from mien import teachers
+from mien import teachers, transforms
 from mien.checkpoint import load_model
 from mien.data import FaceDataset, split_train_val
 from mien.data.synthetic import generate
 from mien.engine import predict
 from mien.errors import ConfigError, ModelError
-from mien.recipe import Distill, Optimizer, Recipe
+from mien.recipe import Augment, Distill, Optimizer, Recipe
 from mien.runs import train_run
 from mien.teachers import ask, save
 
@@ -28,6 +29,9 @@ RECIPE = Recipe(
     optimizer=Optimizer("adamw", lr=0.01),
     distill=Distill(weight=0.5, views=2),
 )
+
+DISTILL = RECIPE.distill
+ONE_VIEW = replace(DISTILL, views=1)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +51,7 @@ def run(faces: tuple[FaceDataset, FaceDataset], tmp_path_factory: pytest.TempPat
 
 def test_answers_of_both_heads(run: Path, faces: tuple[FaceDataset, FaceDataset]) -> None:
     train = faces[0]
-    teacher = ask([str(run), f" {run} "], train, views=2)
+    teacher = ask([str(run), f" {run} "], train, DISTILL)
     assert {k: v.shape for k, v in teacher.answers.items()} == {
         train.names: (2, len(train), 7),
         ("other", "happy"): (2, len(train), 2),
@@ -56,14 +60,14 @@ def test_answers_of_both_heads(run: Path, faces: tuple[FaceDataset, FaceDataset]
     model, spec = load_model(run / "model.safetensors")
     p = predict(model, train.images, mean=spec.mean, std=spec.std, views=2, temperature=spec.temperature)
     np.testing.assert_allclose(np.exp(teacher.answers[train.names][0]), p, atol=1e-5)
-    only = ask([str(run)], replace(train, second=None, second_names=()), views=1)
+    only = ask([str(run)], replace(train, second=None, second_names=()), ONE_VIEW)
     assert list(only.answers) == [train.names]
 
 
 def test_asked_once(
     run: Path, faces: tuple[FaceDataset, FaceDataset], own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = ask([str(run)], faces[0], views=2)
+    first = ask([str(run)], faces[0], DISTILL)
     kept = sorted(own_cache.glob("teacher-*.npz"))
     assert len(kept) == 2
 
@@ -72,24 +76,53 @@ def test_asked_once(
 
     with monkeypatch.context() as patch:
         patch.setattr(teachers, "predict", never)
-        again = ask([str(run)], faces[0], views=2)
+        again = ask([str(run)], faces[0], DISTILL)
         with pytest.raises(AssertionError):
-            ask([str(run)], faces[1], views=2)  # other faces
+            ask([str(run)], faces[1], DISTILL)  # other faces
         with pytest.raises(AssertionError):
-            ask([str(run)], faces[0], views=1)  # other views
+            ask([str(run)], faces[0], ONE_VIEW)  # other views
     assert again.keys == first.keys
     for names in first.answers:
         np.testing.assert_array_equal(first.answers[names], again.answers[names])
     kept[0].write_bytes(kept[0].read_bytes()[:100])  # a damaged file is computed anew
     np.testing.assert_array_equal(
-        ask([str(run)], faces[0], views=2).answers[faces[0].names], first.answers[faces[0].names]
+        ask([str(run)], faces[0], DISTILL).answers[faces[0].names], first.answers[faces[0].names]
     )
+
+
+def test_answers_about_copies(
+    run: Path, faces: tuple[FaceDataset, FaceDataset], own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, augment = faces[0], Augment(degrees=10, shift=3, mirror=0.5, contrast=0.2, erase=0.5)
+    copies = replace(ONE_VIEW, copies=3)
+    teacher = ask([str(run), str(run)], train, copies, augment)
+    assert {k: v.shape for k, v in teacher.answers.items()} == {
+        train.names: (3, len(train), 7),
+        ("other", "happy"): (3, len(train), 2),
+    }
+    # each is what the network says about the very copy that a student sees
+    model, spec = load_model(run / "model.safetensors")
+    x = torch.from_numpy(train.images)[:, None].float()
+    for k, draws in enumerate(transforms.copies(len(train), 3)):
+        copy = transforms.augment(x, augment, iter(draws.unbind(1)), 48)[:, 0].round().byte().numpy()
+        assert (copy != train.images).any()
+        p = predict(model, copy, mean=spec.mean, std=spec.std, temperature=spec.temperature)
+        np.testing.assert_allclose(np.exp(teacher.answers[train.names][k].astype(float)), p, atol=0.02)  # bf16
+    assert not np.array_equal(*teacher.answers[train.names][:2])
+    with monkeypatch.context() as patch:
+        patch.setattr(teachers, "predict", lambda *_, **__: pytest.fail("the answers are there already"))
+        again = ask([str(run), str(run)], train, copies, augment)
+    np.testing.assert_array_equal(again.answers[train.names], teacher.answers[train.names])
+    other = ask([str(run)], train, copies, replace(augment, erase=0.0))
+    assert other.keys[0] != teacher.keys[0]
+    with pytest.raises(ConfigError, match="not about copies"):
+        ask(["answers.npz"], train, copies, augment)
 
 
 def test_a_student_follows_and_remembers_its_teachers(
     run: Path, faces: tuple[FaceDataset, FaceDataset], tmp_path: Path
 ) -> None:
-    teacher = ask([str(run)], faces[0], views=2)
+    teacher = ask([str(run)], faces[0], DISTILL)
     out = tmp_path / "student"
     result = train_run(RECIPE, *faces, out, teacher=teacher, device="cpu")
     assert load_model(out / "model.safetensors")[1].data["teachers"] == "tiny, tiny-ferplus"
@@ -101,26 +134,26 @@ def test_a_student_follows_and_remembers_its_teachers(
 
 def test_other_classes_are_refused(run: Path, faces: tuple[FaceDataset, FaceDataset]) -> None:
     with pytest.raises(ConfigError, match="same classes in one order"):
-        ask([str(run)], replace(faces[0], names=tuple("abcdefg")), views=1)
+        ask([str(run)], replace(faces[0], names=tuple("abcdefg")), ONE_VIEW)
 
 
 def test_answers_in_a_file_take_the_place_of_models(
     run: Path, faces: tuple[FaceDataset, FaceDataset], tmp_path: Path
 ) -> None:
     train, file = faces[0], tmp_path / "answers.npz"
-    teacher = ask([str(run)], train, views=1)
+    teacher = ask([str(run)], train, ONE_VIEW)
     save(teacher, train, file)
-    kept = ask([str(file)], train)
+    kept = ask([str(file)], train, DISTILL)
     assert kept.names == teacher.names
     for labels, answer in teacher.answers.items():
         np.testing.assert_allclose(np.exp(kept.answers[labels]), np.exp(answer), atol=2e-3)
-    both = ask([str(file), str(run)], train, views=1)
+    both = ask([str(file), str(run)], train, ONE_VIEW)
     assert both.answers[train.names].shape == (2, len(train), 7)
     with pytest.raises(ConfigError, match="other faces"):
-        ask([str(file)], faces[1])
+        ask([str(file)], faces[1], DISTILL)
     file.write_bytes(file.read_bytes()[:200])
     with pytest.raises(ModelError, match="no file of a teacher's answers"):
-        ask([str(file)], train)
+        ask([str(file)], train, DISTILL)
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(
@@ -128,4 +161,4 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "file" / "cache"))
-    assert ask([str(run)], faces[0], views=1).answers[faces[0].names].shape == (1, len(faces[0]), 7)
+    assert ask([str(run)], faces[0], ONE_VIEW).answers[faces[0].names].shape == (1, len(faces[0]), 7)

@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from mien import transforms
+from mien.recipe import Augment
 
 
 def gen(seed: int = 0) -> Generator:
@@ -39,6 +40,35 @@ def test_shape_range_and_the_generator_decides(name: str) -> None:
     torch.testing.assert_close(out, EACH[name](x, gen()), rtol=0, atol=0)
     assert not torch.equal(out, EACH[name](x, gen(1)))
     assert torch.equal(x, batch())  # the input is left alone
+
+
+FULL = Augment(degrees=12, scale=0.15, shift=4, mirror=0.5, brightness=0.2, contrast=0.2, erase=0.5)
+
+
+def test_a_generator_draws_anew_and_copies_stay() -> None:
+    x, drawn = batch(), transforms.copies(6, 2)
+    first, again, other = (transforms.augment(x, FULL, iter(drawn[k].unbind(1)), 48) for k in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(drawn, transforms.copies(6, 2))
+    # each face of a copy is its own, wherever it stands in a batch
+    order = torch.tensor([4, 1])
+    few = transforms.augment(x[order], FULL, iter(drawn[0, order].unbind(1)), 48)
+    torch.testing.assert_close(few, first[order])
+
+
+def test_copies_hold_as_many_numbers_as_augmentation_takes() -> None:
+    source = iter(transforms.copies(6, 1)[0].unbind(1))
+    transforms.augment(batch(), FULL, source, 40)
+    assert next(source, None) is None
+
+
+def test_drawn_numbers_reach_the_ranges() -> None:
+    lowest, highest = (iter([torch.full((1,), v)] * 11) for v in (0.0, 1.0))
+    x = torch.full((1, 1, 48, 48), 100.0)
+    dark, bright = (transforms.light(x, g, brightness=0.2, contrast=0.0).mean() for g in (lowest, highest))
+    assert dark == pytest.approx(100 - 51)
+    assert bright == pytest.approx(100 + 51)
 
 
 def test_affine_of_nothing_is_the_identity() -> None:

@@ -9,15 +9,17 @@ import ctypes
 import os
 import platform
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mien.errors import ConfigError
 
-__all__ = ["autocast", "cores", "describe", "keep_memory", "pick_device", "processor"]
+__all__ = ["Graph", "autocast", "cores", "describe", "keep_memory", "pick_device", "processor"]
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -47,6 +49,42 @@ def describe(device: torch.device) -> dict[str, Any]:
     """Conditions for results: device, threads, precision."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return {"device": name, "threads": torch.get_num_threads(), "bf16": has_bf16(device)}
+
+
+class Graph:
+    """A function of one tensor on a CUDA device that becomes a CUDA graph: its kernels are launched together, since
+    launching them one by one takes longer than running them where networks are small.
+
+    The first calls are ordinary ones, in which libraries choose their algorithms; then a call is recorded, and every
+    later one replays it. Each gives the same tensor, overwritten. What the device's default generator draws follows its
+    seed as usual. A function that chooses by a value on the device cannot be recorded: torch raises RuntimeError.
+    """
+
+    _FIRST = 3
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        self.function = function
+        self.calls = 0
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        if self.calls == self._FIRST + 1:
+            graph, self.x = torch.cuda.CUDAGraph(), x.clone()
+            with torch.cuda.graph(graph):
+                self.out = self.function(self.x)
+            self.graph = graph
+        if self.graph is not None:
+            self.x.copy_(x)
+            self.graph.replay()
+            return self.out
+        # not on the default stream, which recording must not depend on
+        side, usual = torch.cuda.Stream(), torch.cuda.current_stream()  # type: ignore[no-untyped-call]
+        side.wait_stream(usual)
+        with torch.cuda.stream(side):
+            out = self.function(x)
+        usual.wait_stream(side)
+        return out
 
 
 def keep_memory() -> None:

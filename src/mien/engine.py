@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,11 +22,11 @@ from torch import Generator, Tensor, nn
 
 from mien import transforms
 from mien.data import FaceDataset
-from mien.devices import autocast, keep_memory, pick_device
+from mien.devices import Graph, autocast, keep_memory, pick_device
 from mien.errors import ConfigError, MienError
 from mien.models import fold, outputs
 from mien.optim import Average, make_optimizer, schedule
-from mien.recipe import Augment, Recipe
+from mien.recipe import Recipe
 from mien.targets import LearningSet
 
 __all__ = ["Batch", "Diverged", "State", "Stopped", "fit", "predict", "spread", "statistics"]
@@ -78,8 +79,9 @@ def fit(
     val: FaceDataset,
     recipe: Recipe,
     *,
-    teacher: Mapping[tuple[str, ...], NDArray[np.float32]] | None = None,
+    teacher: Mapping[tuple[str, ...], NDArray[np.floating[Any]]] | None = None,
     device: str = "auto",
+    graph: bool = True,
     state: State | None = None,
     on_batch: Callable[[Batch], bool | None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -88,9 +90,12 @@ def fit(
     """Train ``model`` in place as the recipe says; returns the deployed (averaged, folded, eval) copy and the history.
 
     train, val  faces of one size with the same class names; normalised by ``statistics(train.images)``
-    teacher     class names -> log probabilities float32 ``(T, N, K)`` that T teachers give for ``train``; the names are
-                those of ``train``, of its second labelling, or both; see ``Recipe.distill``
+    teacher     class names -> log probabilities float ``(T, N, K)`` that T teachers give for ``train``, or their mean
+                ``(R, N, K)`` for R copies of each face where the recipe has ``distill.copies``; the names are those of
+                ``train``, of its second labelling, or both; see ``Recipe.distill``
     device      auto, cpu, cuda or mps
+    graph       on CUDA, record a step as a graph, which makes small networks several times as fast; False for networks
+                whose forward chooses by values on the device
     state       continue from here
     on_batch    called after each step; returning True raises :class:`Stopped`, which holds the state
     on_epoch    called with the epoch's figures: epoch, train_loss, train_accuracy, val_loss, val_accuracy,
@@ -116,6 +121,7 @@ def fit(
             "learns; its classes must be those of the data, or of the second labelling with votes_weight above 0"
         )
     trainer = _Trainer(model.to(where), own, recipe, where, state or State())
+    trainer.record = graph and where.type == "cuda" and not recipe.augment.mixup  # mixup draws until it has a pair
     while trainer.epoch < recipe.epochs:
         for batch in trainer.run_epoch():
             if on_batch and on_batch(batch):
@@ -147,6 +153,7 @@ class _Trainer:
         self.weight = weight if recipe.class_weighting else None
         self.step, self.epoch = state.step, state.epoch
         self.sums, self.history = list(state.sums), list(state.history)
+        self.record, self.graphs = False, dict[int, Graph]()
         if state.tensors:
             self._load(state.tensors)
 
@@ -169,12 +176,33 @@ class _Trainer:
 
     def _step(self, index: Tensor) -> tuple[float, float]:
         """One batch: mean loss and number of right answers."""
-        r, g = self.recipe, _generator(self.recipe.seed, 2, self.step)
+        g = _generator(self.recipe.seed, 2, self.step)
         torch.manual_seed(int(torch.randint(2**62, (1,), generator=g)))  # dropout draws from the global generator
-        images, target = self.train.images[index].float(), self.train.target[index]
-        x, target = _augment(images, target, r.augment, r.size_at(self.epoch, images.shape[3]), g)
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            group["lr"] = rate * schedule(self.step / self.steps, r)
+            lr = rate * schedule(self.step / self.steps, self.recipe)
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
+        size = self.recipe.size_at(self.epoch, self.train.images.shape[3])
+        if self.record:
+            if size not in self.graphs:
+                default = torch.cuda.default_generators[self.device.index]  # the one that a graph knows
+                self.graphs = {size: Graph(lambda index: self._learn(index, size, default))}
+            done = self.graphs[size](index)
+        else:
+            done = self._learn(index, size, g)
+        if self.average:
+            self.average.update(self.step)
+        loss, right = done.tolist()
+        return loss, right
+
+    def _learn(self, index: Tensor, size: int, g: Generator) -> Tensor:
+        """Learn from the faces at ``index``, at ``size`` pixels; gives mean loss and number of right answers."""
+        r = self.recipe
+        images, target, source = self.train.batch(index, g)
+        x = transforms.augment(images, r.augment, source, size)
+        x, target = transforms.mixup(x, target, g, r.augment.mixup)
         with autocast(self.device):
             out = outputs(self.model, self.train.normal(x))
         loss = self._loss(out, target)
@@ -183,10 +211,8 @@ class _Trainer:
         if r.optimizer.clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), r.optimizer.clip)
         self.optimizer.step()
-        if self.average:
-            self.average.update(self.model, self.step)
         right = out["logits"].argmax(1) == target[:, self.train.columns["logits"]].argmax(1)
-        return float(loss.detach()), float(right.sum())
+        return torch.stack((loss.detach(), right.sum().to(loss.dtype)))
 
     def _loss(self, out: Mapping[str, Tensor], target: Tensor) -> Tensor:
         """Cross-entropy of the labels, for auxiliary classifiers too, and of the second head's votes; with a teacher,
@@ -279,21 +305,6 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _generator(*numbers: int) -> Generator:
     seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
     return torch.Generator().manual_seed(seed & (2**63 - 1))
-
-
-def _augment(x: Tensor, target: Tensor, a: Augment, size: int, g: Generator) -> tuple[Tensor, Tensor]:
-    ratio = size / x.shape[3]
-    if a.degrees or a.scale or a.shift:
-        x = transforms.affine(x, g, degrees=a.degrees, scale=a.scale, shift=a.shift, mirror=a.mirror, size=size)
-    elif a.mirror:
-        x = transforms.flip(x, g, a.mirror)
-    if x.shape[3] != size:
-        x = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
-    if a.brightness or a.contrast:
-        x = transforms.light(x, g, brightness=a.brightness, contrast=a.contrast)
-    if a.erase:
-        x = transforms.erase(x, g, p=a.erase, low=round(a.erase_low * ratio), high=round(a.erase_high * ratio))
-    return transforms.mixup(x, target, g, a.mixup) if a.mixup else (x, target)
 
 
 @torch.no_grad()

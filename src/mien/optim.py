@@ -6,6 +6,7 @@ Leaves out: the loop (``engine``).
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,18 +23,22 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> tuple[torch.optim.Optimi
     """
     o = recipe.optimizer
     slow = {id(p) for p in getattr(model, "slow_parameters", list)()}
-    groups, rates = [], []
+    on = next(model.parameters()).device
+    groups: list[dict[str, Any]] = []
+    rates: list[float] = []
     for is_slow in (False, True):
         for decays in (True, False):
             own = [p for p in model.parameters() if (id(p) in slow) is is_slow and (p.ndim > 1) is decays]
             if own:
-                groups.append({"params": own, "weight_decay": o.l2 if decays else 0.0})
                 rates.append(o.lr * (o.slow if is_slow else 1.0))
-    fused = all(p.device.type in ("cpu", "cuda") for p in model.parameters())  # one pass over each weight
+                groups.append({"params": own, "weight_decay": o.l2 if decays else 0.0})
+                if on.type == "cuda":  # a number would stay what it was when the step became a graph
+                    groups[-1]["lr"] = torch.tensor(rates[-1], device=on)
+    fused = on.type in ("cpu", "cuda")  # one pass over each weight
     if o.name == "sgd":
         return torch.optim.SGD(groups, lr=o.lr, momentum=0.9, nesterov=True, fused=fused), rates
     kind = torch.optim.Adam if o.name == "adam" else torch.optim.AdamW
-    return kind(groups, lr=o.lr, fused=fused), rates
+    return kind(groups, lr=o.lr, fused=fused, capturable=on.type == "cuda"), rates
 
 
 def schedule(epoch: float, recipe: Recipe) -> float:
@@ -55,17 +60,19 @@ class Average:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.tensors = {k: v.detach().clone() for k, v in model.state_dict().items()}
+        new = model.state_dict()  # of the tensors themselves, which training changes in place
+        self.tensors = {k: v.detach().clone() for k, v in new.items()}
+        floats = [k for k, v in new.items() if v.is_floating_point()]
+        others = list(new.keys() - set(floats))  # counters
+        self.floats, self.others = ([[d[k] for k in keys] for d in (self.tensors, new)] for keys in (floats, others))
 
     @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
+    def update(self, step: int) -> None:
         """Move towards the model's present weights; ``step`` counts from 0."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        new = model.state_dict()
-        floats = [k for k, v in new.items() if v.is_floating_point()]
-        torch._foreach_lerp_([self.tensors[k] for k in floats], [new[k] for k in floats], 1 - decay)
-        for k in new.keys() - set(floats):
-            self.tensors[k].copy_(new[k])
+        torch._foreach_lerp_(self.floats[0], self.floats[1], 1 - decay)
+        if self.others[0]:
+            torch._foreach_copy_(self.others[0], self.others[1])
 
     def load(self, tensors: dict[str, Tensor]) -> None:
         """Take over saved values."""

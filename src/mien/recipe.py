@@ -70,11 +70,16 @@ class Distill:
     weight       of the teacher's distributions in the loss, 0..1; the labels have the rest
     temperature  that softens both distributions
     views        test-time views whose mean is the teacher's answer, 1..10
+    copies       augmented copies of each face that teachers answer about, one of which the network sees each time, so
+                 that it is told of what it sees (Beyer et al. 2021, arXiv 2106.05237, section 3; answers that are kept:
+                 Faghri et al. 2023, arXiv 2303.08983, section 3); 0: teachers answer about the face itself, whatever
+                 the network sees of it
     """
 
     weight: float = 0.8
     temperature: float = 2.0
     views: int = 2
+    copies: int = 0
 
 
 @dataclass(frozen=True)
@@ -142,8 +147,11 @@ class Recipe:
             ("distill.weight", self.distill.weight, 0, 1),
             ("distill.temperature", self.distill.temperature, 0.1, 100),
             ("distill.views", self.distill.views, 1, 10),
+            ("distill.copies", self.distill.copies, 0, 1000),
         ):
             _check(key, number, low, high)
+        if self.distill.copies and a.mixup:
+            raise ConfigError(f"distill.copies must be 0 with augment.mixup above 0, got {self.distill.copies}")
         self._check_sizes()
 
     def _check_sizes(self) -> None:

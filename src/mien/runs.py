@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -162,10 +163,14 @@ def make_spec(recipe: Recipe, train: FaceDataset, teacher: Teacher | None = None
             "fingerprint": train.fingerprint,
             "n": len(train),
             **({"second labelling": "FER+ votes"} if recipe.votes_weight else {}),
-            **({"teachers": ", ".join(teacher.names)} if teacher else {}),
+            **({"teachers": _counted(teacher.names)} if teacher else {}),
         },
         versions=versions(),
     )
+
+
+def _counted(names: Sequence[str]) -> str:
+    return ", ".join(f"{n} x {name}" if n > 1 else name for name, n in Counter(names).items())
 
 
 def _calibrated(model: Loaded, faces: FaceDataset, labels: NDArray[np.int64] | None) -> Loaded:

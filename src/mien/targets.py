@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Generator, Tensor
 
 from mien.data import FaceDataset
 from mien.errors import ConfigError
 from mien.recipe import Recipe
+from mien.transforms import Source, copies
 
 __all__ = ["LearningSet"]
 
@@ -25,6 +27,9 @@ __all__ = ["LearningSet"]
 class LearningSet:
     """Faces on the device: uint8 ``(N, 1, H, W)``, all soft targets side by side ``(N, ...)`` with the columns of each
     (logits, second, identity, teacher.logits, teacher.second), and how the faces are normalised.
+
+    Where teachers have answered about R augmented copies of each face, ``draws (R, N, 11)`` makes the copies and
+    ``said (R, N, ...)`` is what they said, the last columns of the targets.
     """
 
     images: Tensor
@@ -32,6 +37,8 @@ class LearningSet:
     columns: dict[str, slice]
     mean: float
     std: float
+    draws: Tensor | None = None
+    said: Tensor | None = None
 
     @classmethod
     def of(
@@ -41,7 +48,7 @@ class LearningSet:
         device: torch.device,
         mean: float,
         std: float,
-        teacher: Mapping[tuple[str, ...], NDArray[np.float32]] | None,
+        teacher: Mapping[tuple[str, ...], NDArray[np.floating[Any]]] | None,
     ) -> LearningSet:
         """What ``recipe`` needs of ``ds``; ``teacher`` as for ``engine.fit``; ConfigError where it is missing."""
         images = torch.from_numpy(np.ascontiguousarray(ds.images))[:, None]
@@ -55,13 +62,21 @@ class LearningSet:
             parts["second"] = torch.from_numpy(ds.second)
         if recipe.adversary:
             parts["identity"] = _identities(ds)
+        soft: dict[str, Tensor] = {}
         for head, names in (("logits", ds.names), ("second", ds.second_names)):
             if teacher and head in parts and names in teacher:
-                soft = torch.from_numpy(teacher[names]).float() / recipe.distill.temperature
-                parts[f"teacher.{head}"] = F.softmax(soft, 2).mean(0)
-        ends = np.cumsum([0, *(p.shape[1] for p in parts.values())]).tolist()
-        columns = {k: slice(i, j) for k, i, j in zip(parts, ends[:-1], ends[1:], strict=True)}
-        return cls(images.to(device), torch.cat(list(parts.values()), 1).to(device), columns, mean, std)
+                answers = torch.from_numpy(teacher[names])  # (T or R, N, K)
+                soft[f"teacher.{head}"] = F.softmax(answers.float() / recipe.distill.temperature, 2)
+        many = bool(soft) and recipe.distill.copies > 0
+        if not many:
+            parts |= {k: p.mean(0) for k, p in soft.items()}
+        widths = {k: p.shape[-1] for k, p in (parts | soft).items()}
+        ends = np.cumsum([0, *widths.values()]).tolist()
+        columns = {k: slice(i, j) for k, i, j in zip(widths, ends[:-1], ends[1:], strict=True)}
+        target = torch.cat(list(parts.values()), 1).to(device)
+        draws = copies(len(ds), recipe.distill.copies).to(device) if many else None
+        said = torch.cat(list(soft.values()), 2).half().to(device) if many else None
+        return cls(images.to(device), target, columns, mean, std, draws, said)
 
     def normal(self, x: Tensor) -> Tensor:
         """Pixels 0..255 as the network sees them."""
@@ -69,7 +84,21 @@ class LearningSet:
 
     def take(self, index: Tensor) -> LearningSet:
         """The faces at ``index``."""
-        return replace(self, images=self.images[index], target=self.target[index])
+        rows = replace(self, images=self.images[index], target=self.target[index])
+        if self.draws is None or self.said is None:
+            return rows
+        return replace(rows, draws=self.draws[:, index], said=self.said[:, index])
+
+    def batch(self, index: Tensor, g: Generator) -> tuple[Tensor, Tensor, Source]:
+        """The faces at ``index`` as float32 ``(n, 1, H, W)``, their targets, and the source of their augmentation:
+        ``g``, or the copies that it chooses.
+        """
+        images, target = self.images[index].float(), self.target[index]
+        if self.draws is None or self.said is None:
+            return images, target, g
+        chosen = torch.randint(len(self.draws), (len(index),), generator=g, device=g.device).to(index.device)
+        said = self.said[chosen, index].float()
+        return images, torch.cat((target, said), 1), iter(self.draws[chosen, index].unbind(1))
 
     def without_copies(self) -> LearningSet:
         """The first of each group of faces with the same pixels."""

@@ -1,26 +1,60 @@
 """Augmentation of whole batches on tensors, and test-time views.
 
 Every function maps float images ``(N, C, H, W)`` in grey values 0..255 to the same shape (``affine`` can change the
-size on the way), takes an explicit ``torch.Generator`` and draws anew for each image. Leaves out: reading, normalising,
-anything image by image.
+size on the way) and draws anew for each image, from a ``torch.Generator`` or from numbers drawn before
+(``copies``). Leaves out: reading, normalising, anything image by image.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-__all__ = ["affine", "erase", "flip", "light", "mixup", "views"]
+from mien.recipe import Augment
+
+__all__ = ["Source", "affine", "augment", "copies", "erase", "flip", "light", "mixup", "views"]
+
+#: A generator, or numbers of 0..1 for each image that are already drawn, ``(N,)`` at a time.
+Source = Generator | Iterator[Tensor]
+
+_DRAWS = 11  # numbers for each image that affine, light and erase take together
 
 
-def _uniform(n: int, low: float, high: float, x: Tensor, g: Generator) -> Tensor:
-    return torch.empty(n, device=g.device).uniform_(low, high, generator=g).to(x.device)
+def augment(x: Tensor, a: Augment, g: Source, size: int) -> Tensor:
+    """All that ``a`` says but mixup; ``size`` is the side of the result in pixels."""
+    ratio = size / x.shape[3]
+    if a.degrees or a.scale or a.shift:
+        x = affine(x, g, degrees=a.degrees, scale=a.scale, shift=a.shift, mirror=a.mirror, size=size)
+    elif a.mirror:
+        x = flip(x, g, a.mirror)
+    if x.shape[3] != size:
+        x = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
+    if a.brightness or a.contrast:
+        x = light(x, g, brightness=a.brightness, contrast=a.contrast)
+    if a.erase:
+        x = erase(x, g, p=a.erase, low=round(a.erase_low * ratio), high=round(a.erase_high * ratio))
+    return x
 
 
-def flip(x: Tensor, g: Generator, p: float = 0.5) -> Tensor:
+def copies(n: int, count: int) -> Tensor:
+    """Numbers for ``count`` augmented copies of ``n`` images, float32 ``(count, n, 11)``: the same ones every time.
+
+    ``iter(copies(n, count)[k].unbind(1))`` is the source of copy k.
+    """
+    return torch.rand(count, n, _DRAWS, generator=torch.Generator().manual_seed(0))
+
+
+def _uniform(n: int, low: float, high: float, x: Tensor, g: Source) -> Tensor:
+    if isinstance(g, Generator):
+        return torch.empty(n, device=g.device).uniform_(low, high, generator=g).to(x.device)
+    return low + (high - low) * next(g)
+
+
+def flip(x: Tensor, g: Source, p: float = 0.5) -> Tensor:
     """Mirror each image left to right with probability ``p``."""
     chosen = _uniform(len(x), 0, 1, x, g) < p
     return torch.where(chosen[:, None, None, None], x.flip(3), x)
@@ -28,7 +62,7 @@ def flip(x: Tensor, g: Generator, p: float = 0.5) -> Tensor:
 
 def affine(
     x: Tensor,
-    g: Generator,
+    g: Source,
     *,
     degrees: float = 12,
     scale: float = 0.15,
@@ -58,7 +92,7 @@ def affine(
     return F.grid_sample(x, grid.to(x.dtype), padding_mode="reflection", align_corners=False)
 
 
-def light(x: Tensor, g: Generator, *, brightness: float = 0.2, contrast: float = 0.2) -> Tensor:
+def light(x: Tensor, g: Source, *, brightness: float = 0.2, contrast: float = 0.2) -> Tensor:
     """Change contrast around each image's mean by a factor, then add up to ``brightness`` of the full range."""
     gain = _uniform(len(x), 1 - contrast, 1 + contrast, x, g)[:, None, None, None]
     offset = _uniform(len(x), -brightness, brightness, x, g)[:, None, None, None] * 255
@@ -66,7 +100,7 @@ def light(x: Tensor, g: Generator, *, brightness: float = 0.2, contrast: float =
     return ((x - mean) * gain + mean + offset).clamp(0, 255)
 
 
-def erase(x: Tensor, g: Generator, *, p: float = 0.5, low: int = 8, high: int = 16) -> Tensor:
+def erase(x: Tensor, g: Source, *, p: float = 0.5, low: int = 8, high: int = 16) -> Tensor:
     """Grey out a square of ``low..high`` pixels with probability ``p`` (Zhong et al. 2017, arXiv 1708.04896)."""
     n, _, height, width = x.shape
     side = _uniform(n, low, high + 1, x, g).floor() * (_uniform(n, 0, 1, x, g) < p)

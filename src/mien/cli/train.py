@@ -54,7 +54,7 @@ def train(
         torch.set_num_threads(threads)
     faces = read_data(data, votes=votes, target=target, skip_bad=skip_bad)
     part, held = train_val(faces, val_split=val_split, seed=chosen.seed)
-    asked = ask(teacher.split(","), part, views=chosen.distill.views, device=device) if teacher else None
+    asked = ask(teacher.split(","), part, chosen.distill, chosen.augment, device=device) if teacher else None
     with TrainingDisplay(chosen.epochs) as show:
         show.console.print(
             f"{chosen.name}: {len(part):,} faces to train ({' '.join(part.splits)}), {len(held):,} to validate"

@@ -10,7 +10,7 @@ __all__ = ["Transformed", "bounded_theta", "free_theta", "warp", "warp_grid"]
 
 # farthest that theta may move from the identity: scale 0.8-1.2, shear and turn of 20 degrees (sin 20 = 0.34),
 # shift of 15 % of the side (normalised coordinates run from -1 to 1, so 0.3)
-_REACH = ((0.2, 0.34, 0.3), (0.34, 0.2, 0.3))
+_SCALE, _TURN, _SHIFT = 0.2, 0.34, 0.3
 
 
 def bounded_theta(raw: Tensor) -> Tensor:
@@ -19,14 +19,14 @@ def bounded_theta(raw: Tensor) -> Tensor:
     Bounding keeps the sampling inside the face: an unbounded theta runs off the image early in training, where its
     gradient is zero, and never returns.
     """
-    reach = torch.tensor(_REACH, device=raw.device)
+    # made on the device: a copy from the host cannot be part of a CUDA graph
+    reach = F.pad(_TURN + (_SCALE - _TURN) * torch.eye(2, device=raw.device), [0, 1], value=_SHIFT)  # (2, 3)
     return free_theta(reach * torch.tanh(raw.float()).view(-1, 2, 3))
 
 
 def free_theta(raw: Tensor) -> Tensor:
     """Six numbers a face -> affine matrices ``(N, 2, 3)``, added to the identity, without bounds."""
-    identity = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], device=raw.device)
-    return identity + raw.float().view(-1, 2, 3)
+    return torch.eye(2, 3, device=raw.device) + raw.float().view(-1, 2, 3)
 
 
 def warp_grid(theta: Tensor, size: tuple[int, int]) -> Tensor:
