@@ -1,8 +1,9 @@
 """Teachers for distillation: what trained models say about the training faces, computed once and kept on disk.
 
 ``ask`` gives the answers that ``engine.fit`` takes. They are kept in the user's cache folder, one file for each teacher
-and data set (and augmentation, where they are about copies), keyed by the content of each; ``save`` writes the mean of several teachers to a file of its own, which
-takes the place of their weights. Leaves out: the loss (``engine``) and which models to ask (``cli``).
+and data set (and augmentation, where they are about copies), keyed by the content of each; ``save`` writes the mean of
+several teachers to a file of its own, which takes the place of their weights. Leaves out: the loss (``engine``) and
+which models to ask (``cli``).
 """
 
 from __future__ import annotations
