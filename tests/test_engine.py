@@ -223,6 +223,12 @@ def test_a_student_of_copies_follows_and_continues_bit_for_bit() -> None:
         assert torch.equal(a, b), name
 
 
+def test_answers_about_other_copies_are_refused() -> None:
+    r = recipe(augment=Augment(), distill=Distill(copies=4))
+    with pytest.raises(ConfigError, match="about 3 copies of each face, and distill.copies is 4"):
+        fit(model(), TRAIN, VAL, r, teacher={NAMES: np.zeros((3, 64, 3), np.float32)}, device="cpu")
+
+
 def test_copies_with_mixup_are_refused() -> None:
     with pytest.raises(ConfigError, match="mixup"):
         recipe(distill=Distill(copies=4))

@@ -68,6 +68,11 @@ class LearningSet:
                 answers = torch.from_numpy(teacher[names])  # (T or R, N, K)
                 soft[f"teacher.{head}"] = F.softmax(answers.float() / recipe.distill.temperature, 2)
         many = bool(soft) and recipe.distill.copies > 0
+        if many and any(len(p) != recipe.distill.copies for p in soft.values()):
+            raise ConfigError(
+                f"teacher answers about {' and '.join(str(len(p)) for p in soft.values())} copies of each face, and "
+                f"distill.copies is {recipe.distill.copies}: they must be as many; teachers.ask takes both from a recipe"
+            )
         if not many:
             parts |= {k: p.mean(0) for k, p in soft.items()}
         widths = {k: p.shape[-1] for k, p in (parts | soft).items()}
