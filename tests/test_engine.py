@@ -225,7 +225,7 @@ def test_a_student_of_copies_follows_and_continues_bit_for_bit() -> None:
 
 def test_answers_about_other_copies_are_refused() -> None:
     r = recipe(augment=Augment(), distill=Distill(copies=4))
-    with pytest.raises(ConfigError, match="about 3 copies of each face, and distill.copies is 4"):
+    with pytest.raises(ConfigError, match=r"about 3 copies of each face, and distill\.copies is 4"):
         fit(model(), TRAIN, VAL, r, teacher={NAMES: np.zeros((3, 64, 3), np.float32)}, device="cpu")
 
 

@@ -71,7 +71,7 @@ class LearningSet:
         if many and any(len(p) != recipe.distill.copies for p in soft.values()):
             raise ConfigError(
                 f"teacher answers about {' and '.join(str(len(p)) for p in soft.values())} copies of each face, and "
-                f"distill.copies is {recipe.distill.copies}: they must be as many; teachers.ask takes both from a recipe"
+                f"distill.copies is {recipe.distill.copies}: they must be as many, as teachers.ask takes them"
             )
         if not many:
             parts |= {k: p.mean(0) for k, p in soft.items()}
