@@ -50,6 +50,7 @@ def main() -> None:
                 "family trials": _trials("family"),
                 "six teachers": _teachers("six"),
                 "six students": _students("six"),
+                "copies": _trials("copies"),
                 "graph": _graph(),
                 "teachers": _teachers("eight"),
                 "students": _students("eight"),
