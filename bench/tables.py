@@ -428,7 +428,8 @@ def _students(group: str) -> str:
     record = _record(f"students-{group}")
     if record is None:
         return "Not measured yet."
-    before = {"mien-small": "mien-small-scratch", "mien-nano": "mien-nano-with-transformer"}
+    # mien-base had another shape when it was a student
+    before = {"mien-small": "mien-small-scratch", "mien-nano": "mien-nano-with-transformer", "mien-base": "-"}
     rows = [
         "| network | which | epochs | PublicTest | clean | before: epochs | PublicTest | clean |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -436,18 +437,15 @@ def _students(group: str) -> str:
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for run in record["runs"]:
         share = run.get("share")
-        counted = (
-            f"those that have learnt a face: weight {share:g}" if share else "those that have learnt a face: silent"
-        )
-        groups.setdefault((run["network"], run.get("what", counted)), []).append(run)
+        counted = f"weight {share:g}" if share else "silent"
+        what = run.get("what", f"those that have learnt a face: {counted}")
+        groups.setdefault((run["network"], what), []).append(run)
     for (network, which), runs in groups.items():
         figures = []
         for key in ("accuracy", "clean"):
             mean, sd = mean_and_spread([r[key] for r in runs])
             figures.append(_mean({"mean": mean, "sd": sd}))
-        known = (
-            None if network == "mien-base" else _record(before.get(network, network))
-        )  # mien-base has another shape now
+        known = _record(before.get(network, network))
         published = ["", "", ""]
         if known is not None:
             own = known["summary"]

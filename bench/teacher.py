@@ -73,8 +73,8 @@ def _digest(image: NDArray[np.uint8]) -> bytes:
 
 def seen(group: str, number: int, faces: FaceDataset) -> NDArray[np.bool_]:
     """Which of ``faces`` a member learns."""
-    fold_of, own = folds(faces), GROUPS[group][number].get("fold")
-    return fold_of != (FOLDS if own is None else own)
+    own = GROUPS[group][number].get("fold")
+    return np.ones(len(faces), bool) if own is None else folds(faces) != own
 
 
 def train_member(group: str, number: int, train: FaceDataset, val: FaceDataset, runs: Path, device: str) -> None:

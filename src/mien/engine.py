@@ -120,8 +120,8 @@ def fit(
             f"teacher answers for {', '.join(' '.join(names) for names in teacher)}, which no head of the network "
             "learns; its classes must be those of the data, or of the second labelling with votes_weight above 0"
         )
-    trainer = _Trainer(model.to(where), own, recipe, where, state or State())
-    trainer.record = graph and where.type == "cuda" and not recipe.augment.mixup  # mixup draws until it has a pair
+    record = graph and where.type == "cuda" and not recipe.augment.mixup  # mixup draws until it has a pair
+    trainer = _Trainer(model.to(where), own, recipe, where, state or State(), record)
     while trainer.epoch < recipe.epochs:
         for batch in trainer.run_epoch():
             if on_batch and on_batch(batch):
@@ -140,7 +140,13 @@ class _Trainer:
     """One run: model, optimizer, average and counters; everything that changes goes through ``state``."""
 
     def __init__(
-        self, model: nn.Module, train: LearningSet, recipe: Recipe, device: torch.device, state: State
+        self,
+        model: nn.Module,
+        train: LearningSet,
+        recipe: Recipe,
+        device: torch.device,
+        state: State,
+        record: bool,
     ) -> None:
         train = train.without_copies() if recipe.drop_copies else train
         self.model, self.train, self.recipe, self.device = model, train, recipe, device
@@ -153,7 +159,7 @@ class _Trainer:
         self.weight = weight if recipe.class_weighting else None
         self.step, self.epoch = state.step, state.epoch
         self.sums, self.history = list(state.sums), list(state.history)
-        self.record, self.graphs = False, dict[int, Graph]()
+        self.record, self.graphs = record, dict[int, Graph]()
         if state.tensors:
             self._load(state.tensors)
 

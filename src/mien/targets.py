@@ -28,8 +28,8 @@ class LearningSet:
     """Faces on the device: uint8 ``(N, 1, H, W)``, all soft targets side by side ``(N, ...)`` with the columns of each
     (logits, second, identity, teacher.logits, teacher.second), and how the faces are normalised.
 
-    Where teachers have answered about R augmented copies of each face, ``draws (R, N, 11)`` makes the copies and
-    ``said (R, N, ...)`` is what they said, the last columns of the targets.
+    Where teachers have answered about R augmented copies of each face, ``copies`` holds the numbers that make these
+    ``(R, N, 11)`` and what was said of them ``(R, N, ...)``, the last columns of the targets.
     """
 
     images: Tensor
@@ -37,8 +37,7 @@ class LearningSet:
     columns: dict[str, slice]
     mean: float
     std: float
-    draws: Tensor | None = None
-    said: Tensor | None = None
+    copies: tuple[Tensor, Tensor] | None = None
 
     @classmethod
     def of(
@@ -79,9 +78,11 @@ class LearningSet:
         ends = np.cumsum([0, *widths.values()]).tolist()
         columns = {k: slice(i, j) for k, i, j in zip(widths, ends[:-1], ends[1:], strict=True)}
         target = torch.cat(list(parts.values()), 1).to(device)
-        draws = copies(len(ds), recipe.distill.copies).to(device) if many else None
-        said = torch.cat(list(soft.values()), 2).half().to(device) if many else None
-        return cls(images.to(device), target, columns, mean, std, draws, said)
+        found = cls(images.to(device), target, columns, mean, std)
+        if not many:
+            return found
+        said = torch.cat(list(soft.values()), 2).half()
+        return replace(found, copies=(copies(len(ds), len(said)).to(device), said.to(device)))
 
     def normal(self, x: Tensor) -> Tensor:
         """Pixels 0..255 as the network sees them."""
@@ -89,21 +90,19 @@ class LearningSet:
 
     def take(self, index: Tensor) -> LearningSet:
         """The faces at ``index``."""
-        rows = replace(self, images=self.images[index], target=self.target[index])
-        if self.draws is None or self.said is None:
-            return rows
-        return replace(rows, draws=self.draws[:, index], said=self.said[:, index])
+        own = None if self.copies is None else (self.copies[0][:, index], self.copies[1][:, index])
+        return replace(self, images=self.images[index], target=self.target[index], copies=own)
 
     def batch(self, index: Tensor, g: Generator) -> tuple[Tensor, Tensor, Source]:
         """The faces at ``index`` as float32 ``(n, 1, H, W)``, their targets, and the source of their augmentation:
         ``g``, or the copies that it chooses.
         """
         images, target = self.images[index].float(), self.target[index]
-        if self.draws is None or self.said is None:
+        if self.copies is None:
             return images, target, g
-        chosen = torch.randint(len(self.draws), (len(index),), generator=g, device=g.device).to(index.device)
-        said = self.said[chosen, index].float()
-        return images, torch.cat((target, said), 1), iter(self.draws[chosen, index].unbind(1))
+        draws, said = self.copies
+        chosen = torch.randint(len(draws), (len(index),), generator=g, device=g.device).to(index.device)
+        return images, torch.cat((target, said[chosen, index].float()), 1), iter(draws[chosen, index].unbind(1))
 
     def without_copies(self) -> LearningSet:
         """The first of each group of faces with the same pixels."""

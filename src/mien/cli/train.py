@@ -54,6 +54,8 @@ def train(
         torch.set_num_threads(threads)
     faces = read_data(data, votes=votes, target=target, skip_bad=skip_bad)
     part, held = train_val(faces, val_split=val_split, seed=chosen.seed)
+    if teacher:
+        typer.echo(f"asking {teacher} about {len(part):,} faces, {max(1, chosen.distill.copies)} times each", err=True)
     asked = ask(teacher.split(","), part, chosen.distill, chosen.augment, device=device) if teacher else None
     with TrainingDisplay(chosen.epochs) as show:
         show.console.print(
