@@ -9,20 +9,17 @@ the first eight, in which libraries choose their algorithms and the graph is rec
 from __future__ import annotations
 
 import argparse
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from conditions import conditions, save
 
-from mien.data import FaceDataset, read_faces, read_votes, with_votes
+from mien.data import read_faces, read_votes, with_votes
 from mien.devices import describe, pick_device
-from mien.engine import fit
-from mien.recipe import Recipe, load_recipe
-from mien.runs import make_network
+from mien.recipe import load_recipe
+from mien.runs import step_seconds
 
 WARM_UP = 8
 #: recipe, options that differ, what they are, images a batch
@@ -35,23 +32,6 @@ STEPS: tuple[tuple[str, dict[str, Any], str, int], ...] = (
     ("mien-base", {"transformer": "feature"}, "transformer on the feature map", 256),
     *((name, {}, "", 64) for name in ("report", "googlenet", "mollahosseini", "deepexpr", "vgg")),
 )
-
-
-def milliseconds(recipe: Recipe, faces: FaceDataset, steps: int, graph: bool) -> float:
-    """Median time of a step."""
-    rows = faces.take(np.arange(steps * recipe.batch_size) % len(faces))
-    trial = replace(recipe, epochs=1, sizes=(), drop_copies=False, optimizer=replace(recipe.optimizer, warmup=0.0))
-    torch.manual_seed(trial.seed)
-    ends: list[float] = []
-    fit(
-        make_network(trial, rows),
-        rows,
-        rows.take(slice(0, 64)),
-        trial,
-        graph=graph,
-        on_batch=lambda _: ends.append(time.perf_counter()),
-    )
-    return 1000 * float(np.median(np.diff(ends[WARM_UP:])))
 
 
 def main() -> None:
@@ -67,8 +47,11 @@ def main() -> None:
     for name, options, what, batch in STEPS:
         recipe = load_recipe(name)
         recipe = replace(recipe, options={**recipe.options, **options}, batch_size=batch)
-        eager, recorded = (milliseconds(recipe, faces, a.steps, graph) for graph in (False, True))
-        found.append({"network": name, "what": what, "batch_size": batch, "eager_ms": eager, "graph_ms": recorded})
+        times = {}
+        for way, graph in (("eager_ms", False), ("graph_ms", True)):
+            torch.manual_seed(recipe.seed)
+            times[way] = 1000 * step_seconds(recipe, faces, WARM_UP, a.steps, graph=graph)
+        found.append({"network": name, "what": what, "batch_size": batch, **times})
     where = f"{describe(device)['device']}, torch {torch.__version__}"
     save(a.out, {"what": __doc__, "conditions": where, "steps": found, "machine": conditions("torch")})
 

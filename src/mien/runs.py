@@ -40,7 +40,7 @@ from mien.recipe import Recipe
 from mien.spec import ModelSpec
 from mien.teachers import Teacher
 
-__all__ = ["Result", "epochs_within", "make_network", "make_spec", "train_run"]
+__all__ = ["Result", "epochs_within", "make_network", "make_spec", "step_seconds", "train_run"]
 
 _STATE_SECONDS = 60.0
 _STATE_SHARE = 10  # times as long as writing the state takes, none is written at an epoch's end
@@ -130,7 +130,15 @@ def epochs_within(recipe: Recipe, train: FaceDataset, seconds: float) -> int:
 
     Steps are timed at the images' own size; smaller ones are taken to cost as much less as they have fewer pixels.
     """
-    rows = train.take([i % len(train) for i in range((_WARM_UP + _TIMED) * recipe.batch_size)])
+    own = train.size[0]
+    share = float(np.mean([(recipe.size_at(e, own) / own) ** 2 for e in range(recipe.epochs)]))
+    step = share * step_seconds(recipe, train, _WARM_UP, _TIMED)
+    return max(1, int(_SHARE * seconds / (step * max(1, len(train) // recipe.batch_size))))
+
+
+def step_seconds(recipe: Recipe, train: FaceDataset, warm_up: int, timed: int, *, graph: bool = True) -> float:
+    """Median time of a training step of a throwaway network at the images' own size, after ``warm_up`` steps."""
+    rows = train.take([i % len(train) for i in range((warm_up + timed) * recipe.batch_size)])
     optimizer = replace(recipe.optimizer, warmup=0.0)
     trial = replace(recipe, epochs=1, sizes=(), drop_copies=False, optimizer=optimizer)
     ends: list[float] = []
@@ -139,12 +147,10 @@ def epochs_within(recipe: Recipe, train: FaceDataset, seconds: float) -> int:
         rows,
         rows.take(slice(0, 1)),
         trial,
+        graph=graph,
         on_batch=lambda _: ends.append(time.perf_counter()),
     )
-    own = train.size[0]
-    share = float(np.mean([(recipe.size_at(e, own) / own) ** 2 for e in range(recipe.epochs)]))
-    step = share * float(np.median(np.diff(ends[_WARM_UP - 1 :])))
-    return max(1, int(_SHARE * seconds / (step * max(1, len(train) // recipe.batch_size))))
+    return float(np.median(np.diff(ends[warm_up - 1 :])))
 
 
 def make_spec(recipe: Recipe, train: FaceDataset, teacher: Teacher | None = None) -> ModelSpec:
