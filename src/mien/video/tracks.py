@@ -25,6 +25,7 @@ Box = tuple[float, float, float, float]
 
 _OVERLAP = 0.2  # least IoU of a face with the place where it is expected
 _REACH, _GROWTH = 0.8, 1.6  # else: how far off in sides of the face, and by what factor it may have changed its size
+_LEAST_STEP = 1e-3  # seconds; closer frames would give a speed without bounds
 _SPEED_TIME, _COAST = 0.15, 0.5  # seconds over which the speed is averaged, and for which a hidden face moves on
 
 
@@ -61,7 +62,7 @@ class Track:
         step = time - self.seen
         if step > 0:
             weight = 1 - math.exp(-step / _SPEED_TIME) if self.hits > 1 else 1.0
-            moved = [(new - old) / step for new, old in zip(_place(box), _place(self.box), strict=True)]
+            moved = [(new - old) / max(step, _LEAST_STEP) for new, old in zip(_place(box), _place(self.box), strict=True)]
             x, y, grow = (v + weight * (m - v) for v, m in zip(self._speed, moved, strict=True))
             self._speed = (x, y, grow)
         self.box, self.seen, self.hits, self.misses = box, time, self.hits + 1, 0
