@@ -222,3 +222,10 @@ def test_episodes_of_a_track_cover_its_frames_in_order_without_overlap(stream, h
         assert (mine[0].start, mine[-1].end) == (times[0], times[-1])
         assert all(e.start <= e.end and 0.25 <= e.probability <= 0.5 for e in mine)
         assert all(a.end <= b.start for a, b in pairwise(mine))
+
+
+def test_two_frames_of_nearly_one_time_leave_the_speed_finite():
+    tracker = Tracker()
+    tracker.update(0.0, [(-2, -2, 2, 2)], [0.9])
+    tracker.update(5e-324, [(-2, -1, 2, 3)], [0.9])
+    assert all(map(math.isfinite, tracker.tracks[0].expected(5.0)))

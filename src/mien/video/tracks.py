@@ -62,7 +62,8 @@ class Track:
         step = time - self.seen
         if step > 0:
             weight = 1 - math.exp(-step / _SPEED_TIME) if self.hits > 1 else 1.0
-            moved = [(new - old) / max(step, _LEAST_STEP) for new, old in zip(_place(box), _place(self.box), strict=True)]
+            took = max(step, _LEAST_STEP)
+            moved = [(new - old) / took for new, old in zip(_place(box), _place(self.box), strict=True)]
             x, y, grow = (v + weight * (m - v) for v, m in zip(self._speed, moved, strict=True))
             self._speed = (x, y, grow)
         self.box, self.seen, self.hits, self.misses = box, time, self.hits + 1, 0
