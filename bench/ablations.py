@@ -22,12 +22,12 @@ from typing import Any
 import torch
 
 from mien.data import read_faces, read_votes, train_val, with_votes
-from mien.engine import fit
-from mien.evaluation import versions
+from mien.evaluation.metrics import mean_and_spread
+from mien.evaluation.scoring import versions
 from mien.files import write_text
-from mien.metrics import mean_and_spread
 from mien.models import create_model
-from mien.recipe import Recipe, load_recipe
+from mien.training.loop import fit
+from mien.training.recipe import Recipe, load_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = Path(__file__).with_suffix(".toml")

@@ -17,9 +17,9 @@ import torch
 from conditions import conditions, save
 
 from mien.data import read_faces, read_votes, with_votes
-from mien.devices import describe, pick_device
-from mien.recipe import load_recipe
-from mien.runs import step_seconds
+from mien.training.devices import describe, pick_device
+from mien.training.recipe import load_recipe
+from mien.training.run import step_seconds
 
 WARM_UP = 8
 #: recipe, options that differ, what they are, images a batch

@@ -36,9 +36,9 @@ import torch
 from reference_nets import MiniXception
 from train_throughput import machine
 
-from mien.devices import processor
 from mien.files import check_writable, write_text
 from mien.runtime import open_session, shipped_models
+from mien.training.devices import processor
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 

@@ -23,8 +23,9 @@ from conditions import conditions, save
 from mien import Predictor
 from mien.explain import occlusion
 from mien.images import read_image
-from mien.runtime import CenterFace, draw
-from mien.spec import crop_face
+from mien.preprocessing import crop_face
+from mien.runtime import CenterFace
+from mien.visualization.overlay import draw
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 

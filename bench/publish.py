@@ -26,16 +26,16 @@ from typing import Any
 
 import numpy as np
 
-from mien.card import model_card
-from mien.checkpoint import load_model
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
-from mien.devices import processor
-from mien.evaluation import Answers, corrupted, evaluate, open_model
-from mien.export import export_onnx, write_spec
+from mien.evaluation.metrics import mean_and_spread
+from mien.evaluation.scoring import Answers, corrupted, evaluate, open_model
+from mien.export.onnx import export_onnx, write_spec
+from mien.export.quantize import quantize_onnx
 from mien.files import replace_file, write_text
-from mien.metrics import mean_and_spread
-from mien.quantize import quantize_onnx
+from mien.models.weights import load_model
+from mien.reporting.card import model_card
 from mien.runtime import Classifier
+from mien.training.devices import processor
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, WEIGHTS = ROOT / "results", ROOT / "src" / "mien" / "weights"

@@ -32,11 +32,13 @@ import numpy as np
 from conditions import conditions
 
 from mien.data import read_faces
+from mien.evaluation.metrics import wilson
+from mien.faces import Quality
 from mien.files import write_text
-from mien.metrics import wilson
+from mien.preprocessing import crop_face
 from mien.runtime import CenterFace, Classifier, find_model
-from mien.runtime.quality import Quality, measure
-from mien.spec import ModelSpec, crop_face
+from mien.runtime.quality import measure
+from mien.spec import ModelSpec
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 SIZES = (48, 40, 32, 28, 24, 20, 18, 16, 14, 12, 11, 10, 9, 8, 7, 6, 5)

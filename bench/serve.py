@@ -38,8 +38,9 @@ from conditions import conditions, save
 
 import mien
 from mien.images import read_image
+from mien.preprocessing import crop_face
 from mien.runtime import CenterFace
-from mien.spec import ModelSpec, crop_face
+from mien.spec import ModelSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVERS = ("mien", "no batches", "plain")

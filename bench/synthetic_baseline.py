@@ -27,14 +27,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from mien import engine
 from mien.data import FaceDataset
-from mien.data.synthetic import generate
-from mien.devices import describe
+from mien.data.synthetic.generate import generate
+from mien.evaluation.metrics import wilson
 from mien.files import write_text
-from mien.metrics import wilson
 from mien.models import create_model
-from mien.recipe import load_recipe
+from mien.training import loop as engine
+from mien.training.devices import describe
+from mien.training.recipe import load_recipe
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 

@@ -9,10 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mien import plots
+from mien.benchmark import METHODS, Row, markdown
+from mien.evaluation.metrics import mean_and_spread
 from mien.files import write_text
-from mien.methods import METHODS, Row, markdown
-from mien.metrics import mean_and_spread
+from mien.reporting import plots
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, DOCS = ROOT / "results", ROOT / "docs"

@@ -34,9 +34,9 @@ from publish import VIEWS, read_tests, reports, summarised, write
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
 from mien.files import replace_file
 from mien.models import fold
-from mien.recipe import Distill, Recipe, load_recipe
-from mien.runs import make_network, train_run
-from mien.teachers import Teacher, ask, save
+from mien.training.distillation import Teacher, ask, save
+from mien.training.recipe import Distill, Recipe, load_recipe
+from mien.training.run import make_network, train_run
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 FOLDS = 4

@@ -4,8 +4,8 @@
     python bench/train_throughput.py --recipe mien-small [--progressive]      # results/bench_train_family.json
 
 Ours: one uint8 array in memory, augmentation on whole batches, the recipe's network (with the branches and batch norm
-that it has while training), optimizer and weight average, bf16 where the CPU has it: ``mien.engine.fit``, as users run
-it.
+that it has while training), optimizer and weight average, bf16 where the CPU has it: ``training.loop.fit``, as users
+run it.
 Usual: one PNG file an image in class folders, a torch DataLoader with two workers that opens each with Pillow, flips,
 turns, converts and normalises it image by image; a plain network in float32, channels first, with Adam. Its files are
 in the page cache and its workers stay alive between epochs, which flatters it. Against the 2019 recipes the plain
@@ -53,13 +53,13 @@ from reference_nets import PlainNet, ResNet18, counts
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mien import engine
 from mien.data import FaceDataset, read_faces
-from mien.data.synthetic import generate
-from mien.devices import cores, describe, processor
+from mien.data.synthetic.generate import generate
 from mien.files import check_writable, write_text
 from mien.models import create_model
-from mien.recipe import Recipe, load_recipe
+from mien.training import loop as engine
+from mien.training.devices import cores, describe, processor
+from mien.training.recipe import Recipe, load_recipe
 
 T = TypeVar("T")
 WORKERS = 2

@@ -27,10 +27,11 @@ import numpy as np
 from conditions import conditions, save
 
 from mien import Predictor
+from mien.faces import Detection, Photo
 from mien.images import read_image
-from mien.runtime import CenterFace, Detection, Photo
-from mien.runtime.video import watch
+from mien.runtime import CenterFace
 from mien.video import Frame, VideoWriter, iou, read_frames
+from mien.video.stream import watch
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTO = ROOT / "examples" / "astronaut.jpg"
@@ -116,7 +117,7 @@ class Clock:
 
 def shares(path: Path, frames: int) -> dict[str, object]:
     """Processor time a frame of each part, in ms, from one run; ``rest`` is what the process spent besides."""
-    import mien.runtime.video as video
+    import mien.video.stream as video
 
     predictor, clock = Predictor(threads=1), Clock()
     list(predictor.predict_video(path, every=20))  # everything is loaded
@@ -200,7 +201,7 @@ def resident() -> float:
 
 def hour(folder: Path, count: int) -> dict[str, object]:
     """Read ``count`` frames into a table, episodes and a timeline, as ``mien video`` does; memory on the way."""
-    from mien.cli.video_desk import Desk
+    from mien.results.video_recorder import Desk
 
     predictor = Predictor(detector=Cheap(), threads=1)
     peaks, peak, started = {}, 0.0, time.perf_counter()

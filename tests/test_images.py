@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.data import FaceDataset, read_faces, read_source
-from mien.data.images import file_name, save_images
+from mien.data.save_images import file_name, save_images
 from mien.errors import DataError, OutputError
 from mien.labels import FER2013
 

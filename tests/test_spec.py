@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from mien.errors import ModelError
 from mien.labels import FER2013, FERPLUS, LABEL_SETS, canonical, colour, match, short
-from mien.spec import Crop, ModelSpec, crop_face, crop_matrix, normalise, preprocess
+from mien.preprocessing import crop_face, crop_matrix, normalise, preprocess
+from mien.spec import Crop, ModelSpec
 
 SPEC = ModelSpec(
     "x",

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mien.runtime import Detection
+from mien.faces import Detection
 
 SIDE = 40  # of the bright square that Squares takes for a face
 

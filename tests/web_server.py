@@ -16,7 +16,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mien.runtime import Face, Found, Predictor
+from mien.faces import Face
+from mien.runtime import Found, Predictor
 from mien.web import Limits, create_app, listen
 from mien.web.serving import hosts_for, server
 

@@ -2,7 +2,7 @@
 
 ``CLASSICAL`` lists the names; ``make_classical`` gives a pipeline for ``fit``, ``predict``, ``predict_proba``,
 ``cross_val_score`` and ``GridSearchCV``, whose steps are called as in the name ("hog", then "svm"). Settings suit faces
-of 48 x 48 pixels. Leaves out: files (``store``) and scores (``mien.metrics``).
+of 48 x 48 pixels. Leaves out: files (``store``) and scores (``mien.evaluation.metrics``).
 """
 
 from __future__ import annotations

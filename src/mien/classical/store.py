@@ -2,7 +2,7 @@
 
 A file holds the pipeline, what the caller says about it, and the versions it was made with. Reading admits those of
 scikit-learn's, numpy's and scipy's types that skops admits, the types listed here, and no other; trees and
-sparse rows, which compiled code follows without looking, are checked first. Leaves out: networks (``mien.checkpoint``).
+sparse rows, which compiled code follows without looking, are checked first. Leaves out: networks (``models.weights``).
 """
 
 from __future__ import annotations

@@ -86,8 +86,8 @@ def _save_sheet(ds: FaceDataset, found: Audit, path: Path) -> None:
     """Write the contact sheet; an OutputError names a file that cannot be written."""
     import cv2
 
-    from mien.data.sheet import audit_sheet
     from mien.files import replace_file
+    from mien.visualization.audit_figure import audit_sheet
 
     _, data = cv2.imencode(".png", audit_sheet(ds, found))
     replace_file(path, lambda p: p.write_bytes(data.tobytes()))

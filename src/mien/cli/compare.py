@@ -15,7 +15,7 @@ from mien.cli.screen import stdout
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mien.methods import Event, Row
+    from mien.benchmark import Event, Row
 
 __all__ = ["compare"]
 
@@ -42,11 +42,11 @@ def compare(
 
     for module, extra in (("torch", "train"), ("matplotlib", "train"), ("sklearn", "classical")):
         need(module, extra)
-    from mien import plots
+    from mien.benchmark import choose, make_protocol, markdown, record
+    from mien.benchmark import compare as run
     from mien.cli.reading import read_data
     from mien.files import check_writable, write_text
-    from mien.methods import choose, make_protocol, markdown, record
-    from mien.methods import compare as run
+    from mien.reporting import plots
 
     if list_methods:
         _show_methods()
@@ -88,7 +88,7 @@ def _seconds(budget: str | None) -> float | None:
 def _show_methods() -> None:
     from rich.table import Table
 
-    from mien.methods import METHODS
+    from mien.benchmark import METHODS
 
     table = Table("method", "what", "reported, %", "source", box=None)
     for m in METHODS.values():
@@ -148,7 +148,7 @@ def _show_table(rows: Sequence[Row]) -> None:
     """The table on stdout, without its lesser columns where the terminal is narrow; what must be known below it."""
     from rich.table import Table
 
-    from mien.methods.table import HEAD, cells, conditions, failures, pairs, remarks, sort_rows
+    from mien.benchmark.table import HEAD, cells, conditions, failures, pairs, remarks, sort_rows
 
     console = stdout()
     done, paired = sort_rows(rows), pairs(rows)

@@ -70,7 +70,7 @@ def images(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from mien.data.images import check_out, save_images
+    from mien.data.save_images import check_out, save_images
     from mien.data.sources import read_source
 
     check_out(out)

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mien.data import FaceDataset
-    from mien.evaluation import Loaded
-    from mien.metrics import Report
-    from mien.recipe import Recipe
-    from mien.report import Face, Photo
-    from mien.runtime import Face as Found
+    from mien.evaluation.metrics import Report
+    from mien.evaluation.scoring import Loaded
+    from mien.faces import Face as Found
+    from mien.reporting.html import Face, Photo
     from mien.runtime import Predictor
+    from mien.training.recipe import Recipe
 
 __all__ = ["demo"]
 
@@ -61,10 +61,10 @@ def demo(
 
     need("torch", "train")
     from mien.data import train_val
-    from mien.data.synthetic import generate
+    from mien.data.synthetic.generate import generate
     from mien.files import check_writable
     from mien.images import read_image
-    from mien.recipe import load_recipe
+    from mien.training.recipe import load_recipe
 
     check_writable(out)
     picture = photo or _example()
@@ -94,7 +94,7 @@ def _example() -> Path | None:
 
 def _plan(recipe: Recipe, part: FaceDataset, seconds: float, epochs: int | None) -> Recipe:
     """The recipe with as many epochs as fit into ``seconds``, and warm-up and averaging to match."""
-    from mien.runs import epochs_within
+    from mien.training.run import epochs_within
 
     epochs = epochs or min(_LONGEST, epochs_within(recipe, part, seconds))
     warmup = min(recipe.optimizer.warmup, epochs / 5)
@@ -107,10 +107,10 @@ def _train(recipe: Recipe, part: FaceDataset, held: FaceDataset, *, drawn: bool)
     import torch
 
     from mien.cli.progress import TrainingDisplay
-    from mien.engine import Stopped, fit
-    from mien.evaluation import Loaded, evaluate
+    from mien.evaluation.scoring import Loaded, evaluate
     from mien.models import create_model
-    from mien.runs import make_spec
+    from mien.training.loop import Stopped, fit
+    from mien.training.run import make_spec
 
     torch.manual_seed(recipe.seed)
     model = create_model(recipe.model, num_classes=len(part.names), **recipe.options)
@@ -136,8 +136,8 @@ def _save(trained: _Trained, out: Path, *, shipped: bool) -> Predictor:
     """
     from torch import nn
 
-    from mien.checkpoint import save_model
-    from mien.export import export_onnx
+    from mien.export.onnx import export_onnx
+    from mien.models.weights import save_model
     from mien.runtime import DEFAULT_MODEL, Predictor, shipped_models
 
     network, spec = trained.model.forward, trained.model.spec
@@ -150,9 +150,9 @@ def _save(trained: _Trained, out: Path, *, shipped: bool) -> Predictor:
 
 def _recognise(predictor: Predictor, pixels: NDArray[np.uint8], name: str) -> Photo:
     """The photo with its faces marked, and for each face what the network saw and what decided."""
-    from mien.report import Photo
+    from mien.reporting.html import Photo
     from mien.runtime import accuracy_line
-    from mien.runtime.overlay import mark_faces
+    from mien.visualization.overlay import mark_faces
 
     found = predictor.predict(pixels)
     marked = pixels.copy()
@@ -166,8 +166,9 @@ def _recognise(predictor: Predictor, pixels: NDArray[np.uint8], name: str) -> Ph
 def _face(face: Found, pixels: NDArray[np.uint8], predictor: Predictor) -> Face:
     import cv2
 
-    from mien.explain import occlusion, overlay
-    from mien.report import Face
+    from mien.explain import occlusion
+    from mien.reporting.html import Face
+    from mien.visualization.heatmap import overlay
 
     side = len(face.crop)
     heat = occlusion(predictor.predict_crops, face.crop, size=max(1, side // 6), stride=max(1, side // 12))
@@ -217,7 +218,7 @@ def _command(data: str, faces: int, recipe: Recipe, photo: Path | None, name: st
 
 
 def _write(out: Path, trained: _Trained, part: FaceDataset, photo: Photo | None, commands: list[str]) -> Path:
-    from mien.report import write_report
+    from mien.reporting.html import write_report
 
     notes = [f"{len(trained.history)} epochs in {trained.seconds:.0f} seconds."]
     if part.source.startswith("synthetic"):

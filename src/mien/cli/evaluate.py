@@ -49,10 +49,11 @@ def evaluate(
     from mien.errors import ConfigError, need
 
     need("torch", "train")
-    from mien import plots, rivals
-    from mien.cli.judge import passes_bar, show_judgement
+    import mien.evaluation as rivals
+    from mien.cli.evaluation_view import passes_bar, show_judgement
     from mien.cli.reading import read_data
     from mien.files import check_writable, write_text
+    from mien.reporting import plots
 
     if (model is None) == (function is None):
         raise ConfigError("give MODEL or --callable MODULE:FUNCTION, one of the two")
@@ -112,11 +113,11 @@ def export(
     from mien.errors import ConfigError, need
 
     need("torch", "train")
-    from mien.checkpoint import load_model
     from mien.cli.reading import read_data
     from mien.data import split_rank
-    from mien.export import export_onnx
-    from mien.quantize import quantize_onnx
+    from mien.export.onnx import export_onnx
+    from mien.export.quantize import quantize_onnx
+    from mien.models.weights import load_model
 
     if int8 and data is None:
         raise ConfigError("--int8 needs --data with the faces that the model was trained on")

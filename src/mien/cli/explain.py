@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mien.cli.explained_words import say, say_classes
+from mien.cli.explain_view import say, say_classes
 from mien.cli.screen import stdout
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mien.cli.explained import Opened
+    from mien.cli.explain_model import Opened
 
 __all__ = ["explain"]
 
@@ -51,7 +51,7 @@ def explain(
 
     Beside each sheet lie its arrays as .npz; mien.explain.Explanation and ClassMeans name their keys.
     """
-    from mien.cli.explained import open_explained
+    from mien.cli.explain_model import open_explained
     from mien.errors import ConfigError
     from mien.files import check_writable
 
@@ -106,10 +106,10 @@ def _explain_photos(
 ) -> None:
     """A sheet and the arrays of every face; a photo that cannot be read is named, and the exit code is 1."""
     from mien.errors import DataError
+    from mien.explain.photos import explain_photo
     from mien.images import read_image
     from mien.runtime import accuracy_line, make_detector
-    from mien.runtime.explained_face import draw_explanation
-    from mien.runtime.explaining import explain_photo
+    from mien.visualization.explanation_figure import draw_explanation
 
     finder, footer, bad = make_detector(detector, threads=threads or None), accuracy_line(opened.spec), 0
     gradcam = opened.gradcam if named else _if_installed(opened, options["methods"])
@@ -156,11 +156,11 @@ def _explain_data(
     from rich.console import Console
     from rich.progress import Progress
 
-    from mien.cli.explained import labelled
+    from mien.cli.explain_model import labelled
     from mien.cli.reading import read_data
     from mien.explain import mean_maps
     from mien.runtime import accuracy_line
-    from mien.runtime.explained_classes import draw_classes
+    from mien.visualization.class_figure import draw_classes
 
     spec = opened.spec
     faces = labelled(read_data(data, size=spec.size), spec.labels, split, limit, seed)

@@ -1,6 +1,6 @@
 """``mien inspect``: the doctor for one photo, as text and one picture.
 
-Leaves out: what is looked at (``mien.runtime.inspection``) and its picture (``inspection_sheet``).
+Leaves out: what is looked at (``mien.diagnostics``) and its picture (``inspection_sheet``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mien.cli.screen import stdout
 from mien.files import check_writable, replace_file
 
 if TYPE_CHECKING:
-    from mien.runtime.inspection import FaceReport, Inspection
+    from mien.diagnostics import FaceReport, Inspection
 
 __all__ = ["inspect"]
 
@@ -39,8 +39,8 @@ def inspect(
     """
     if save:
         check_writable(Path(save).parent)
+    from mien.diagnostics import inspect_photo
     from mien.runtime import Predictor, accuracy_line, make_detector
-    from mien.runtime.inspection import inspect_photo
 
     finder = make_detector(detector, detector_model or None, size=detector_size, threads=threads or None)
     predictor = Predictor(model or None, finder, threads or None)
@@ -53,7 +53,7 @@ def inspect(
     if save:
         import cv2
 
-        from mien.runtime.inspection_sheet import draw_inspection
+        from mien.visualization.diagnosis_figure import draw_inspection
 
         sheet = draw_inspection(found, predictor.spec, predictor.predict_crops, accuracy_line(predictor.spec))
         _, data = cv2.imencode(".png", sheet)
@@ -64,7 +64,7 @@ def inspect(
 def _say(found: Inspection, accuracy: str) -> None:
     from rich.markup import escape
 
-    from mien.runtime.inspection_sheet import search_words
+    from mien.visualization.diagnosis_figure import search_words
 
     photo, console = found.photo, stdout()
     lines = [f"[bold]{escape(photo.source)}[/]  {photo.width} x {photo.height} pixels, {_count(len(photo))}"]
@@ -86,7 +86,7 @@ def _face_lines(number: int, report: FaceReport) -> list[str]:
     from rich.markup import escape
 
     from mien.labels import colour
-    from mien.runtime.inspection_sheet import measured_lines
+    from mien.visualization.diagnosis_figure import measured_lines
 
     face = report.face
     doubt = f"  unsure, or {', '.join(face.candidates[1:])}" if face.uncertain else ""

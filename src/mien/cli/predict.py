@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mien.cli.predictions import CsvLines, JsonDocument, Kept, Output, open_output
 from mien.cli.screen import stdout
 from mien.errors import ConfigError
 from mien.files import check_writable, replace_file
+from mien.results.writers import CsvLines, JsonDocument, Kept, Output, open_output
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from mien.runtime import Face, Photo, Predictor
+    from mien.faces import Face, Photo
+    from mien.runtime import Predictor
     from mien.spec import ModelSpec
 
 __all__ = ["predict"]
@@ -235,7 +236,8 @@ def _save(path: Path, source: str, faces: Sequence[Face], predictor: Predictor) 
     import cv2
 
     from mien.images import read_image
-    from mien.runtime import accuracy_line, draw
+    from mien.runtime import accuracy_line
+    from mien.visualization.overlay import draw
 
     photo = read_image(source, colour=True)
     picture = draw(photo, faces, predictor.spec, predictor.predict_crops, accuracy_line(predictor.spec))

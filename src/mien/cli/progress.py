@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from mien.engine import Batch, Epoch
+    from mien.training.loop import Batch, Epoch
 
 __all__ = ["TrainingDisplay"]
 

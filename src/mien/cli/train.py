@@ -42,11 +42,11 @@ def train(
     from mien.cli.progress import TrainingDisplay
     from mien.cli.reading import read_data
     from mien.data import train_val
-    from mien.engine import Stopped
     from mien.files import check_writable
-    from mien.recipe import load_recipe
-    from mien.runs import train_run
-    from mien.teachers import ask
+    from mien.training.distillation import ask
+    from mien.training.loop import Stopped
+    from mien.training.recipe import load_recipe
+    from mien.training.run import train_run
 
     chosen = load_recipe(recipe).override(epochs=epochs, batch_size=batch_size, lr=lr, l2=l2, seed=seed)
     check_writable(out)

@@ -19,9 +19,9 @@ from mien.cli.screen import stdout
 from mien.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
-    from mien.cli.video_desk import Desk
-    from mien.runtime.video import Seen
+    from mien.results.video_recorder import Desk
     from mien.spec import ModelSpec
+    from mien.video.stream import Seen
 
 __all__ = ["video"]
 
@@ -53,10 +53,10 @@ def video(
     is kept, and the exit code is 1. Ctrl-C stops: all files are whole up to there.
     """
     _check(source, fps, every, out, save, show)
-    from mien.cli.video_desk import Desk
+    from mien.results.video_recorder import Desk
     from mien.runtime import Predictor, make_detector
-    from mien.runtime.video import watch
     from mien.video import VideoWriter, length
+    from mien.video.stream import watch
 
     given: str | int = int(source) if source.isdecimal() and not Path(source).exists() else source
     whole = length(given)
@@ -88,8 +88,8 @@ def _check(source: str, fps: float | None, every: int | None, out: Path | None, 
     """Everything that can be wrong with the flags, before a model is opened or a file made."""
     from mien.errors import need
     from mien.files import check_writable
-    from mien.video.frames import check_source, sampler
-    from mien.video.table import check_table
+    from mien.results.video_table import check_table
+    from mien.video.reader import check_source, sampler
 
     if fps is not None and every is not None:
         raise ConfigError("--fps and --every exclude each other: choose one")
@@ -125,8 +125,8 @@ def _check_window() -> None:
 
 
 def _run(seen: Iterator[Seen], desk: Desk, writer: object | None, show: bool, progress: _Progress) -> None:
-    from mien.runtime.video_marks import mark
     from mien.video import VideoWriter
+    from mien.visualization.video_overlay import mark
 
     for one in seen:
         desk.add(one)

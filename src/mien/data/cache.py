@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.data.archives import BROKEN
 from mien.data.dataset import FaceDataset
+from mien.data.readers.archives import BROKEN
 from mien.errors import MienError
 
 __all__ = ["cache_folder", "key_of", "load", "store"]

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from mien.data import cache as _cache
-from mien.data.archives import BROKEN, kind_of, reason, unpacked
-from mien.data.csv_source import read_csv
 from mien.data.dataset import FaceDataset
-from mien.data.problems import Problem, Problems
+from mien.data.readers.archives import BROKEN, kind_of, reason, unpacked
+from mien.data.readers.csv_table import read_csv
+from mien.data.readers.problems import Problem, Problems
 from mien.data.votes import read_votes, with_votes
 from mien.errors import ConfigError, DataError
 
@@ -91,7 +91,7 @@ def _synthetic(text: str, size: int | None) -> Reading:
         raise ConfigError(
             f"synthetic faces are asked for as synthetic, synthetic:500 or synthetic:500,seed=3; got {text!r}"
         )
-    from mien.data.synthetic import generate
+    from mien.data.synthetic.generate import generate
 
     return Reading(generate(int(found[1] or 4000), seed=int(found[2] or 0), size=size or 48))
 
@@ -118,7 +118,7 @@ def _key(path: Path, kind: str, size: int | None) -> str:
 
 def _named_split(path: Path) -> str:
     """What a Parquet file's name adds to the key, since it, too, decides what is read."""
-    from mien.data.parquet import split_of
+    from mien.data.readers.parquet import split_of
 
     return f"-{split_of(path.name)}"
 
@@ -127,11 +127,11 @@ def _read(path: Path, kind: str, size: int | None, problems: Problems) -> Readin
     if kind == "file":
         return _single(path, problems)
     if kind == "parquet":
-        from mien.data.parquet import read_parquet
+        from mien.data.readers.parquet import read_parquet
 
         ds, notes = read_parquet(path, kind, (), size, problems)
     else:
-        from mien.data.containers import read_container
+        from mien.data.readers.containers import read_container
 
         ds, notes = read_container(path, kind, size, problems)
     return Reading(ds, notes=notes)

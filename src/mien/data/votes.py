@@ -15,8 +15,8 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.archives import BROKEN, kind_of, reason, unpacked
 from mien.data.dataset import FaceDataset
+from mien.data.readers.archives import BROKEN, kind_of, reason, unpacked
 from mien.errors import ConfigError, DataError
 from mien.labels import FER2013, FERPLUS
 

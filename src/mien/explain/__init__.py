@@ -1,7 +1,7 @@
 """Which parts of a face decided, as arrays: where a network looked, what its answer rests on, and whether that is true.
 
 Works on any ``answer``: an exported file (``mien.runtime.Classifier``), a torch model, a rival's function. Leaves out:
-drawing sheets of it (``runtime``).
+drawing it (``mien.visualization``).
 
 explain_face(Classifier(find_model(None)), crop, FER2013.names) -> Explanation(label="happy", maps={"occlusion": ...})
 """
@@ -9,10 +9,8 @@ explain_face(Classifier(find_model(None)), crop, FER2013.names) -> Explanation(l
 from mien.explain.face import Explanation, Look, explain_face
 from mien.explain.faithfulness import Curves, Faithfulness, curves, faithfulness
 from mien.explain.gradcam import gradcam, last_map
-from mien.explain.looking import laid_back, warped, window
 from mien.explain.means import ClassMeans, mean_maps
 from mien.explain.occlusion import Predict, occlusion
-from mien.explain.overlays import overlay, signed_overlay
 from mien.explain.parts import by_landmarks, by_thirds, landmark_masks
 
 __all__ = [
@@ -28,13 +26,8 @@ __all__ = [
     "explain_face",
     "faithfulness",
     "gradcam",
-    "laid_back",
     "landmark_masks",
     "last_map",
     "mean_maps",
     "occlusion",
-    "overlay",
-    "signed_overlay",
-    "warped",
-    "window",
 ]

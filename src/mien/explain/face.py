@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from mien.errors import ConfigError
 from mien.explain.faithfulness import Faithfulness, faithfulness
-from mien.explain.looking import laid_back, warped, window
 from mien.explain.occlusion import occlusion
+from mien.runtime.attention_window import laid_back, warped, window
 
 __all__ = ["METHODS", "Answer", "Explanation", "GradCam", "Look", "explain_face"]
 

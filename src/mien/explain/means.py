@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from mien.errors import ConfigError
 from mien.explain.face import Answer
-from mien.explain.looking import laid_back, window
 from mien.explain.occlusion import occlusion
+from mien.runtime.attention_window import laid_back, window
 
 __all__ = ["ClassMeans", "mean_maps"]
 

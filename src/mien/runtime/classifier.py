@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError, ModelError
+from mien.preprocessing import normalise
 from mien.runtime.session import open_session
-from mien.spec import SPEC_KEY, ModelSpec, normalise
+from mien.spec import SPEC_KEY, ModelSpec
 
 __all__ = ["DEFAULT_MODEL", "Classifier", "Outputs", "accuracy_line", "find_model", "shipped_models"]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,25 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ConfigError, ModelError
+from mien.faces import Detection
 
-__all__ = ["CenterFace", "Detection", "Detector", "WholeImage", "YuNet", "make_detector"]
+__all__ = ["CenterFace", "Detector", "WholeImage", "YuNet", "make_detector"]
 
 _WEIGHTS = Path(__file__).parent.parent / "weights" / "centerface.onnx"
-
-
-@dataclass(frozen=True, eq=False)
-class Detection:
-    """One face in a picture.
-
-    box        left, top, right, bottom in pixels of the picture, inside it
-    score      how sure the detector is, 0..1
-    landmarks  float32 ``(5, 2)``, x and y of right eye, left eye, nose, right and left mouth corner (right and left
-               are the person's); None from a detector that has none
-    """
-
-    box: tuple[float, float, float, float]
-    score: float
-    landmarks: NDArray[np.float32] | None = None
 
 
 @runtime_checkable

@@ -18,15 +18,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.calibration import prediction_set
 from mien.errors import ConfigError, DataError
-from mien.explain import window
+from mien.faces import Detection, Face, Photo
 from mien.images import decode, is_picture, read_image
+from mien.preprocessing import crop_face, crop_matrix
+from mien.runtime.attention_window import window
 from mien.runtime.classifier import Classifier, Outputs, find_model
-from mien.runtime.detector import Detection, Detector, WholeImage, make_detector
-from mien.runtime.faces import Face, Photo
+from mien.runtime.detector import Detector, WholeImage, make_detector
+from mien.runtime.prediction_set import prediction_set
 from mien.runtime.quality import measure
-from mien.spec import ModelSpec, crop_face, crop_matrix
+from mien.spec import ModelSpec
 
 if TYPE_CHECKING:
     from mien.video import Source
@@ -146,7 +147,7 @@ class Predictor:
         detection that was seen only once. A frame that is broken, and the frames that a cut video lacks, are a photo
         with ``error``. DataError where there is no such file or camera.
         """
-        from mien.runtime.video import predict_video
+        from mien.video.stream import predict_video
 
         return predict_video(self, source, fps=fps, every=every, smooth=smooth, look=look)
 

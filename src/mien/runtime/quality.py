@@ -10,14 +10,15 @@ Those data have too few turned faces for that; yaw and pitch are limited to what
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LIMITS", "Quality", "measure"]
+from mien.faces import Quality
+
+__all__ = ["LIMITS", "measure"]
 
 #: What a face must reach (side, sharpness, contrast) or not exceed (yaw, pitch) to be usable.
 LIMITS = {"side": 14.0, "sharpness": 0.028, "contrast": 7.2, "yaw": 85.0, "pitch": 40.0}
@@ -29,40 +30,6 @@ LIMITS = {"side": 14.0, "sharpness": 0.028, "contrast": 7.2, "yaw": 85.0, "pitch
 _HEAD = np.array(
     [[-0.5, 0.0, 0.0], [0.5, 0.0, 0.0], [0.0, 0.55, -0.5], [-0.4, 0.98, 0.1], [0.4, 0.98, 0.1]], np.float64
 )
-
-
-@dataclass(frozen=True)
-class Quality:
-    """What was measured of one face in a picture.
-
-    side       of the detector's box in pixels of the picture, the root of its area
-    sharpness  variance of the Laplacian of the crop over the crop's variance, 0 upwards; the less, the more blurred
-    light      mean grey of the crop, 0..255
-    contrast   standard deviation of the crop's grey values, 0..127.5
-    yaw, pitch, roll   degrees by which the head is turned to the picture's right, downwards, and clockwise, against the
-               line of sight; estimated from five landmarks and a mean head (OpenCV's ``solvePnP``), so good to some
-               degrees only; None where the detector has no landmarks
-    problems   what makes the face unusable, each with its value and its limit; none for a usable one
-    """
-
-    side: float
-    sharpness: float
-    light: float
-    contrast: float
-    yaw: float | None = None
-    pitch: float | None = None
-    roll: float | None = None
-    problems: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of it, rounded, in types that ``json.dumps`` takes."""
-        angles = {k: None if v is None else round(v, 1) for k, v in self._angles().items()}
-        measured = {"side": round(self.side, 1), "sharpness": round(self.sharpness, 4)}
-        light = {"light": round(self.light, 1), "contrast": round(self.contrast, 1)}
-        return {**measured, **light, **angles, "problems": list(self.problems)}
-
-    def _angles(self) -> dict[str, float | None]:
-        return {"yaw": self.yaw, "pitch": self.pitch, "roll": self.roll}
 
 
 def measure(

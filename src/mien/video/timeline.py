@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mien.errors import need
 from mien.files import replace_file
 from mien.labels import colour
-from mien.video.episodes import Episode
+from mien.video.segments import Episode
 
 __all__ = ["Timeline"]
 

@@ -22,15 +22,16 @@ from starlette.responses import FileResponse, Response
 from starlette.types import ASGIApp
 
 from mien import __version__
-from mien.card import INTENDED, LIMITS
+from mien.faces import Photo
 from mien.labels import colour
-from mien.runtime import Photo, Predictor, accuracy_line
-from mien.web.admission import Admission
+from mien.reporting.card import INTENDED, LIMITS
+from mien.runtime import Predictor, accuracy_line
 from mien.web.batching import Batcher
-from mien.web.guard import LOOPBACK, Guard
+from mien.web.concurrency import Admission
 from mien.web.limits import Limits
 from mien.web.metrics import MEDIA_TYPE as METRICS_TYPE
 from mien.web.metrics import Metrics
+from mien.web.middleware import LOOPBACK, Guard
 from mien.web.pictures import photo_dicts
 from mien.web.problems import MEDIA_TYPE, Refusal, install
 from mien.web.replies import Health, ModelReply, PredictReply, Problem, Unreadable

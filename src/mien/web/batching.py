@@ -19,8 +19,9 @@ from typing import TypeVar
 import cv2
 
 from mien.errors import ConfigError, DataError
+from mien.faces import Photo
 from mien.images import decode, dimensions
-from mien.runtime import Found, Photo, Predictor
+from mien.runtime import Found, Predictor
 from mien.web.metrics import Metrics
 from mien.web.uploads import Upload
 

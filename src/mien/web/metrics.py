@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from mien.runtime import Photo
-from mien.web.admission import Admission
+from mien.faces import Photo
+from mien.web.concurrency import Admission
 
 __all__ = ["MEDIA_TYPE", "Metrics"]
 

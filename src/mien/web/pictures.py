@@ -1,6 +1,6 @@
 """The small pictures of a face as data URIs: what the network saw, where it looked, what decided.
 
-Leaves out: drawing them (``mien.runtime.panel``).
+Leaves out: drawing them (``mien.visualization.face_card``).
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.runtime import Photo, Predictor
-from mien.runtime.panel import what_decided, where_it_looked
+from mien.faces import Photo
+from mien.runtime import Predictor
+from mien.visualization.face_card import what_decided, where_it_looked
 
 __all__ = ["photo_dicts"]
 

@@ -20,8 +20,8 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mien.errors import ConfigError
-from mien.web.guard import LOOPBACK
 from mien.web.limits import Limits
+from mien.web.middleware import LOOPBACK
 from mien.web.problems import MEDIA_TYPE, problem_body
 
 __all__ = ["address", "hosts_for", "listen", "run", "server"]

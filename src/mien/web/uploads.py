@@ -15,7 +15,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
-from mien.web.admission import Place
+from mien.web.concurrency import Place
 from mien.web.limits import Limits
 from mien.web.problems import Refusal, too_large
 

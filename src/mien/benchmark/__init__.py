@@ -1,0 +1,20 @@
+"""The methods that the report names, learnt and judged under one protocol: ``mien compare``."""
+
+from mien.benchmark.protocol import PROTOCOLS, make_protocol
+from mien.benchmark.registry import METHODS, REFERENCE, Method, choose
+from mien.benchmark.runner import Event, Row, compare
+from mien.benchmark.table import markdown, record
+
+__all__ = [
+    "METHODS",
+    "PROTOCOLS",
+    "REFERENCE",
+    "Event",
+    "Method",
+    "Row",
+    "choose",
+    "compare",
+    "make_protocol",
+    "markdown",
+    "record",
+]

@@ -1,0 +1,115 @@
+"""Methods that are one network: a recipe, trained by the same ``runs.train_run`` as every other.
+
+Leaves out: the networks (``models``) and their recipes' settings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mien.benchmark.task import Fitted, Task
+from mien.evaluation.scoring import Loaded
+from mien.files import write_text
+from mien.training.recipe import Recipe, load_recipe
+from mien.training.run import epochs_within, train_run
+
+__all__ = ["features", "fit_adversarial", "fit_network", "network_settings", "train_network"]
+
+_BLOCK = 512
+
+
+def network_settings(recipe: str) -> Callable[[int], Mapping[str, Any]]:
+    """What decides the outcome beside data and budget: the whole recipe."""
+    return lambda seed: load_recipe(recipe).override(seed=seed).to_dict()
+
+
+def fit_network(recipe: str) -> Callable[[Task], Fitted]:
+    """The method that trains ``recipe``."""
+    return lambda task: train_network(task, recipe)[1]
+
+
+def train_network(task: Task, name: str) -> tuple[Loaded, Fitted]:
+    """Train the recipe ``name`` in the task's folder, or go on where it stopped; epochs are cut to fit the budget."""
+    torch.set_num_threads(task.threads)
+    full = load_recipe(name).override(seed=task.seed)
+    recipe = _within(full, task)
+    result = train_run(
+        recipe,
+        task.train,
+        task.val,
+        task.folder,
+        resume=True,
+        on_batch=lambda b: task.progress("training", (b.epoch - 1 + b.step / b.steps) / b.epochs),
+    )
+    assert isinstance(result.model.forward, torch.nn.Module)
+    cut = recipe.epochs < full.epochs
+    fitted = Fitted(
+        answer=result.model.answer,
+        size={"parameters": sum(p.numel() for p in result.model.forward.parameters())},
+        seconds=sum(e["seconds"] for e in result.history),
+        notes=(f"{recipe.epochs} of {full.epochs} epochs, for want of time",) if cut else (),
+    )
+    return result.model, fitted
+
+
+def _within(recipe: Recipe, task: Task) -> Recipe:
+    """``recipe`` with as many epochs as the budget holds, decided once for a folder."""
+    if task.budget is None:
+        return recipe
+    plan = task.folder / "plan.json"
+    if not plan.is_file():
+        task.progress("timing", 0.0)
+        epochs = min(epochs_within(recipe, task.train, task.budget), recipe.epochs)
+        task.folder.mkdir(parents=True, exist_ok=True)
+        write_text(plan, json.dumps({"epochs": epochs}))
+    epochs = int(json.loads(plan.read_text(encoding="utf-8"))["epochs"])
+    optimizer = replace(recipe.optimizer, warmup=min(recipe.optimizer.warmup, epochs / 5))
+    return replace(recipe, epochs=epochs, optimizer=optimizer)
+
+
+@torch.no_grad()
+def features(model: Loaded, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What the network's last hidden layer says of faces uint8 ``(N, S, S)``: ``(N, D)``."""
+    spec, network = model.spec, model.forward
+    parts = []
+    for part in torch.split(torch.from_numpy(np.ascontiguousarray(images))[:, None], _BLOCK):
+        x = (part.float() - 255 * spec.mean) / (255 * spec.std)
+        parts.append(network.features(x).float().numpy())  # type: ignore[attr-defined]
+    return np.concatenate(parts)
+
+
+def fit_adversarial(task: Task) -> Fitted:
+    """The network that hides identity, and how well identity can still be read from what it passes on."""
+    model, fitted = train_network(task, "adversarial")
+    task.progress("reading identity", 0.0)
+    return replace(fitted, figures={"identity": _identity(model, task)})
+
+
+def _identity(model: Loaded, task: Task) -> dict[str, float]:
+    """Accuracy of logistic regression that names the person: from the representation, from pixels, and by chance.
+
+    It learns on one half of the training part's faces and is judged on the other, so all people are known to it.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    train = task.train
+    assert train.subject is not None
+    order = np.random.default_rng(task.seed).permutation(len(train))
+    learn, judge = order[: len(order) // 2], order[len(order) // 2 :]
+    found = {}
+    pixels = train.images[:, ::2, ::2].reshape(len(train), -1) / 255.0
+    for name, x in (("representation", features(model, train.images)), ("pixels", pixels)):
+        reader = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
+        reader.fit(x[learn], train.subject[learn])
+        found[name] = float(reader.score(x[judge], train.subject[judge]))
+    _, counts = np.unique(train.subject, return_counts=True)
+    return found | {"chance": float(counts.max() / counts.sum()), "people": len(counts)}

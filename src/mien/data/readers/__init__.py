@@ -1,0 +1,1 @@
+"""Readers: each way in which faces lie on disk ends in a ``FaceDataset``."""

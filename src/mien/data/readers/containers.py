@@ -1,0 +1,84 @@
+"""A folder or archive as one data set: what is in it decides whether an export, Parquet, pictures or a table is read.
+
+The order is that: an export of ``mien data images`` before Parquet files, those before pictures, pictures before a
+table, and of several tables the most complete. What is left out is named in the notes. Leaves out: the walk that finds
+what there is (``survey``), and the formats (``parquet``, ``layouts``, ``folders``, ``csv_source``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+
+from mien.data.dataset import FaceDataset
+from mien.data.readers.archives import BROKEN, entries, reason
+from mien.data.readers.csv_table import read_csv
+from mien.data.readers.folders import plan_folders, plan_index, read_pictures
+from mien.data.readers.layouts import plan_layout
+from mien.data.readers.parquet import read_parquet
+from mien.data.readers.problems import Problems
+from mien.data.readers.survey import Survey, best_table, export_root, survey, twice
+from mien.errors import DataError
+
+__all__ = ["read_container"]
+
+_Read = tuple[FaceDataset, tuple[str, ...]]
+
+
+def read_container(path: Path, kind: str, size: int | None, problems: Problems) -> _Read:
+    """The faces in the folder or archive at ``path``, and notes on what was chosen and left out.
+
+    ``kind`` is that of ``archives.kind_of``. Raises :class:`DataError` where there is nothing to read.
+    """
+    found = survey(path, kind)
+    for name, again in twice(found.names):
+        problems.report(f"is there {again} times; only the first is read", f"{path}/{name}")
+    root = export_root(found, str(path))
+    if root is not None:
+        return _exported(path, kind, found, root, size, problems)
+    if found.shards:
+        ds, notes = read_parquet(path, kind, found.shards, size, problems)
+        others = (f"read Parquet files; left out: {len(found.pictures)} pictures",) if found.pictures else ()
+        return ds, (*notes, *others, *_left(found.tables, "Parquet files"))
+    if found.pictures:
+        ds, notes = _pictures(path, kind, found, size, problems)
+        return ds, (*notes, *_left(found.tables, "the pictures"))
+    if found.tables:
+        name = best_table(found.tables, str(path))
+        return _table(path, kind, name, problems), _left(found.tables, name)
+    raise DataError(
+        f"holds neither pictures nor a CSV of faces ({len(found.names)} other files"
+        f"{', ' + found.broken if found.broken else ''}); pictures must lie in <split>/<class>/ or <class>/",
+        str(path),
+    )
+
+
+def _exported(path: Path, kind: str, found: Survey, root: str, size: int | None, problems: Problems) -> _Read:
+    plan, fingerprint = plan_index(found.index[f"{root}index.csv"], found.index[f"{root}index.json"], root, str(path))
+    ds = read_pictures(path, kind, plan, size, problems)
+    changed = size is None and not problems.found and ds.fingerprint != fingerprint
+    return ds, (f"the images differ from those exported (then {fingerprint})",) if changed else ()
+
+
+def _pictures(path: Path, kind: str, found: Survey, size: int | None, problems: Problems) -> _Read:
+    known = plan_layout(found.pictures, found.codes, str(path), problems)
+    plan, notes = known or (plan_folders(found.pictures, str(path), problems), ())
+    return read_pictures(path, kind, plan, size, problems), notes
+
+
+def _left(tables: Iterable[str], taken: str) -> tuple[str, ...]:
+    left = sorted(set(tables) - {taken})
+    return (f"read {taken}; left out: {', '.join(left)}",) if left else ()
+
+
+def _table(path: Path, kind: str, name: str, problems: Problems) -> FaceDataset:
+    try:
+        with closing(entries(path, kind)) as files:
+            for entry in files:
+                if entry.name == name:
+                    with entry.open() as stream:
+                        return read_csv(stream, entry.where, problems)
+    except BROKEN as error:
+        raise DataError(f"cannot be read: {reason(error)}", f"{path}/{name}") from error
+    raise DataError("was there and is gone; read it again", f"{path}/{name}")

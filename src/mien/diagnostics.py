@@ -1,0 +1,282 @@
+"""The doctor: why a photo's faces got their answers, and how far small changes move them; or why no face is found.
+
+Leaves out: drawing (``inspection_sheet``) and the screen (``mien inspect``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.explain import by_landmarks, by_thirds, occlusion
+from mien.explain.photos import landmarks_in_crop
+from mien.faces import Detection, Face, Photo
+from mien.preprocessing import crop_face, crop_matrix
+from mien.runtime.detector import CenterFace
+from mien.runtime.predictor import Image, Predictor, load_photo, source_of
+from mien.spec import ModelSpec
+
+__all__ = ["GAMMAS", "MARGINS", "TURNS", "FaceReport", "Inspection", "Search", "Sweep", "inspect_photo"]
+
+#: What is tried on each face: sides of the crop in units of the usual, powers of the grey values, degrees clockwise.
+MARGINS = tuple(round(0.8 + 0.05 * i, 2) for i in range(11))
+GAMMAS = tuple(round(float(2 ** (i / 5)), 3) for i in range(-5, 6))
+TURNS = tuple(float(d) for d in range(-15, 16, 3))
+
+_SIZES = (320, 640, 1280, 1920)  # pixels at which a face is searched for where none was found
+_LOWEST = 0.05  # score down to which such a search looks
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """The answers for one face while one thing is changed.
+
+    name           what is changed: ``crop margin``, ``light`` or ``turn``
+    values         of the change, ``(V,)``; ``usual`` is the one that changes nothing
+    probabilities  float32 ``(V, K)``
+    """
+
+    name: str
+    values: tuple[float, ...]
+    usual: float
+    probabilities: NDArray[np.float32]
+
+    def keeps(self, label: int) -> int:
+        """How many of the variants have ``label`` as their most probable class."""
+        return int((self.probabilities.argmax(axis=1) == label).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class FaceReport:
+    """One face, how steady its answer is, and what the answer rests on.
+
+    sweeps  see :class:`Sweep`
+    heat    float32 ``(S, S)``: occlusion map of the crop, see :func:`mien.explain.occlusion`
+    parts   eyes, nose, mouth and elsewhere (thirds of the crop where there are no landmarks) -> share of the map's
+            weight and share of the area
+    """
+
+    face: Face
+    sweeps: tuple[Sweep, ...]
+    heat: NDArray[np.float32]
+    parts: dict[str, tuple[float, float]]
+
+    @property
+    def top(self) -> tuple[tuple[str, float], tuple[str, float]]:
+        """The two most probable expressions, with their probabilities."""
+        (first, second) = sorted(self.face.probabilities.items(), key=lambda item: -item[1])[:2]
+        return first, second
+
+    @property
+    def label_number(self) -> int:
+        """Number of the face's label among the classes."""
+        return list(self.face.probabilities).index(self.face.label)
+
+    @property
+    def kept(self) -> tuple[int, int]:
+        """How many variants keep the label, and how many there are; the unchanged one is counted once in each sweep."""
+        return sum(s.keeps(self.label_number) for s in self.sweeps), sum(len(s.values) for s in self.sweeps)
+
+    @property
+    def verdict(self) -> str:
+        """Steadiness in words: steady where all variants keep the label, shaky where more than a fifth lose it."""
+        kept, n = self.kept
+        word = "steady" if kept == n else "mostly steady" if kept >= 0.8 * n else "shaky"
+        rest = "" if kept == n else f"; {self._others()}"
+        return f"{word}: {kept} of {n} variants keep {self.face.label}{rest}"
+
+    def _others(self) -> str:
+        """``crop margin: happy 2, sad 1; turn: sad 1``: what the others become."""
+        names, lost = list(self.face.probabilities), []
+        for sweep in self.sweeps:
+            best = sweep.probabilities.argmax(axis=1)
+            found = [f"{names[k]} {int((best == k).sum())}" for k in np.unique(best) if k != self.label_number]
+            lost += [f"{sweep.name}: {', '.join(found)}"] * bool(found)
+        return "; ".join(lost)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the pixels, in types that ``json.dumps`` takes."""
+        (first, p), (second, q) = self.top
+        kept, n = self.kept
+        return {
+            **self.face.to_dict(),
+            "top2": [[first, round(p, 6)], [second, round(q, 6)]],
+            "gap": round(p - q, 6),
+            "stability": {"kept": kept, "variants": n, "verdict": self.verdict},
+            "sweeps": [_sweep_dict(s, list(self.face.probabilities)) for s in self.sweeps],
+            "rests_on": {k: {"weight": round(w, 4), "area": round(a, 4)} for k, (w, a) in self.parts.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Search:
+    """A look for faces at one size: the best score from ``lowest`` up, and its box; None where there was nothing."""
+
+    size: int
+    score: float | None
+    box: tuple[float, float, float, float] | None = None
+    lowest: float = _LOWEST
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """One photo: its faces with a report each, or, where there is none, what was tried and what to do.
+
+    pixels    uint8 ``(H, W, 3)`` BGR
+    searches  one a size, only without a face and with CenterFace; ``threshold`` is the lowest score of a face there
+    advice    what to do, one sentence each
+    """
+
+    photo: Photo
+    pixels: NDArray[np.uint8]
+    reports: tuple[FaceReport, ...]
+    searches: tuple[Search, ...] = ()
+    threshold: float | None = None
+    advice: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the pixels, in types that ``json.dumps`` takes."""
+        found = self.photo.to_dict()
+        searches = [
+            {"size": s.size, "score": None if s.score is None else round(s.score, 4), "box": s.box}
+            for s in self.searches
+        ]
+        more = {"threshold": self.threshold, "searches": searches} if not self.reports else {}
+        return {**found, "faces": [r.to_dict() for r in self.reports], **more, "advice": list(self.advice)}
+
+
+def inspect_photo(predictor: Predictor, image: Image) -> Inspection:
+    """Inspect one photo; DataError where it cannot be read. About 200 answers of the network a face."""
+    pixels = load_photo(image)
+    photo = replace(predictor.predict(pixels), source=source_of(image))
+    if not photo.faces:
+        searches, threshold = _search(predictor, pixels), getattr(predictor.detector, "threshold", None)
+        return Inspection(photo, pixels, (), searches, threshold, _advice_for_none(photo, searches, threshold))
+    reports = tuple(_report(predictor, pixels, face) for face in photo)
+    return Inspection(photo, pixels, reports, advice=_advice(reports))
+
+
+def _report(predictor: Predictor, pixels: NDArray[np.uint8], face: Face) -> FaceReport:
+    spec, size = predictor.spec, len(face.crop)
+    near, box = _surroundings(pixels, face.box, spec)
+    variants = (
+        ("crop margin", MARGINS, 1.0, [_framed(near, box, spec, m) for m in MARGINS]),
+        ("light", GAMMAS, 1.0, [_lit(face.crop, g) for g in GAMMAS]),
+        ("turn", TURNS, 0.0, [_turned(near, box, spec, d) for d in TURNS]),
+    )
+    answers = iter(predictor.predict_crops(np.stack([crop for *_, crops in variants for crop in crops])))
+    sweeps = tuple(
+        Sweep(name, values, usual, np.stack([next(answers) for _ in values])) for name, values, usual, _ in variants
+    )
+    heat = occlusion(predictor.predict_crops, face.crop, size=max(1, size // 6), stride=max(1, size // 12))
+    points = landmarks_in_crop(Detection(face.box, face.score, face.landmarks), spec)
+    parts = by_thirds(heat) if points is None else by_landmarks(heat, points)
+    return FaceReport(face, sweeps, heat, parts)
+
+
+def _framed(pixels: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec, factor: float) -> NDArray[np.uint8]:
+    """The crop with its side times ``factor``, around the same centre."""
+    return crop_face(pixels, box, replace(spec, crop=replace(spec.crop, scale=spec.crop.scale * factor)))
+
+
+def _lit(crop: NDArray[np.uint8], gamma: float) -> NDArray[np.uint8]:
+    """Grey values to the power ``gamma`` on the scale 0..1: above 1 is darker."""
+    return np.asarray(np.round(255 * (crop / 255.0) ** gamma), np.uint8)
+
+
+def _turned(pixels: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec, degrees: float) -> NDArray[np.uint8]:
+    """The crop of a photo turned clockwise around the box's centre; as ``crop_face`` does it, in one sampling."""
+    left, top, right, bottom = box
+    turn = cv2.getRotationMatrix2D(((left + right) / 2 - 0.5, (top + bottom) / 2 - 0.5), -degrees, 1.0)
+    straight = crop_matrix(box, spec)
+    matrix = np.concatenate([straight[:, :2] @ turn[:, :2], straight[:, :2] @ turn[:, 2:] + straight[:, 2:]], axis=1)
+    grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
+    shrink = 1.0 / straight[0, 0] / 2
+    if shrink > 1:
+        grey = cv2.GaussianBlur(grey, (0, 0), 0.5 * shrink)
+    side = (spec.size, spec.size)
+    out = cv2.warpAffine(grey, matrix, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(out, np.uint8)
+
+
+def _surroundings(
+    pixels: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec
+) -> tuple[NDArray[np.uint8], tuple[float, float, float, float]]:
+    """The part of a photo that any variant of a crop can reach, and the box in it: saves time in large photos."""
+    left, top, right, bottom = box
+    reach = 1.1 * spec.crop.scale * max(right - left, bottom - top)
+    x, y = max(0, int((left + right) / 2 - reach)), max(0, int((top + bottom) / 2 - reach))
+    part = pixels[y : int((top + bottom) / 2 + reach) + 1, x : int((left + right) / 2 + reach) + 1]
+    return np.ascontiguousarray(part), (left - x, top - y, right - x, bottom - y)
+
+
+def _search(predictor: Predictor, pixels: NDArray[np.uint8]) -> tuple[Search, ...]:
+    """The best candidate at each size, however weak; only CenterFace can be asked."""
+    if not isinstance(predictor.detector, CenterFace):
+        return ()
+    out = []
+    sensible = [size for size in _SIZES if size <= 2 * max(pixels.shape[:2])]  # enlarging more shows nothing new
+    for size in sorted({*sensible, predictor.detector.size}):
+        found = CenterFace(size=size, threshold=_LOWEST).detect(pixels)
+        out.append(Search(size, found[0].score, found[0].box) if found else Search(size, None))
+    return tuple(out)
+
+
+def _advice(reports: Sequence[FaceReport]) -> tuple[str, ...]:
+    """What would help, for the faces that were found; each sentence once."""
+    rules: tuple[tuple[Callable[[FaceReport], bool], str], ...] = (
+        (
+            lambda r: _has(r, "too small"),
+            "Take a photo in which the face has more pixels; enlarging this one adds none.",
+        ),
+        (lambda r: _has(r, "too blurred"), "Take a sharper photo: hold still, focus on the face, use more light."),
+        (lambda r: _has(r, "contrast"), "Use more even light, or a photo that is neither burnt out nor nearly black."),
+        (lambda r: _has(r, "turned too far"), "Take a photo in which the head is turned towards the camera."),
+        (lambda r: r.face.uncertain, "Where the face is uncertain, count all its candidates as possible."),
+        (
+            lambda r: r.kept[0] < r.kept[1],
+            "Where small changes alter the answer, trust it less than its probability says.",
+        ),
+    )
+    return tuple(text for holds, text in rules if any(holds(r) for r in reports))
+
+
+def _has(report: FaceReport, words: str) -> bool:
+    quality = report.face.quality
+    return quality is not None and any(words in problem for problem in quality.problems)
+
+
+def _advice_for_none(photo: Photo, searches: Sequence[Search], threshold: float | None) -> tuple[str, ...]:
+    scored = [(s.score, s.size) for s in searches if s.score is not None]
+    out = []
+    if threshold is not None and scored:
+        best, size = max(scored)
+        if best > threshold:
+            out.append(f"At {size} pixels there is a face of score {best:.2f}: --detector-size {size}.")
+        else:
+            out.append(
+                f"The best candidate scores {best:.2f}, {threshold:.2f} is needed: take a photo in which the face is"
+                " larger, sharper, less covered and upright."
+            )
+    else:
+        out.append(
+            "Nothing in it looks like a face, even faintly: take a photo that shows one from the front, upright."
+        )
+    if min(photo.width, photo.height) <= 256:
+        out.append("If the picture is a face crop already: --detector none.")
+    return tuple(out)
+
+
+def _sweep_dict(sweep: Sweep, labels: Sequence[str]) -> dict[str, Any]:
+    best = sweep.probabilities.argmax(axis=1)
+    return {
+        "change": sweep.name,
+        "values": list(sweep.values),
+        "labels": [labels[k] for k in best],
+        "probabilities": [[round(float(p), 4) for p in row] for row in sweep.probabilities],
+    }

@@ -1,0 +1,79 @@
+"""How good a model is, ours or anybody's: scores with their conditions, calibration, groups, pairs, corruptions.
+
+Whether somebody else's model has seen the faces that it is scored on nobody can tell from its file.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mien.evaluation.compare import Against, Judgement, judge, shared
+    from mien.evaluation.external import Rival, class_names
+    from mien.evaluation.external_callable import open_callable
+    from mien.evaluation.external_onnx import open_onnx
+    from mien.evaluation.group_columns import read_groups
+    from mien.evaluation.groups import GroupScore, by_group, largest_gap
+    from mien.evaluation.metrics import Report, Robustness, score
+    from mien.evaluation.opening import CALLABLE, open_rival, open_rivals
+    from mien.evaluation.scoring import Answers, Loaded, Scored, evaluate, open_model
+
+__all__ = [
+    "CALLABLE",
+    "Against",
+    "Answers",
+    "GroupScore",
+    "Judgement",
+    "Loaded",
+    "Report",
+    "Rival",
+    "Robustness",
+    "Scored",
+    "by_group",
+    "class_names",
+    "evaluate",
+    "judge",
+    "largest_gap",
+    "open_callable",
+    "open_model",
+    "open_onnx",
+    "open_rival",
+    "open_rivals",
+    "read_groups",
+    "score",
+    "shared",
+]
+
+_PLACES = {
+    "Against": "compare",
+    "Judgement": "compare",
+    "judge": "compare",
+    "shared": "compare",
+    "Rival": "external",
+    "class_names": "external",
+    "open_callable": "external_callable",
+    "open_onnx": "external_onnx",
+    "read_groups": "group_columns",
+    "GroupScore": "groups",
+    "by_group": "groups",
+    "largest_gap": "groups",
+    "Report": "metrics",
+    "Robustness": "metrics",
+    "score": "metrics",
+    "CALLABLE": "opening",
+    "open_rival": "opening",
+    "open_rivals": "opening",
+    "Answers": "scoring",
+    "Loaded": "scoring",
+    "Scored": "scoring",
+    "evaluate": "scoring",
+    "open_model": "scoring",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for on first use (PEP 562): only some of it needs torch."""
+    if name in _PLACES:
+        return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,235 @@
+"""Score any model on any part of a data set: the one path behind ``mien evaluate``, training runs and the demo.
+
+A model is whatever :class:`Answers`: a run or file of ours (:class:`Loaded`), or a model of somebody else (``rivals``).
+Leaves out: the arithmetic of scores (``metrics``), reading data (``data``), and two models side by side (``rivals``).
+"""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mien import __version__
+from mien.data import FaceDataset
+from mien.data.audit import twins
+from mien.errors import ConfigError
+from mien.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from mien.evaluation.metrics import Report, Robustness, score
+from mien.models.inference import predict
+from mien.models.weights import load_model
+from mien.runtime import find_model, open_session
+from mien.spec import SPEC_KEY, ModelSpec
+
+__all__ = [
+    "Answers",
+    "Loaded",
+    "Scored",
+    "corrupted",
+    "evaluate",
+    "fitting",
+    "open_model",
+    "relabel",
+    "scored",
+    "versions",
+]
+
+
+class Answers(Protocol):
+    """Anything that can be scored.
+
+    name    for tables and conditions
+    labels  its class names, in the order of its answers
+    size    side in pixels of the faces that it takes; None where it takes any
+    file    where it came from; may be empty
+
+    An attribute ``notes``, words or numbers by name, is added to the conditions of its report where there is one.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def size(self) -> int | None: ...
+    @property
+    def file(self) -> str: ...
+
+    def answer(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
+        """Probabilities ``(N, K)`` for grey faces uint8 ``(N, H, W)``, the mean over 1..10 test-time views."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A model to score: ``forward`` maps normalised float ``(N, 1, S, S)`` to logits ``(N, K)``."""
+
+    forward: Callable[[Tensor], Tensor]
+    spec: ModelSpec
+    file: str
+
+    @property
+    def name(self) -> str:
+        """As its spec says."""
+        return self.spec.name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names in output order."""
+        return self.spec.labels
+
+    @property
+    def size(self) -> int:
+        """Side of its square input in pixels."""
+        return self.spec.size
+
+    def answer(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
+        """Probabilities ``(N, K)`` for grey faces uint8 ``(N, S, S)``, the mean over test-time views."""
+        spec = self.spec
+        return predict(self.forward, images, mean=spec.mean, std=spec.std, views=views, temperature=spec.temperature)
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A report, the faces that it counts, and their probabilities ``(N, K)`` in the model's class order."""
+
+    report: Report
+    faces: FaceDataset
+    probabilities: NDArray[np.float64]
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which faces the model got right, bool ``(N,)``."""
+        assert self.faces.labels is not None
+        return np.asarray(self.probabilities.argmax(1) == self.faces.labels)
+
+
+def open_model(model: str | Path) -> Loaded:
+    """A run's folder, a ``model.safetensors``, an ``.onnx`` file or the name of a shipped model."""
+    path = Path(model)
+    if path.is_dir() or path.suffix == ".safetensors":
+        weights = path / "model.safetensors" if path.is_dir() else path
+        network, spec = load_model(weights)
+        return Loaded(network, spec, str(weights))
+    file = find_model(str(model))
+    session = open_session(file)
+    spec = ModelSpec.from_json(session.get_modelmeta().custom_metadata_map.get(SPEC_KEY), str(file))
+    return Loaded(lambda x: torch.from_numpy(session.run(["logits"], {"faces": x.numpy()})[0]), spec, str(file))
+
+
+def relabel(ds: FaceDataset, labels: tuple[str, ...]) -> FaceDataset:
+    """``ds`` with its labels counted in the order of a model's ``labels``; rows without a label are left out."""
+    missing = [n for n in ds.names if n not in labels]
+    if ds.labels is None or missing:
+        why = f"these are not among them: {', '.join(missing)}" if missing else "it has no labels"
+        raise ConfigError(f"{ds.source}: the data must be labelled with classes of {', '.join(labels)}; {why}")
+    ds = ds.take(ds.labels >= 0)
+    assert ds.labels is not None
+    table = np.array([labels.index(n) for n in ds.names], dtype=np.int64)
+    return replace(ds, names=labels, labels=table[ds.labels], votes=None)
+
+
+def evaluate(model: Answers, faces: FaceDataset, *, train: FaceDataset | None = None, views: int = 1) -> Report:
+    """Score ``model`` on labelled ``faces`` of one split.
+
+    train  images that the model may have seen; with them the report has ``clean`` figures, over the faces that have no
+           exact or near copy among these
+    views  test-time views, 1..10, see ``models.inference.test_time_views``
+    """
+    faces = fitting(model, faces)
+    clean = None if train is None else ~twins(faces.images, train.images)
+    return scored(model, faces, clean=clean, views=views).report
+
+
+def scored(model: Answers, faces: FaceDataset, *, clean: NDArray[np.bool_] | None = None, views: int = 1) -> Scored:
+    """Like :func:`evaluate`, with what the report was made from.
+
+    clean  bool, one for each labelled face, True where it has no twin in Training; None where that isn't known
+    """
+    faces = fitting(model, faces)
+    p = model.answer(faces.images, views=views)
+    assert faces.labels is not None
+    split, conditions = "+".join(faces.splits), _conditions(model, faces, views)  # the notes are complete by now
+    report = score(p, faces.labels, model.labels, clean=clean, split=split, conditions=conditions)
+    return Scored(report, faces, p)
+
+
+def corrupted(
+    model: Answers,
+    faces: FaceDataset,
+    *,
+    views: int = 1,
+    seed: int = 0,
+    on_pass: Callable[[int, int], None] | None = None,
+) -> Robustness:
+    """Accuracy of ``model`` on labelled ``faces`` of one split, as they are and spoilt in each kind and strength.
+
+    views    test-time views, 1..10, as in :func:`evaluate`
+    seed     of what is random in ``corruptions.corrupt``
+    on_pass  called after each pass over the faces with the number done and the number of all
+    """
+    faces = fitting(model, faces)
+    passes = [(kind, s) for kind in CORRUPTIONS for s in range(1, len(STRENGTHS[kind]) + 1)]
+    found = []
+    for done, (kind, strength) in enumerate([("", 0), *passes], 1):
+        images = corrupt(faces.images, kind, strength, seed) if kind else faces.images
+        found.append(float((model.answer(images, views=views).argmax(1) == faces.labels).mean()))
+        if on_pass:
+            on_pass(done, len(passes) + 1)
+    rows: dict[str, list[float]] = {kind: [] for kind in CORRUPTIONS}
+    for (kind, _), accuracy in zip(passes, found[1:], strict=True):
+        rows[kind].append(accuracy)
+    return Robustness(
+        n=len(faces),
+        clean=found[0],
+        accuracies={kind: tuple(row) for kind, row in rows.items()},
+        split="+".join(faces.splits),
+        conditions={
+            **_conditions(model, faces, views),
+            "opencv": str(cv2.__version__),
+            "seed": seed,
+            "strengths": {kind: list(row) for kind, row in STRENGTHS.items()},
+        },
+    )
+
+
+def fitting(model: Answers, faces: FaceDataset) -> FaceDataset:
+    """``faces`` with the labels of ``model``; an error where none is labelled or their size is another."""
+    faces = relabel(faces, model.labels)
+    if not len(faces):
+        raise ConfigError(f"{faces.source}: holds no labelled faces to score")
+    side = model.size
+    if side is not None and faces.size != (side, side):
+        raise ConfigError(f"{model.name} needs faces of {side} x {side} pixels, got {faces.size}; give --size")
+    return faces
+
+
+def _conditions(model: Answers, faces: FaceDataset, views: int) -> dict[str, Any]:
+    return {
+        "model": model.name,
+        "views": views,
+        "data": Path(faces.source).name,
+        "fingerprint": faces.fingerprint,
+        "date": datetime.date.today().isoformat(),
+        **versions(),
+        **getattr(model, "notes", {}),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions that decide figures."""
+    return {
+        "mien": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": str(torch.__version__),
+    }

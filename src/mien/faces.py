@@ -1,0 +1,184 @@
+"""The records that prediction gives back: a detection, a face with its quality, and a picture with its faces.
+
+Leaves out: how they come about (``mien.runtime``) and tables of them (``mien.results``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Detection", "Face", "Photo", "Quality"]
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """One face in a picture.
+
+    box        left, top, right, bottom in pixels of the picture, inside it
+    score      how sure the detector is, 0..1
+    landmarks  float32 ``(5, 2)``, x and y of right eye, left eye, nose, right and left mouth corner (right and left
+               are the person's); None from a detector that has none
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    landmarks: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What was measured of one face in a picture.
+
+    side       of the detector's box in pixels of the picture, the root of its area
+    sharpness  variance of the Laplacian of the crop over the crop's variance, 0 upwards; the less, the more blurred
+    light      mean grey of the crop, 0..255
+    contrast   standard deviation of the crop's grey values, 0..127.5
+    yaw, pitch, roll   degrees by which the head is turned to the picture's right, downwards, and clockwise, against the
+               line of sight; estimated from five landmarks and a mean head (OpenCV's ``solvePnP``), so good to some
+               degrees only; None where the detector has no landmarks
+    problems   what makes the face unusable, each with its value and its limit; none for a usable one
+    """
+
+    side: float
+    sharpness: float
+    light: float
+    contrast: float
+    yaw: float | None = None
+    pitch: float | None = None
+    roll: float | None = None
+    problems: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, rounded, in types that ``json.dumps`` takes."""
+        angles = {k: None if v is None else round(v, 1) for k, v in self._angles().items()}
+        measured = {"side": round(self.side, 1), "sharpness": round(self.sharpness, 4)}
+        light = {"light": round(self.light, 1), "contrast": round(self.contrast, 1)}
+        return {**measured, **light, **angles, "problems": list(self.problems)}
+
+    def _angles(self) -> dict[str, float | None]:
+        return {"yaw": self.yaw, "pitch": self.pitch, "roll": self.roll}
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One face of a photo, and what its expression was taken for.
+
+    label          the most probable expression
+    confidence     its probability, 0..1
+    candidates     the expressions that it may be, the most probable first, at least one. With a calibrated model those
+                   that reach ``spec.calibration["threshold"]``, which hold the right one as often as
+                   ``coverage_target`` says, on average over faces like those it was calibrated on. Without, the fewest
+                   that have 90 % of the probability together: a plain rule, not calibrated
+    probabilities  expression -> probability, in the model's order
+    box, score, landmarks   from the detector, in pixels of the photo, see :class:`Detection`
+    crop           uint8 ``(S, S)``, grey: all that the network saw
+    region         float32 ``(4, 2)``: the corners, in pixels of the photo, of the part that the network's spatial
+                   transformer looked at (top left, top right, bottom right, bottom left before it was turned); None
+                   for a net without one
+    attention      float32 ``(h, w)``: the weights, which sum to 1, that the network gave to positions in its window
+                   (``region``; the whole crop for a net without a transformer); None for a net without it
+    quality        size, blur, light and pose, and what makes the face unusable; None where nobody measured
+    track, time    in a video: number of the person followed, from 1, and seconds from the start; else None
+    """
+
+    label: str
+    confidence: float
+    candidates: tuple[str, ...]
+    probabilities: dict[str, float]
+    box: tuple[float, float, float, float]
+    score: float
+    landmarks: NDArray[np.float32] | None
+    crop: NDArray[np.uint8]
+    region: NDArray[np.float32] | None = None
+    attention: NDArray[np.float32] | None = None
+    quality: Quality | None = None
+    track: int | None = None
+    time: float | None = None
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether there is more than one candidate."""
+        return len(self.candidates) > 1
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing measured speaks against believing the answer: not too small, blurred or turned away."""
+        return self.quality is None or not self.quality.problems
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the pixels, in types that ``json.dumps`` takes; positions to a hundredth of a pixel."""
+        return {
+            "label": self.label,
+            "confidence": round(self.confidence, 6),
+            "uncertain": self.uncertain,
+            "candidates": list(self.candidates),
+            "probabilities": {name: round(p, 6) for name, p in self.probabilities.items()},
+            "box": [round(v, 2) for v in self.box],
+            "score": round(self.score, 4),
+            "landmarks": _rounded(self.landmarks),
+            "region": _rounded(self.region),
+            "usable": self.usable,
+            "quality": None if self.quality is None else self.quality.to_dict(),
+            **({} if self.track is None else {"track": self.track}),
+            **({} if self.time is None else {"time": round(self.time, 3)}),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Photo(Sequence[Face]):
+    """One picture or frame and its faces, the surest detection first; a sequence of :class:`Face`.
+
+    source         path of the picture, or "" where it came as bytes or pixels
+    faces          also those that cannot be used
+    width, height  in pixels, as the picture is looked at (EXIF applied); 0 for one that cannot be read
+    error          why the picture cannot be read, "" for one that was
+    time           seconds from the start of a video, else None
+    """
+
+    source: str
+    faces: tuple[Face, ...] = ()
+    width: int = 0
+    height: int = 0
+    error: str = ""
+    time: float | None = None
+
+    @property
+    def outcome(self) -> str:
+        """``faces`` (at least one usable), ``unusable`` (faces, but none to believe), ``no face`` or ``unreadable``."""
+        if self.error:
+            return "unreadable"
+        if not self.faces:
+            return "no face"
+        return "faces" if any(face.usable for face in self.faces) else "unusable"
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the pixels, in types that ``json.dumps`` takes."""
+        if self.error:
+            return {"photo": self.source, "outcome": self.outcome, "error": self.error}
+        return {
+            "photo": self.source,
+            **({} if self.time is None else {"time": round(self.time, 3)}),
+            "outcome": self.outcome,
+            "width": self.width,
+            "height": self.height,
+            "faces": [face.to_dict() for face in self.faces],
+        }
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    @overload
+    def __getitem__(self, index: int) -> Face: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Face, ...]: ...
+    def __getitem__(self, index: int | slice) -> Face | tuple[Face, ...]:
+        return self.faces[index]
+
+
+def _rounded(points: NDArray[np.float32] | None) -> list[list[float]] | None:
+    return None if points is None else [[round(float(v), 2) for v in row] for row in points]

@@ -1,0 +1,262 @@
+"""The model card: what a set of weights is, how good, and what it must not be used for, written from its evaluation.
+
+:func:`model_card` after Mitchell et al. 2019, "Model Cards for Model Reporting", arXiv 1810.03993. Every figure comes
+from the spec and its reports; the words about intended use and limits are shared with the HTML report.
+Leaves out: evaluating (``engine``, ``metrics``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from mien.evaluation.metrics import Report, Robustness, mean_and_spread
+from mien.spec import ModelSpec
+
+__all__ = ["INTENDED", "LIMITS", "data_terms", "model_card", "percent", "with_interval"]
+
+#: What the networks are for.
+INTENDED = (
+    "Research, teaching and measuring methods on public data.",
+    "Software that a person uses on pictures of themselves or of people who agreed, where a wrong answer does no harm.",
+    "A starting point for training on your own data, which you then evaluate on your own data.",
+)
+
+#: What they must not be used for, and why their answers are limited.
+LIMITS = (
+    "An expression is not an emotion. The network names what a face looks like to a tagger; it can't know what a "
+    "person feels, thinks or intends (Barrett et al. 2019, Psychological Science in the Public Interest 20, 1-68).",
+    "Not for decisions about people: not for hiring, policing, border control, credit, insurance, education or "
+    "watching a workplace.",
+    "In the European Union, Article 5(1)(f) of the AI Act (Regulation 2024/1689) prohibits AI systems that infer "
+    "emotions of people at work or in education, except for medical or safety reasons.",
+    "Not for diagnosis. It is no medical device.",
+    "The data are not balanced by age, sex, skin tone, head pose, glasses or light, so errors will differ between "
+    "groups of people; this evaluation doesn't measure by how much.",
+    "The score holds for pictures like those of the test split. Expect less on other cameras, poses and ages.",
+)
+
+_PAPERS = {
+    "deep-emotion-2019": "Minaee & Abdolrashidi 2019, Deep-Emotion: Facial Expression Recognition Using Attentional "
+    "Convolutional Network, https://arxiv.org/abs/1902.01019"
+}
+_TERMS = (
+    (
+        "synthetic",
+        "Drawn by mien.data.synthetic; no picture of a person is in it. Scores on it say that training works, not "
+        "how good the network is on photographs.",
+    ),
+    (
+        "ferplus",
+        "FER+ (Barsoum et al. 2016, arXiv 1608.01041): ten taggers' votes for each FER2013 picture; the pictures' "
+        "terms are those of FER2013.",
+    ),
+    (
+        "fer2013",
+        "FER2013 (Goodfellow et al. 2013, arXiv 1307.0414): pictures found by web search and given out for a research "
+        "competition. Rights in the pictures stay with their owners, the people on them were not asked, and the labels "
+        "are noisy: the same authors measured people at 65 ± 5 % on it. Some test pictures have a twin in "
+        "Training; the clean column leaves them out.",
+    ),
+)
+
+
+def model_card(
+    spec: ModelSpec,
+    reports: Iterable[Report] | None = None,
+    *,
+    parameters: int | None = None,
+    file_bytes: int | None = None,
+    seeds: Mapping[str, Sequence[float]] | None = None,
+    robustness: Mapping[str, Any] | None = None,
+) -> str:
+    """The card as Markdown.
+
+    reports     evaluations to show, best-known split first; from ``spec.scores`` where not given
+    parameters  of the deployed network
+    file_bytes  size of the weights file
+    seeds       split -> accuracy (0..1) of each seed's run, for mean and spread
+    robustness  ``metrics.Robustness.to_dict()``, accuracy on spoilt images; without it the section is left out
+    """
+    if reports is None:
+        named = [(key.partition(", ")[0], Report.from_dict(raw)) for key, raw in spec.scores.items()]
+    else:
+        named = [(r.split, r) for r in reports]
+    shown = [r for _, r in named]
+    parts = [
+        f"# Model card: {_plain(spec.name)}\n",
+        _section("What it is", _facts(spec, parameters, file_bytes)),
+        _section("Data", _data(spec)),
+        _section("Scores", _scores(named) + _seeds(seeds or {})),
+        *(_per_class(*pair) for pair in named[:1]),
+        *([_section("Calibration", _calibration(spec))] if "threshold" in spec.calibration else []),
+        *(_reliability(*pair) for pair in named[:1]),
+        *([_robustness(Robustness.from_dict(robustness))] if robustness is not None else []),
+        _section("Intended use", _bullets(INTENDED)),
+        _section("Limits", _bullets(LIMITS)),
+        _section("Licence", _plain(spec.licence) or "Not stated: ask the authors before you use the weights."),
+        _section("Conditions", _conditions(spec, shown)),
+    ]
+    return "\n".join(parts)
+
+
+def data_terms(data: Mapping[str, Any]) -> str:
+    """What may be said about a data set of which ``ModelSpec.data`` tells: origin, rights, noise; "" where unknown."""
+    words = " ".join(str(v) for v in data.values()).lower().replace("fer+", "ferplus")
+    return " ".join(text for key, text in _TERMS if key in words)
+
+
+def percent(share: float) -> str:
+    """0.6531 -> ``"65.31 %"``."""
+    return f"{100 * share:.2f} %"
+
+
+def with_interval(report: Report | None) -> str:
+    """Accuracy with its 95 % interval: ``"65.31 % (63.7 to 66.9)"``; a dash where there is no report."""
+    if report is None:
+        return "–"
+    low, high = report.accuracy_ci95
+    return f"{percent(report.accuracy)} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _facts(spec: ModelSpec, parameters: int | None, file_bytes: int | None) -> str:
+    kind = str(spec.model.get("name", ""))
+    rows = {
+        "Task": f"names the expression of one face, {len(spec.labels)} classes: {', '.join(spec.labels)}",
+        "Network": kind or spec.name,
+        "Paper": _PAPERS.get(kind, ""),
+        "Parameters": f"{parameters:,}" if parameters else "",
+        "Size of the file": f"{file_bytes / 1024:,.0f} KiB" if file_bytes else "",
+        "Input": f"{spec.size} x {spec.size} pixels, {'grey' if spec.channels == 1 else f'{spec.channels} channels'}, "
+        f"mean {spec.mean:.4f} and standard deviation {spec.std:.4f} on the 0..1 scale",
+        "Output": "one probability a class: softmax of the logits, in an exported file divided by the temperature",
+    }
+    return _bullets(f"{key}: {_plain(value)}" for key, value in rows.items() if value)
+
+
+def _data(spec: ModelSpec) -> str:
+    rows = _bullets(f"{_plain(k)}: {_plain(v)}" for k, v in spec.data.items() if v not in (None, ""))
+    terms = data_terms(spec.data) or "Terms not recorded: find out before you use the weights."
+    return f"{rows}\n\n{terms}" if rows else terms
+
+
+def _scores(reports: Sequence[tuple[str, Report]]) -> str:
+    if not reports:
+        return "Not evaluated: run `mien evaluate`."
+    columns = "Split", "Views", "Images", "Accuracy (95 % interval)", "Clean accuracy", "Macro-F1", "Log loss", "ECE"
+    rows = [
+        f"| {_plain(name) or '–'} | {_plain(r.conditions.get('views', '–'))} | {r.n:,} | {with_interval(r)} | "
+        f"{with_interval(r.clean)} | {r.macro_f1:.3f} | {r.log_loss:.3f} | {percent(r.ece)} |"
+        for name, r in reports
+    ]
+    notes = (
+        "Intervals are Wilson's, over the images of one run. Clean leaves out the images with a twin in Training. "
+        "Log loss is in nats; ECE, the expected calibration error, is the mean gap between confidence and accuracy, "
+        "taken in 15 bins."
+    )
+    return "\n".join([f"| {' | '.join(columns)} |", "|" + " --- |" * 8, *rows, "", notes])
+
+
+def _seeds(seeds: Mapping[str, Sequence[float]]) -> str:
+    lines = []
+    for split, values in seeds.items():
+        mean, spread = mean_and_spread(values)
+        figure = f"{100 * mean:.2f}" + (f" ± {100 * spread:.2f}" if spread is not None else "")
+        count = f"{len(values)} seeds" if len(values) > 1 else "1 seed"
+        lines.append(f"Over {count}, {_plain(split)}: {figure} % (mean and standard deviation).")
+    if any(len(values) > 1 for values in seeds.values()):
+        lines.append("The weights are those of the seed that did best, so expect the mean rather than their own score.")
+    return "\n\n" + "\n".join(lines) if lines else ""
+
+
+def _per_class(split: str, report: Report) -> str:
+    rows = [
+        f"| {_plain(name)} | {r['n']:,} | {percent(r['recall'])} | {percent(r['precision'])} | {r['f1']:.3f} |"
+        for name, r in report.per_class.items()
+    ]
+    title = f"Per class ({split})" if split else "Per class"
+    return _section(title, "\n".join(["| Class | Images | Recall | Precision | F1 |", "|" + " --- |" * 5, *rows]))
+
+
+def _reliability(split: str, report: Report) -> str:
+    """The reliability plot in letters, which a terminal and a browser both show: ``#`` accuracy, ``|`` confidence."""
+    width = 40
+    lines = ["confidence   accuracy   faces   0 %" + " " * (width - 9) + "100 %"]
+    for n, confidence, accuracy in report.reliability:
+        bar = list(("#" * round(width * accuracy)).ljust(width + 1, "."))
+        bar[round(width * confidence)] = "|"
+        lines.append(f"{100 * confidence:8.1f} %  {100 * accuracy:7.1f} %  {n:6,}   {''.join(bar)}")
+    notes = (
+        f"How often the answers were right ({_plain(split) or 'one part'}), by how sure the network was: for a "
+        "calibrated network the bar of # ends at the |. Bins of few faces scatter."
+    )
+    return _section("Reliability", "\n".join([notes, "", "```text", *lines, "```"]))
+
+
+def _robustness(found: Robustness) -> str:
+    lines = [f"| {_plain(name)} | {' | '.join(f'{100 * v:.1f}' for v in row)} |" for name, row in found.rows()]
+    columns = ["Spoilt by", *map(str, range(1, len(found.by_strength) + 1)), "Mean", "Drop"]
+    seed, views = (_plain(found.conditions.get(k, "–")) for k in ("seed", "views"))
+    notes = (
+        f"Accuracy in % on {_plain(found.split) or 'one part'} at each strength, slight to severe, and how many points "
+        f"the mean lies under the {percent(found.clean)} on the images as they are; {found.n:,} images, views {views}, "
+        f"seed {seed}. On average {100 * found.relative:.1f} % of the clean accuracy is left. Spoilt by "
+        "mien.evaluation.corruptions, after Hendrycks & Dietterich 2019, arXiv 1903.12261."
+    )
+    head = [f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]
+    return _section("Robustness", "\n".join([*head, *lines, "", notes]))
+
+
+def _calibration(spec: ModelSpec) -> str:
+    c = spec.calibration
+    rows = {
+        "Temperature": f"{c['temperature']:.3g}, fitted on {c['n']:,} faces of {c.get('split') or 'one part'}",
+        "Expected calibration error": f"{percent(c['ece_before'])} before, {percent(c['ece'])} after",
+        "Log loss": f"{c['log_loss_before']:.3f} nats before, {c['log_loss']:.3f} after",
+        "Candidates": f"the classes with a probability of at least {percent(c['threshold'])}, "
+        f"{c['mean_size']:.2f} of {len(spec.labels)} on average",
+        "Coverage": f"the true class was a candidate for {percent(c['coverage'])} of the faces; "
+        f"the target is {percent(c['coverage_target'])}",
+        "One candidate": f"{percent(c['singles'])} of the faces"
+        + ("" if c["singles_accuracy"] is None else f", and {percent(c['singles_accuracy'])} of these are right"),
+    }
+    note = (
+        f"All but the temperature and the candidates' least probability is measured by cross-fit in {c['folds']} "
+        "parts: each is judged by what was fitted on the rest. Coverage is an average over faces like these; it need "
+        "not hold for each class, for each group of people or on other pictures."
+    )
+    return _bullets(f"{key}: {_plain(value)}" for key, value in rows.items()) + f"\n\n{note}"
+
+
+def _conditions(spec: ModelSpec, reports: Sequence[Report]) -> str:
+    found: dict[str, Any] = {}
+    for report in reports[:1]:
+        found.update(report.conditions)
+    found.update({f"trained with {k}": v for k, v in spec.versions.items()})
+    found.update({f"recipe: {k}": v for k, v in _flat(spec.recipe)})
+    return _bullets(f"{_plain(k)}: {_plain(v)}" for k, v in found.items()) or "Not recorded."
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and plain values."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _section(title: str, body: str) -> str:
+    return f"## {_plain(title)}\n\n{body}\n"
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _plain(value: Any) -> str:
+    """Text for a line or a cell of Markdown: one line, no table bars, no HTML, no links or emphasis of its own."""
+    text = " ".join(str(value).split())
+    for sign in "\\`*[]|<":
+        text = text.replace(sign, "\\" + sign)
+    return text

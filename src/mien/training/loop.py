@@ -1,0 +1,335 @@
+"""Training and evaluation: ``fit`` a model, ``predict`` with it, ``evaluate`` it.
+
+Receives a model object, never a name, and never touches the disk: progress and state go to callbacks. Every random
+draw of a step comes from generators seeded by (seed, epoch) or (seed, step), so a run continued from a
+:class:`State` at any step ends with the same weights, bit for bit on the CPU.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+
+from mien.data import FaceDataset
+from mien.errors import ConfigError, MienError
+from mien.models import fold, outputs
+from mien.training import transforms
+from mien.training.devices import Graph, autocast, keep_memory, pick_device
+from mien.training.optim import Average, make_optimizer, schedule
+from mien.training.recipe import Recipe
+from mien.training.tensors import LearningSet
+
+__all__ = ["Batch", "Diverged", "State", "Stopped", "fit", "spread", "statistics"]
+
+Epoch = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Where training stands after a step: epoch and step count from 1, loss and accuracy are running means."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class State:
+    """All that a run needs to continue: ``tensors`` (weights, optimizer, average) and plain numbers.
+
+    step and epoch count what is done; ``sums`` are loss, right answers, images and seconds of the unfinished epoch
+    """
+
+    step: int = 0
+    epoch: int = 0
+    sums: list[float] = field(default_factory=lambda: [0.0] * 4)
+    history: list[Epoch] = field(default_factory=list)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Stopped(MienError):
+    """``on_batch`` asked for a stop; ``state`` continues the run."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(f"stopped in epoch {state.epoch + 1} after {state.step} steps")
+        self.state = state
+
+
+class Diverged(MienError):
+    """The training loss is no longer finite."""
+
+
+def fit(
+    model: nn.Module,
+    train: FaceDataset,
+    val: FaceDataset,
+    recipe: Recipe,
+    *,
+    teacher: Mapping[tuple[str, ...], NDArray[np.floating[Any]]] | None = None,
+    device: str = "auto",
+    graph: bool = True,
+    state: State | None = None,
+    on_batch: Callable[[Batch], bool | None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    on_state: Callable[[Callable[[], State], bool], None] | None = None,
+) -> tuple[nn.Module, list[Epoch]]:
+    """Train ``model`` in place as the recipe says; returns the deployed (averaged, folded, eval) copy and the history.
+
+    train, val  faces of one size with the same class names; normalised by ``statistics(train.images)``
+    teacher     class names -> log probabilities float ``(T, N, K)`` that T teachers give for ``train``, or their mean
+                ``(R, N, K)`` for R copies of each face where the recipe has ``distill.copies``; the names are those of
+                ``train``, of its second labelling, or both; see ``Recipe.distill``
+    device      auto, cpu, cuda or mps
+    graph       on CUDA, record a step as a graph, which makes small networks several times as fast; False for networks
+                whose forward chooses by values on the device
+    state       continue from here
+    on_batch    called after each step; returning True raises :class:`Stopped`, which holds the state
+    on_epoch    called with the epoch's figures: epoch, train_loss, train_accuracy, val_loss, val_accuracy,
+                images_per_second (training only), theta_spread, lr, seconds; val_second_accuracy with a second head
+    on_state    called after each step with a function that takes the state, and whether an epoch just ended
+
+    Training loss and accuracy are running means over the epoch, on augmented images with dropout; the validation
+    figures are those of the deployed model. Raises :class:`Diverged` when the loss is not finite.
+    """
+    if train.names != val.names or train.size != val.size:
+        raise ConfigError(
+            "train and val must have the same classes and size, got "
+            f"{train.names} {train.size} and {val.names} {val.size}"
+        )
+    keep_memory()
+    torch.backends.cudnn.benchmark = True  # batches of one size: the fastest convolution is worth the search
+    where, statistic = pick_device(device), statistics(train.images)
+    own = LearningSet.of(train, recipe, where, *statistic, teacher)
+    held = LearningSet.of(val, replace(recipe, adversary=0.0), where, *statistic, None)  # its people are others
+    if teacher and not any(k.startswith("teacher.") for k in own.columns):
+        raise ConfigError(
+            f"teacher answers for {', '.join(' '.join(names) for names in teacher)}, which no head of the network "
+            "learns; its classes must be those of the data, or of the second labelling with votes_weight above 0"
+        )
+    record = graph and where.type == "cuda" and not recipe.augment.mixup  # mixup draws until it has a pair
+    trainer = _Trainer(model.to(where), own, recipe, where, state or State(), record)
+    while trainer.epoch < recipe.epochs:
+        for batch in trainer.run_epoch():
+            if on_batch and on_batch(batch):
+                raise Stopped(trainer.state())
+            if on_state and batch.step < batch.steps:
+                on_state(trainer.state, False)
+        trainer.close_epoch(held)
+        if on_epoch:
+            on_epoch(trainer.history[-1])
+        if on_state:
+            on_state(trainer.state, True)
+    return trainer.deployed(), trainer.history
+
+
+class _Trainer:
+    """One run: model, optimizer, average and counters; everything that changes goes through ``state``."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        train: LearningSet,
+        recipe: Recipe,
+        device: torch.device,
+        state: State,
+        record: bool,
+    ) -> None:
+        train = train.without_copies() if recipe.drop_copies else train
+        self.model, self.train, self.recipe, self.device = model, train, recipe, device
+        self.optimizer, self.rates = make_optimizer(model, recipe)
+        self.average = Average(model, recipe.ema) if recipe.ema else None
+        # a short last batch is left out; the next epoch's order is another
+        self.steps = max(1, len(train.images) // recipe.batch_size)
+        counts = train.target[:, train.columns["logits"]].sum(0).clamp_min(1)
+        weight = (counts.sum() / (len(counts) * counts)) ** recipe.class_weighting
+        self.weight = weight if recipe.class_weighting else None
+        self.step, self.epoch = state.step, state.epoch
+        self.sums, self.history = list(state.sums), list(state.history)
+        self.record, self.graphs = record, dict[int, Graph]()
+        if state.tensors:
+            self._load(state.tensors)
+
+    def run_epoch(self) -> Iterator[Batch]:
+        """The steps of the present epoch that are still to do."""
+        size = self.recipe.batch_size
+        order = torch.randperm(len(self.train.images), generator=_generator(self.recipe.seed, 1, self.epoch))
+        self.model.train()
+        for k in range(self.step - self.epoch * self.steps, self.steps):
+            start = time.perf_counter()
+            index = order[k * size : (k + 1) * size].to(self.device)
+            loss, right = self._step(index)
+            if not math.isfinite(loss):
+                raise Diverged(f"the training loss became {loss} in epoch {self.epoch + 1}, step {k + 1}; lower --lr")
+            self.step += 1
+            done = (loss * len(index), right, len(index), time.perf_counter() - start)
+            self.sums = [a + b for a, b in zip(self.sums, done, strict=True)]
+            n = self.sums[2]
+            yield Batch(self.epoch + 1, self.recipe.epochs, k + 1, self.steps, self.sums[0] / n, self.sums[1] / n)
+
+    def _step(self, index: Tensor) -> tuple[float, float]:
+        """One batch: mean loss and number of right answers."""
+        g = _generator(self.recipe.seed, 2, self.step)
+        torch.manual_seed(int(torch.randint(2**62, (1,), generator=g)))  # dropout draws from the global generator
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            lr = rate * schedule(self.step / self.steps, self.recipe)
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
+        size = self.recipe.size_at(self.epoch, self.train.images.shape[3])
+        if self.record:
+            if size not in self.graphs:
+                default = torch.cuda.default_generators[self.device.index]  # the one that a graph knows
+                self.graphs = {size: Graph(lambda index: self._learn(index, size, default))}
+            done = self.graphs[size](index)
+        else:
+            done = self._learn(index, size, g)
+        if self.average:
+            self.average.update(self.step)
+        loss, right = done.tolist()
+        return loss, right
+
+    def _learn(self, index: Tensor, size: int, g: Generator) -> Tensor:
+        """Learn from the faces at ``index``, at ``size`` pixels; gives mean loss and number of right answers."""
+        r = self.recipe
+        images, target, source = self.train.batch(index, g)
+        x = transforms.augment(images, r.augment, source, size)
+        x, target = transforms.mixup(x, target, g, r.augment.mixup)
+        with autocast(self.device):
+            out = outputs(self.model, self.train.normal(x))
+        loss = self._loss(out, target)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if r.optimizer.clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), r.optimizer.clip)
+        self.optimizer.step()
+        right = out["logits"].argmax(1) == target[:, self.train.columns["logits"]].argmax(1)
+        return torch.stack((loss.detach(), right.sum().to(loss.dtype)))
+
+    def _loss(self, out: Mapping[str, Tensor], target: Tensor) -> Tensor:
+        """Cross-entropy of the labels, for auxiliary classifiers too, and of the second head's votes; with a teacher,
+        partly its distributions; with an adversary, that it tells people apart and that the network gives it no clue.
+        """
+        r, columns, total = self.recipe, self.train.columns, torch.zeros((), device=target.device)
+        heads = {"logits": ("logits", 1.0), "second": ("second", r.votes_weight)}
+        heads |= {k: ("logits", r.aux_weight) for k in out if k.startswith("aux")}
+        for head, (column, share) in heads.items():
+            if column not in columns:
+                continue
+            logits, own = out[head].float(), target[:, columns[column]]
+            smoothing, weight = (r.smoothing, self.weight) if column == "logits" else (0.0, None)
+            loss = F.cross_entropy(logits, own, weight=weight, label_smoothing=smoothing)
+            if f"teacher.{head}" in columns:
+                t, soft = r.distill.temperature, target[:, columns[f"teacher.{head}"]]
+                follow = F.kl_div(F.log_softmax(logits / t, 1), soft, reduction="batchmean") * t * t
+                loss = (1 - r.distill.weight) * loss + r.distill.weight * follow
+            total = total + share * loss
+        if "identity" in columns:
+            who, guess = target[:, columns["identity"]], out.get("identity")
+            if guess is None or guess.shape != who.shape:
+                raise ConfigError(f"adversary above 0 needs a network with identities={who.shape[1]}, got another")
+            total = total + F.cross_entropy(guess.float(), who)
+            total = total - r.adversary * F.log_softmax(out["hidden"].float(), 1).mean()  # against equal shares
+        return total
+
+    def close_epoch(self, held: LearningSet) -> None:
+        """Add the finished epoch's figures to the history and begin the next."""
+        loss, right, n, seconds = self.sums
+        out = _outputs(self.deployed(), held)
+        logits, target = out["logits"], held.target[:, held.columns["logits"]]
+        figures: Epoch = {
+            "epoch": self.epoch + 1,
+            "train_loss": loss / n,
+            "train_accuracy": right / n,
+            "val_loss": float(F.cross_entropy(logits, target)),
+            "val_accuracy": float((logits.argmax(1) == target.argmax(1)).float().mean()),
+            "images_per_second": n / seconds,
+            "theta_spread": spread(out.get("theta")),
+            "lr": self.recipe.optimizer.lr * schedule((self.step - 1) / self.steps, self.recipe),
+            "seconds": seconds,
+        }
+        if "second" in held.columns:
+            votes = held.target[:, held.columns["second"]]
+            known = votes.any(1)
+            agree = out["second"].argmax(1) == votes.argmax(1)
+            figures["val_second_accuracy"] = float(agree[known].float().mean())
+        self.history.append(figures)
+        self.epoch, self.sums = self.epoch + 1, [0.0] * 4
+
+    def deployed(self) -> nn.Module:
+        """A folded copy of the averaged model, in eval mode."""
+        if self.average is None:
+            return fold(self.model)
+        averaged = copy.deepcopy(self.model)
+        averaged.load_state_dict(self.average.tensors)
+        return fold(averaged)
+
+    def state(self) -> State:
+        """A copy of everything that changes."""
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        if self.average:
+            tensors |= {f"average.{k}": v for k, v in self.average.tensors.items()}
+        for number, entry in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{k}": torch.as_tensor(v) for k, v in entry.items() if v is not None}
+        copies = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
+        return State(self.step, self.epoch, list(self.sums), list(self.history), copies)
+
+    def _load(self, tensors: Mapping[str, Tensor]) -> None:
+        self.model.load_state_dict(_under("model.", tensors))
+        if self.average:
+            self.average.load(_under("average.", tensors))
+        states: dict[int, dict[str, Tensor]] = {}
+        for key, value in _under("optimizer.", tensors).items():
+            number, name = key.split(".", 1)
+            states.setdefault(int(number), {})[name] = value
+        own = self.optimizer.state_dict()
+        weights = [p for group in self.optimizer.param_groups for p in group["params"]]
+        for p, entry in zip(weights, (states[i] for i in sorted(states)), strict=True):
+            # fused optimizers walk a weight and its moments side by side: both must lie in memory alike
+            entry.update({k: torch.empty_like(p).copy_(v) for k, v in entry.items() if v.shape == p.shape})
+        self.optimizer.load_state_dict({"state": states, "param_groups": own["param_groups"]})
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _generator(*numbers: int) -> Generator:
+    seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+    return torch.Generator().manual_seed(seed & (2**63 - 1))
+
+
+@torch.no_grad()
+def _outputs(model: nn.Module, data: LearningSet) -> dict[str, Tensor]:
+    """The model's outputs for all faces, in full precision."""
+    parts = [outputs(model, data.normal(images.float())) for images in torch.split(data.images, 512)]
+    return {k: torch.cat([part[k] for part in parts]).float() for k in parts[0]}
+
+
+def spread(theta: Tensor | None) -> float:
+    """How much theta ``(N, 2, 3)`` differs from face to face: the mean of its six standard deviations.
+
+    0 means that the transformer is dead: it does the same for every face.
+    """
+    return 0.0 if theta is None or len(theta) < 2 else float(theta.float().std(0).mean())
+
+
+def statistics(images: NDArray[np.uint8]) -> tuple[float, float]:
+    """Mean and standard deviation of all pixels on the 0..1 scale, std 1 for constant images."""
+    counts = np.bincount(images.reshape(-1), minlength=256) / max(images.size, 1)
+    values = np.arange(256) / 255
+    mean = float(counts @ values)
+    return mean, float(np.sqrt(counts @ (values - mean) ** 2)) or 1.0

@@ -1,0 +1,80 @@
+"""Optimizer, learning-rate schedule and weight average, as a recipe names them.
+
+Leaves out: the loop (``engine``).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mien.training.recipe import Recipe
+
+__all__ = ["Average", "make_optimizer", "schedule"]
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> tuple[torch.optim.Optimizer, list[float]]:
+    """The optimizer and the peak learning rate of each of its parameter groups.
+
+    Weight decay reaches matrices and kernels only; ``model.slow_parameters()`` learn at ``lr * slow``.
+    """
+    o = recipe.optimizer
+    slow = {id(p) for p in getattr(model, "slow_parameters", list)()}
+    on = next(model.parameters()).device
+    groups: list[dict[str, Any]] = []
+    rates: list[float] = []
+    for is_slow in (False, True):
+        for decays in (True, False):
+            own = [p for p in model.parameters() if (id(p) in slow) is is_slow and (p.ndim > 1) is decays]
+            if own:
+                rates.append(o.lr * (o.slow if is_slow else 1.0))
+                groups.append({"params": own, "weight_decay": o.l2 if decays else 0.0})
+                if on.type == "cuda":  # a number would stay what it was when the step became a graph
+                    groups[-1]["lr"] = torch.tensor(rates[-1], device=on)
+    fused = on.type in ("cpu", "cuda")  # one pass over each weight
+    if o.name == "sgd":
+        return torch.optim.SGD(groups, lr=o.lr, momentum=0.9, nesterov=True, fused=fused), rates
+    kind = torch.optim.Adam if o.name == "adam" else torch.optim.AdamW
+    return kind(groups, lr=o.lr, fused=fused, capturable=on.type == "cuda"), rates
+
+
+def schedule(epoch: float, recipe: Recipe) -> float:
+    """Factor on the learning rate after ``epoch`` (fractional) epochs, 0..1."""
+    o = recipe.optimizer
+    if epoch < o.warmup:
+        return (epoch + 0.01) / (o.warmup + 0.01)
+    done = min((epoch - o.warmup) / max(recipe.epochs - o.warmup, 1e-9), 1)
+    if o.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * done))
+    return 1 - done if o.schedule == "linear" else 1.0
+
+
+class Average:
+    """Exponential moving average of a model's weights and statistics.
+
+    While it is young the decay is (1 + t) / (10 + t), so that the first, random weights are soon forgotten.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        new = model.state_dict()  # of the tensors themselves, which training changes in place
+        self.tensors = {k: v.detach().clone() for k, v in new.items()}
+        floats = [k for k, v in new.items() if v.is_floating_point()]
+        others = list(new.keys() - set(floats))  # counters
+        self.floats, self.others = ([[d[k] for k in keys] for d in (self.tensors, new)] for keys in (floats, others))
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Move towards the model's present weights; ``step`` counts from 0."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self.floats[0], self.floats[1], 1 - decay)
+        if self.others[0]:
+            torch._foreach_copy_(self.others[0], self.others[1])
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """Take over saved values."""
+        for k, v in tensors.items():
+            self.tensors[k].copy_(v)

@@ -1,0 +1,132 @@
+"""Faces on a device with all that a network learns of them: labels or votes, a second labelling, people, teachers.
+
+Leaves out: how they are learnt (``engine``) and who is a teacher (``teachers``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from mien.data import FaceDataset
+from mien.errors import ConfigError
+from mien.training.recipe import Recipe
+from mien.training.transforms import Source, copies
+
+__all__ = ["LearningSet"]
+
+
+@dataclass(frozen=True)
+class LearningSet:
+    """Faces on the device: uint8 ``(N, 1, H, W)``, all soft targets side by side ``(N, ...)`` with the columns of each
+    (logits, second, identity, teacher.logits, teacher.second), and how the faces are normalised.
+
+    Where teachers have answered about R augmented copies of each face, ``copies`` holds the numbers that make these
+    ``(R, N, 11)`` and what was said of them ``(R, N, ...)``, the last columns of the targets.
+    """
+
+    images: Tensor
+    target: Tensor
+    columns: dict[str, slice]
+    mean: float
+    std: float
+    copies: tuple[Tensor, Tensor] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        ds: FaceDataset,
+        recipe: Recipe,
+        device: torch.device,
+        mean: float,
+        std: float,
+        teacher: Mapping[tuple[str, ...], NDArray[np.floating[Any]]] | None,
+    ) -> LearningSet:
+        """What ``recipe`` needs of ``ds``; ``teacher`` as for ``engine.fit``; ConfigError where it is missing."""
+        images = torch.from_numpy(np.ascontiguousarray(ds.images))[:, None]
+        parts = {"logits": _targets(ds, recipe.targets)}
+        if recipe.votes_weight:
+            if ds.second is None:
+                raise ConfigError(
+                    f"votes_weight needs FER+ votes beside the labels of {ds.source or 'the data'}: "
+                    "give --votes FILE --target both"
+                )
+            parts["second"] = torch.from_numpy(ds.second)
+        if recipe.adversary:
+            parts["identity"] = _identities(ds)
+        soft: dict[str, Tensor] = {}
+        for head, names in (("logits", ds.names), ("second", ds.second_names)):
+            if teacher and head in parts and names in teacher:
+                answers = torch.from_numpy(teacher[names])  # (T or R, N, K)
+                soft[f"teacher.{head}"] = F.softmax(answers.float() / recipe.distill.temperature, 2)
+        many = bool(soft) and recipe.distill.copies > 0
+        if many and any(len(p) != recipe.distill.copies for p in soft.values()):
+            raise ConfigError(
+                f"teacher answers about {' and '.join(str(len(p)) for p in soft.values())} copies of each face, and "
+                f"distill.copies is {recipe.distill.copies}: they must be as many, as teachers.ask takes them"
+            )
+        if not many:
+            parts |= {k: p.mean(0) for k, p in soft.items()}
+        widths = {k: p.shape[-1] for k, p in (parts | soft).items()}
+        ends = np.cumsum([0, *widths.values()]).tolist()
+        columns = {k: slice(i, j) for k, i, j in zip(widths, ends[:-1], ends[1:], strict=True)}
+        target = torch.cat(list(parts.values()), 1).to(device)
+        found = cls(images.to(device), target, columns, mean, std)
+        if not many:
+            return found
+        said = torch.cat(list(soft.values()), 2).half()
+        return replace(found, copies=(copies(len(ds), len(said)).to(device), said.to(device)))
+
+    def normal(self, x: Tensor) -> Tensor:
+        """Pixels 0..255 as the network sees them."""
+        return (x - 255 * self.mean) / (255 * self.std)
+
+    def take(self, index: Tensor) -> LearningSet:
+        """The faces at ``index``."""
+        own = None if self.copies is None else (self.copies[0][:, index], self.copies[1][:, index])
+        return replace(self, images=self.images[index], target=self.target[index], copies=own)
+
+    def batch(self, index: Tensor, g: Generator) -> tuple[Tensor, Tensor, Source]:
+        """The faces at ``index`` as float32 ``(n, 1, H, W)``, their targets, and the source of their augmentation:
+        ``g``, or the copies that it chooses.
+        """
+        images, target = self.images[index].float(), self.target[index]
+        if self.copies is None:
+            return images, target, g
+        draws, said = self.copies
+        chosen = torch.randint(len(draws), (len(index),), generator=g, device=g.device).to(index.device)
+        return images, torch.cat((target, said[chosen, index].float()), 1), iter(draws[chosen, index].unbind(1))
+
+    def without_copies(self) -> LearningSet:
+        """The first of each group of faces with the same pixels."""
+        first = {image.numpy().tobytes(): i for i, image in reversed(list(enumerate(self.images.cpu())))}
+        return self.take(torch.tensor(sorted(first.values()), device=self.images.device))
+
+
+def _targets(ds: FaceDataset, kind: str) -> Tensor:
+    where = ds.source or "the data"
+    if kind == "votes":
+        if ds.votes is None:
+            raise ConfigError(f"targets = 'votes' needs votes, and {where} has none; give --votes FILE")
+        votes = torch.from_numpy(ds.votes).float()
+        return votes / votes.sum(1, keepdim=True).clamp_min(1e-9)
+    if ds.labels is None or (ds.labels < 0).any():
+        raise ConfigError(f"every row to train or validate on needs a label, and {where} has rows without")
+    return F.one_hot(torch.from_numpy(ds.labels), len(ds.names)).float()
+
+
+def _identities(ds: FaceDataset) -> Tensor:
+    people, who = np.unique([] if ds.subject is None else ds.subject, return_inverse=True)
+    if len(people) < 2 or "" in people:
+        raise ConfigError(
+            "adversary above 0 needs to be told who is on each picture, and two people or more; "
+            f"{ds.source or 'the data'} does not say it: take data with subjects, or set adversary to 0"
+        )
+    return F.one_hot(torch.from_numpy(who), len(people)).float()

@@ -1,0 +1,302 @@
+"""The methods of the report under one protocol: what is run, kept, resumed, scored and shown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mien.benchmark import METHODS, REFERENCE, Event, Row, choose, compare, make_protocol, markdown, record, runner
+from mien.benchmark.networks import train_network
+from mien.benchmark.protocol import Protocol
+from mien.benchmark.runner import _key
+from mien.benchmark.table import pairs
+from mien.benchmark.task import Task
+from mien.cli import app
+from mien.cli.compare import _seconds
+from mien.data import FaceDataset
+from mien.data.synthetic.generate import generate
+from mien.errors import ConfigError
+from mien.evaluation.metrics import score
+
+FAST = "hog-svm"
+FACES = generate(210, seed=1, identities=10)
+
+
+def unlabelled(ds: FaceDataset, split: str = "") -> FaceDataset:
+    """``ds`` without people and parts."""
+    return replace(ds, subject=None, split=np.full(len(ds), split))
+
+
+def test_every_method_of_the_report_is_there_with_its_source_and_figure():
+    figures = {
+        "bow-svm": {"FER2013": 67.4},
+        "bow-svm-local": {"FER2013": 67.4},
+        "vgg-svm": {"FER2013": 66.31},
+        "googlenet": {"FER2013": 65.2},
+        "mollahosseini": {"FER2013": 66.4},
+        "deep-emotion-2019": {"FER2013": 70.02, "FERG": 99.3},
+        "deepexpr": {"FERG": 89.02},
+        "multi-feature": {"FERG": 97.0},
+        "adversarial": {"FERG": 98.2},
+    }
+    older = {f"{f}-{c}" for f in ("hog", "lbp", "sift", "haar") for c in ("svm", "forest", "mlp")}
+    assert set(METHODS) == {*figures, *older}
+    assert all(m.name == name and m.source and m.what for name, m in METHODS.items())
+    assert {n: dict(m.reported) for n, m in METHODS.items() if m.reported} == figures
+    assert all(json.dumps(m.settings(0), default=str) for m in METHODS.values())
+
+
+def test_choosing():
+    everybody, left_out = choose(None, FACES)
+    assert [m.name for m in everybody] == list(METHODS)
+    assert not left_out
+    some, left_out = choose(None, unlabelled(FACES))
+    assert "adversarial" not in [m.name for m in some]
+    assert left_out == ["adversarial: needs data that say who is on the pictures"]
+    with pytest.raises(ConfigError, match="adversarial needs data that say who"):
+        choose(["adversarial"], unlabelled(FACES))
+    with pytest.raises(ConfigError, match=r"among .*bow-svm.*; got nonsense"):
+        choose(["nonsense"], FACES)
+
+
+def test_people_are_kept_apart_by_default():
+    plan = make_protocol(replace(FACES, split=np.full(len(FACES), "")), seed=3)
+    (fold,) = plan.folds()
+    assert not set(fold.train.subject) & set(fold.val.subject)
+    assert "subject-independent" in plan.about
+    assert len(fold.train) + len(fold.val) == len(FACES)
+
+
+def test_one_fold_a_person_covers_everybody_once():
+    plan = make_protocol(FACES, "leave-one-subject-out")
+    folds = list(plan.folds())
+    assert [f.name for f in folds] == sorted(set(FACES.subject))
+    assert all(set(f.val.subject) == {f.name} and f.name not in f.train.subject for f in folds)
+    assert sum(len(f.val) for f in folds) == len(FACES)
+    with pytest.raises(ConfigError, match="two people or more, and 0 are known"):
+        make_protocol(unlabelled(FACES), "leave-one-subject-out")
+
+
+def test_protocols_that_cannot_be():
+    with pytest.raises(ConfigError, match="protocol must be one of split"):
+        make_protocol(FACES, "guess")
+    with pytest.raises(ConfigError, match="no face has one"):
+        make_protocol(replace(FACES, labels=None))
+
+
+def test_sealed_parts_stay_out_of_sight():
+    split = np.array(["Training"] * 100 + ["PublicTest"] * 60 + ["PrivateTest"] * 50)
+    plan = make_protocol(replace(unlabelled(FACES), split=split))
+    assert plan.faces.splits == ("Training", "PublicTest")
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row], Protocol]:
+    out = tmp_path_factory.mktemp("compare")
+    plan = make_protocol(FACES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "_PATIENCE", 1000.0)  # a busy machine may take long to start a process
+        return out, compare([METHODS[FAST], METHODS[REFERENCE]], plan, out, budget=2.0), plan
+
+
+def test_rows_hold_what_was_measured(compared: tuple[Path, list[Row], Protocol]):
+    out, rows, plan = compared
+    (fold,) = plan.folds()
+    hog, network = rows
+    assert [r.method for r in rows] == [FAST, REFERENCE]
+    assert not hog.error, hog.error
+    assert not network.error, network.error
+    assert hog.scored.n == len(fold.val) == len(hog.hits)
+    assert hog.hits.mean() == pytest.approx(hog.scored.accuracy)
+    assert hog.scored.accuracy > 0.4  # seven classes; chance is 0.14
+    assert hog.size["vector"] > 100
+    assert network.size == {"parameters": 66_857}
+    assert min(hog.fit_seconds, hog.faces_per_second, network.fit_seconds, network.faces_per_second) > 0
+    assert hog.peak_memory_mb is None or hog.peak_memory_mb > 50
+    assert "of 120 epochs, for want of time" in network.notes[0]
+    assert json.loads((out / "results" / f"{FAST}.json").read_text())["method"] == FAST
+    assert hog.conditions["protocol"] == "subject-independent: 8 people to train, 2 to judge"
+
+
+def test_a_second_run_uses_what_is_there(compared: tuple[Path, list[Row], Protocol]):
+    out, rows, plan = compared
+    events: list[Event] = []
+    again = compare([METHODS[FAST], METHODS[REFERENCE]], plan, out, budget=2.0, on_event=events.append)
+    assert [e.kind for e in events] == ["kept", "kept"]
+    assert again == rows
+
+
+def test_other_settings_are_another_row(compared: tuple[Path, list[Row], Protocol]):
+    _, rows, plan = compared
+    method = METHODS[FAST]
+    keys = {
+        rows[0].key,
+        _key(method, plan, 1, 2.0),
+        _key(method, plan, 0, None),
+        _key(method, make_protocol(FACES, "leave-one-subject-out"), 0, 2.0),
+        _key(METHODS["lbp-svm"], plan, 0, 2.0),
+    }
+    assert len(keys) == 5
+    assert _key(method, plan, 0, 2.0) == rows[0].key
+
+
+def test_what_was_trained_is_kept_and_loads(compared: tuple[Path, list[Row], Protocol]):
+    from mien.classical import load_estimator
+    from mien.evaluation.scoring import evaluate, open_model
+
+    out, (hog, network), plan = compared
+    (fold,) = plan.folds()
+    pipeline, about = load_estimator(out / "runs" / f"{FAST}-{hog.key}" / "model.skops")
+    assert about["names"] == list(FACES.names)
+    assert (pipeline.predict(fold.val.images) == fold.val.labels).mean() == pytest.approx(hog.scored.accuracy)
+    model = open_model(out / "runs" / f"{REFERENCE}-{network.key}")
+    assert evaluate(model, fold.val).accuracy == pytest.approx(network.scored.accuracy)
+
+
+def test_the_table_shows_rows_failures_and_conditions(compared: tuple[Path, list[Row], Protocol]):
+    _, rows, _ = compared
+    broken = Row("vgg-svm", "k", error="no | luck", conditions=rows[0].conditions)
+    text = markdown([*rows, broken], ["adversarial: needs people"])
+    lines = text.splitlines()
+    best, other = sorted(rows, key=lambda r: -r.scored.accuracy)
+    assert lines[2].startswith(f"| `{best.method}` | {100 * best.scored.accuracy:.1f} |")
+    assert lines[3].startswith(f"| `{other.method}` |")
+    assert "70.02 (FER2013), 99.3 (FERG)" in text
+    assert "- vgg-svm: failed, no | luck" in lines
+    assert "- not run: adversarial: needs people" in lines
+    assert "people to train" in text or "official parts" in text
+    assert len({line.count(" | ") for line in lines[:4] if line.startswith("| ")}) == 1
+    test = pairs(rows)[FAST]
+    hits = {r.method: r.hits for r in rows}
+    assert test.difference == pytest.approx(hits[FAST].mean() - hits[REFERENCE].mean())
+    assert record(rows)["rows"][0]["against"]["n"] == len(hits[FAST])
+    assert not pairs([rows[0]])
+
+
+def test_everybody_is_left_out_once_and_all_answers_are_judged_together(tmp_path: Path):
+    few = FACES.take(np.isin(FACES.subject, ["s00", "s03", "s06"]))
+    plan = make_protocol(few, "leave-one-subject-out")
+    (row,) = compare([METHODS["lbp-svm"]], plan, tmp_path)
+    assert not row.error, row.error
+    assert row.scored.n == len(row.hits) == len(few)
+    assert row.conditions["protocol"] == "leave one subject out, 3 people"
+    folder = tmp_path / "runs" / f"lbp-svm-{row.key}"
+    assert sorted(p.parent.name for p in folder.glob("*/model.skops")) == ["s00", "s03", "s06"]
+
+
+def test_a_method_out_of_time_is_stopped_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(runner, "_PATIENCE", 0.0)
+    (row,) = compare([METHODS["bow-svm"]], make_protocol(FACES), tmp_path, budget=0.1)
+    assert row.error == "not done after twice the budget of 0.1 s; give a longer one"
+
+
+def test_a_method_that_fails_is_named_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(runner, "_PATIENCE", 1000.0)
+    few = FACES.take(np.flatnonzero(FACES.labels < 3))
+    shrunk = replace(few, images=few.images[:, ::4, ::4])  # 12 pixels: too small for the network
+    events: list[Event] = []
+    rows = compare(
+        [METHODS[REFERENCE], METHODS["lbp-svm"]],
+        make_protocol(shrunk),
+        tmp_path,
+        budget=5,
+        jobs=2,
+        on_event=events.append,
+    )
+    assert rows[0].error
+    assert rows[0].report is None
+    assert {e.kind for e in events} >= {"start", "failed"}
+    assert json.loads((tmp_path / "results" / f"{REFERENCE}.json").read_text())["error"] == rows[0].error
+    folder = tmp_path / "runs" / f"{REFERENCE}-{rows[0].key}"
+    assert "Traceback" in (folder / "log.txt").read_text()
+    events.clear()
+    compare([METHODS[REFERENCE]], make_protocol(shrunk), tmp_path, budget=5, on_event=events.append)
+    assert events[0].kind == "start"  # a failure is tried again
+
+
+def test_epochs_are_cut_to_the_budget_once_and_a_run_goes_on(tmp_path: Path):
+    (fold,) = make_protocol(FACES).folds()
+    task = Task(fold.train, fold.val, tmp_path / "run", budget=1.0)
+    _, first = train_network(task, REFERENCE)
+    epochs = json.loads((tmp_path / "run" / "plan.json").read_text())["epochs"]
+    assert 1 <= epochs < 120
+    _, again = train_network(replace(task, budget=1000.0), REFERENCE)  # the plan stands, nothing is trained again
+    assert again.notes == first.notes == (f"{epochs} of 120 epochs, for want of time",)
+    assert again.seconds == first.seconds
+    np.testing.assert_array_equal(again.answer(fold.val.images), first.answer(fold.val.images))
+
+
+def test_identity_can_be_read_from_pixels_more_than_by_chance(tmp_path: Path):
+    from mien.benchmark.networks import fit_adversarial
+
+    (fold,) = make_protocol(FACES).folds()
+    fitted = fit_adversarial(Task(fold.train, fold.val, tmp_path / "run", budget=1.0))
+    found = fitted.figures["identity"]
+    assert found["people"] == len(set(fold.train.subject))
+    assert found["chance"] < found["pixels"] <= 1
+    assert 0 <= found["representation"] <= 1
+    assert fitted.answer(fold.val.images).shape == (len(fold.val), 7)
+
+
+@pytest.mark.parametrize("name", ["vgg-svm", "multi-feature"])
+def test_learnt_features_feed_a_classifier(name: str, tmp_path: Path):
+    (fold,) = make_protocol(FACES).folds()
+    steps: list[str] = []
+    task = Task(fold.train, fold.val, tmp_path / "run", budget=1.0, progress=lambda step, share: steps.append(step))
+    fitted = METHODS[name].fit(task)
+    p = fitted.answer(fold.val.images)
+    assert score(p, fold.val.labels, FACES.names).n == len(fold.val)
+    assert {"parameters", "vector"} <= set(fitted.size)
+    assert {"training", "support vector machine"} <= set(steps)
+
+
+def test_two_methods_train_one_network_and_both_count_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from mien.benchmark import networks
+
+    (fold,) = make_protocol(FACES).folds()
+    runs = []
+    train_run = networks.train_run
+    monkeypatch.setattr(networks, "train_run", lambda *a, **k: runs.append(train_run(*a, **k)) or runs[-1])
+    both = [
+        METHODS[name].fit(Task(fold.train, fold.val, tmp_path / name, budget=1.0, shared=tmp_path))
+        for name in ("vgg-svm", "multi-feature")
+    ]
+    assert [p.name.split("-")[0] for p in tmp_path.iterdir() if p.name not in METHODS] == ["vgg"]
+    assert runs[0].history == runs[1].history
+    assert all(f.seconds > sum(e["seconds"] for e in runs[0].history) for f in both)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400), ("45", 45), (" 2M ", 120)])
+def test_budgets(text: str, seconds: float):
+    assert _seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "ten", "-3m", "0s", "5d", "1e3"])
+def test_budgets_that_are_none(text: str):
+    with pytest.raises(ConfigError, match="--budget must be a time above 0"):
+        _seconds(text)
+
+
+def test_the_command_writes_table_plot_and_results(tmp_path: Path):
+    arguments = ["compare", "--data", "synthetic:210", "--methods", "hog-svm", "--out", str(tmp_path / "out")]
+    run = CliRunner().invoke(app, arguments)
+    assert run.exit_code == 0, run.output
+    assert "hog-svm" in run.stdout
+    assert (tmp_path / "out" / "compare.md").read_text().startswith("| method | accuracy, % |")
+    assert json.loads((tmp_path / "out" / "compare.json").read_text())["rows"][0]["method"] == "hog-svm"
+    assert (tmp_path / "out" / "compare.png").read_bytes().startswith(b"\x89PNG")
+    again = CliRunner().invoke(app, arguments)
+    assert "from before" in again.stderr
+    assert again.stdout == run.stdout
+
+
+def test_the_command_lists_methods_and_names_what_is_missing():
+    listed = CliRunner().invoke(app, ["compare", "--list"])
+    assert all(name in listed.stdout for name in METHODS)
+    missing = CliRunner().invoke(app, ["compare"])
+    assert "--data is needed" in str(missing.exception)

@@ -1,0 +1,341 @@
+"""``mien predict`` and ``mien info``: what goes to stdout, what to stderr, and the exit codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from onnx_nets import write_net
+from typer.testing import CliRunner
+
+from mien.cli import app
+from mien.errors import ConfigError, MissingExtra, ModelError, OutputError
+from mien.labels import FER2013
+from mien.runtime import DEFAULT_MODEL, Predictor
+from mien.spec import ModelSpec
+
+ASTRONAUT = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory):
+    return str(write_net(tmp_path_factory.mktemp("nets") / "tiny.onnx"))
+
+
+@pytest.fixture
+def album(tmp_path):
+    """One face, none, one that is no picture, and a file that is not looked at."""
+    folder = tmp_path / "album"
+    folder.mkdir()
+    shutil.copy(ASTRONAUT, folder / "a.jpg")
+    cv2.imwrite(str(folder / "b.png"), np.full((90, 120, 3), 99, np.uint8))
+    (folder / "c.jpg").write_bytes(b"not a picture")
+    (folder / "notes.txt").write_text("x")
+    return folder
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["predict", *map(str, arguments), "--threads", "1"])
+
+
+def test_table_names_photo_expression_and_the_models_accuracy(net):
+    result = run(ASTRONAUT, "--model", net)
+    assert result.exit_code == 0
+    assert "astronaut.jpg" in result.stdout
+    assert any(name in result.stdout for name in FER2013.names)
+    assert "tiny: 63.1 % on PublicTest (n=3,589)" in result.stdout
+    assert result.stderr == ""
+
+
+def test_json_is_one_document_and_a_bad_photo_does_not_stop_it(net, album):
+    result = run(album, "--model", net, "--json")
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    assert document["model"]["name"] == "tiny"
+    assert document["model"]["labels"] == list(FER2013.names)
+    a, b, c = document["photos"]
+    assert len(a["faces"]) == 1
+    assert b["faces"] == []
+    assert [p["outcome"] for p in (a, b, c)] == ["faces", "no face", "unreadable"]
+    assert "not a picture" in c["error"]
+    assert "c.jpg" in result.stderr
+    assert "1 of the photos" in result.stderr
+
+
+def test_csv_has_one_row_a_face_and_one_for_a_photo_without(net, album):
+    result = run(album / "a.jpg", album / "b.png", "--model", net, "--csv")
+    assert result.exit_code == 0
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    expected = ["photo", "face", "label", "confidence", *FER2013.names, "left", "top", "right", "bottom", "score"]
+    more = ["uncertain", "candidates", "outcome", "usable", "problems", "side", "sharpness", "light", "contrast"]
+    assert list(rows[0]) == [*expected, *more, "yaw", "pitch", "roll", "error", "model"]
+    assert [r["outcome"] for r in rows] == ["faces", "no face"]
+    assert (rows[0]["usable"], rows[0]["problems"], rows[0]["model"]) == ("1", "", "tiny")
+    assert float(rows[0]["side"]) > 50
+    assert abs(float(rows[0]["yaw"])) < 20
+    assert rows[1]["usable"] == rows[1]["yaw"] == rows[1]["label"] == ""
+    assert [r["face"] for r in rows] == ["1", "0"]
+    assert sum(float(rows[0][name]) for name in FER2013.names) == pytest.approx(1, abs=1e-5)
+    assert rows[0]["label"] == max(FER2013.names, key=lambda name: float(rows[0][name]))
+    candidates = rows[0]["candidates"].split()
+    assert candidates[0] == rows[0]["label"]
+    assert rows[0]["uncertain"] == str(int(len(candidates) > 1))
+    assert {k: v for k, v in rows[1].items() if v} == {
+        **{"photo": str(album / "b.png"), "face": "0", "outcome": "no face", "model": "tiny"}
+    }
+
+
+def test_table_names_the_other_candidates_of_an_uncertain_face(tmp_path):
+    def lines(threshold):
+        spec = ModelSpec("c", ("yes", "no"), temperature=1000.0, calibration={"threshold": threshold})
+        result = run(ASTRONAUT, "--model", write_net(tmp_path / "c.onnx", spec))
+        assert result.exit_code == 0
+        return next(line for line in result.stdout.splitlines() if "%" in line)
+
+    unsure, sure = lines(0.1), lines(0.9)
+    assert ("or no" if unsure.split()[1] == "yes" else "or yes") in unsure
+    assert "unsure, or" in unsure
+    assert " or " not in sure
+
+
+def test_a_photo_without_a_face_is_no_error(net, album):
+    result = run(album / "b.png", "--model", net)
+    assert result.exit_code == 0
+    assert "no face found" in result.stdout
+
+
+def test_patterns_and_folders_are_searched_and_no_photo_comes_twice(net, album):
+    (album / "sub").mkdir()
+    shutil.copy(album / "b.png", album / "sub" / "d.PNG")
+    result = run(album / "*.png", album / "sub", album / "b.png", "--model", net, "--json")
+    assert [Path(p["photo"]).name for p in json.loads(result.stdout)["photos"]] == ["b.png", "d.PNG"]
+
+
+def test_what_names_nothing_is_reported(net, tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = run(tmp_path / "no.jpg", tmp_path / "*.gif", tmp_path / "empty", "--model", net, "--csv")
+    assert result.exit_code == 1
+    assert "no.jpg" in result.stderr
+    assert "*.gif" in result.stderr
+    assert "a folder without pictures" in result.stderr
+    assert "3 of the photos" in result.stderr
+
+
+def test_save_writes_a_png_a_photo_beside_the_photos_without_touching_them(net, album, tmp_path):
+    (album / "c.jpg").unlink()
+    (album / "sub").mkdir()
+    shutil.copy(album / "b.png", album / "sub" / "b.png")
+    before = {f: f.read_bytes() for f in album.rglob("*") if f.is_file()}
+    result = run(album, "--model", net, "--save", album)
+    assert result.exit_code == 0
+    made = {f.name for f in album.rglob("*") if f.is_file()} - {f.name for f in before}
+    assert made == {"a-mien.png", "b-mien.png", "b-mien-2.png"}
+    assert all(f.read_bytes() == data for f, data in before.items())
+    assert cv2.imread(str(album / "a-mien.png")).shape[1] > 1000
+    again = run(album, "--model", net, "--json")
+    assert len(json.loads(again.stdout)["photos"]) == 3  # what was saved is not taken for photos
+
+
+def test_table_says_that_a_face_is_unusable_and_why(net, tmp_path):
+    small = cv2.resize(cv2.imread(str(ASTRONAUT)), None, fx=0.1, fy=0.1, interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(tmp_path / "small.png"), small)
+    result = run(tmp_path / "small.png", "--model", net)
+    assert result.exit_code == 0
+    assert "no face can be used" in result.stdout
+    assert "unusable: too small: " in result.stdout
+
+
+def test_a_bad_file_is_a_csv_row_with_its_error(net, album):
+    result = run(album, "--model", net, "--csv")
+    assert result.exit_code == 1
+    a, b, c = csv.DictReader(io.StringIO(result.stdout))
+    assert (c["outcome"], c["face"], c["label"]) == ("unreadable", "0", "")
+    assert "not a picture" in c["error"]
+    assert a["error"] == b["error"] == ""
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.json", "x.parquet"])
+def test_out_holds_every_photo_and_stdout_nothing(net, album, tmp_path, name):
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    out = tmp_path / "deep" / name
+    result = run(album, "--model", net, "--out", out)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "3 photos, 1 faces, 1 photos without a face" in result.stderr
+    assert outcomes(out) == ["faces", "no face", "unreadable"]
+
+
+def outcomes(out: Path) -> list[str]:
+    if out.suffix == ".csv":
+        return [row["outcome"] for row in csv.DictReader(io.StringIO(out.read_text()))]
+    if out.suffix == ".jsonl":
+        return [json.loads(line)["outcome"] for line in out.read_text().splitlines()]
+    if out.suffix == ".json":
+        return [photo["outcome"] for photo in json.loads(out.read_text())["photos"]]
+    from pyarrow import parquet
+
+    return parquet.read_table(out)["outcome"].to_pylist()
+
+
+def test_parquet_has_the_same_columns_and_types_with_and_without_faces(net, album, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    run(album / "a.jpg", "--model", net, "--parquet", tmp_path / "face")
+    run(album / "b.png", "--model", net, "--parquet", tmp_path / "none")
+    face, none = (parquet.read_table(tmp_path / name) for name in ("face", "none"))
+    assert face.schema.equals(none.schema)
+    assert face.schema.metadata[b"model"] == b"tiny"
+    assert face["usable"].to_pylist() == [True]
+    assert none["yaw"].to_pylist() == [None]
+
+
+def test_parquet_without_pyarrow_says_how_to_get_it_before_the_run(net, album, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result = run(album, "--model", net, "--parquet", tmp_path / "x")
+    assert isinstance(result.exception, MissingExtra)
+    assert "pip install 'mien[parquet]'" in str(result.exception)
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl"])
+@pytest.mark.parametrize("cut", [0, 5, 0.3, 0.6, -40, -1, None])
+def test_an_interrupted_run_is_resumed_to_the_same_file(net, album, tmp_path, monkeypatch, name, cut):
+    shutil.copy(album / "a.jpg", album / "d.jpg")
+    whole, out = tmp_path / "whole" / name, tmp_path / name
+    run(album, "--model", net, "--out", whole)
+    data = whole.read_bytes()
+    at = len(data) if cut is None else int(len(data) * cut) if isinstance(cut, float) else cut % len(data) if cut else 0
+    out.write_bytes(data[:at])
+    done, find = [], Predictor.find
+    monkeypatch.setattr(Predictor, "find", lambda self, pixels: done.append(1) or find(self, pixels))
+    result = run(album, "--model", net, "--out", out, "--resume", "--jobs", "2")
+    assert out.read_bytes() == data
+    assert result.exit_code == 1  # one cannot be read, whichever run found out
+    if cut in (-1, None):
+        assert len(done) <= 1  # of three that can be read
+
+
+def test_resume_refuses_what_another_model_wrote_and_out_what_is_there(net, album, tmp_path):
+    other = write_net(tmp_path / "o.onnx", ModelSpec("other", FER2013.names))
+    fewer = write_net(tmp_path / "f.onnx", ModelSpec("tiny", ("yes", "no")))
+    for name in ("x.csv", "x.jsonl"):
+        out = tmp_path / name
+        run(album, "--model", net, "--out", out)
+        before = out.read_bytes()
+        assert "is there already" in str(run(album, "--model", net, "--out", out).exception)
+        assert "with the model tiny" in str(run(album, "--model", other, "--out", out, "--resume").exception)
+        assert out.read_bytes() == before
+    assert "its columns" in str(run(album, "--model", fewer, "--out", tmp_path / "x.csv", "--resume").exception)
+    (tmp_path / "y.jsonl").write_text('{"a": 1}\n[broken\n{}\n')
+    assert isinstance(run(album, "--model", net, "--out", tmp_path / "y.jsonl", "--resume").exception, ConfigError)
+
+
+def test_jobs_change_no_answer(net, album):
+    for i in range(3):
+        shutil.copy(album / "a.jpg", album / f"e{i}.jpg")
+    one, four = (run(album, "--model", net, "--csv", "--jobs", n).stdout for n in (1, 4))
+    assert one == four
+
+
+def test_the_bar_is_on_a_terminal_s_stderr_only_and_takes_no_data_from_stdout(net, album, monkeypatch):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # rich takes every stream for a terminal
+    plain = run(album, "--model", net, "--csv")
+    assert "photos" in plain.stderr
+    assert "100%" in plain.stderr
+    rows = list(csv.reader(io.StringIO(plain.stdout)))
+    assert [len(row) for row in rows] == [len(rows[0])] * 4
+    monkeypatch.setenv("TTY_COMPATIBLE", "0")
+    assert "100%" not in run(album, "--model", net, "--csv").stderr
+
+
+def test_a_resumed_run_saves_pictures_under_the_names_of_the_whole(net, tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        cv2.imwrite(str(tmp_path / folder / "b.png"), np.full((40, 50, 3), 99, np.uint8))
+    out, drawn = tmp_path / "x.jsonl", tmp_path / "drawn"
+    run(tmp_path / "one", "--model", net, "--out", out, "--save", drawn)
+    before = (drawn / "b-mien.png").stat().st_mtime_ns
+    run(tmp_path / "one", tmp_path / "two", "--model", net, "--out", out, "--save", drawn, "--resume")
+    assert {f.name for f in drawn.iterdir()} == {"b-mien.png", "b-mien-2.png"}
+    assert (drawn / "b-mien.png").stat().st_mtime_ns == before
+
+
+def test_unwritable_folder_fails_before_anything_is_read(net, tmp_path):
+    (tmp_path / "file").write_text("x")
+    result = run(ASTRONAUT, "--model", "nosuch", "--save", tmp_path / "file" / "out")
+    assert isinstance(result.exception, OutputError)
+    assert "cannot be written" in str(result.exception)
+
+
+def test_without_a_detector_the_whole_picture_is_the_face(net, tmp_path):
+    crop = cv2.resize(cv2.imread(str(ASTRONAUT))[62:170, 172:280], (48, 48))
+    cv2.imwrite(str(tmp_path / "crop.png"), crop)
+    result = run(tmp_path / "crop.png", "--model", net, "--detector", "none", "--json")
+    (photo,) = json.loads(result.stdout)["photos"]
+    left, top, right, bottom = photo["faces"][0]["box"]
+    assert 0 < left < 5 < 40 < right < 48
+    assert 0 < top < 5 < 40 < bottom < 48
+
+
+def test_wrong_flags_say_the_rule(net):
+    for flags, error, words in [
+        (("--json", "--csv"), ConfigError, "exclude"),
+        (("--out", "a.csv", "--parquet", "b"), ConfigError, "exclude"),
+        (("--out", "a.xlsx"), ConfigError, ".csv, .jsonl, .json, .parquet"),
+        (("--resume",), ConfigError, "--out FILE"),
+        (("--resume", "--out", "a.json"), ConfigError, "grows with the run"),
+        (("--detector", "haar"), ConfigError, "centerface, yunet or none"),
+        (("--detector", "yunet"), ConfigError, "--detector-model"),
+        (("--detector-size", "3"), ConfigError, "size"),
+    ]:
+        result = run(ASTRONAUT, "--model", net, *flags)
+        assert isinstance(result.exception, error)
+        assert words in str(result.exception)
+    assert isinstance(run(ASTRONAUT, "--model", "nosuch").exception, ModelError)
+
+
+def test_names_with_brackets_are_printed_as_they_are(net, tmp_path):
+    shutil.copy(ASTRONAUT, tmp_path / "me [bold].jpg")
+    result = run(tmp_path / "me [bold].jpg", "--model", net)
+    assert "me [bold].jpg" in result.stdout
+
+
+def test_info_lists_models_and_prints_a_card(monkeypatch, tmp_path):
+    write_net(tmp_path / f"{DEFAULT_MODEL}.onnx")
+    write_net(tmp_path / "other.onnx")
+    (tmp_path / "other.md").write_text("# the card\n", encoding="utf-8")
+    monkeypatch.setattr("mien.runtime.classifier._WEIGHTS", tmp_path)
+    listed = CliRunner().invoke(app, ["info"]).stdout.splitlines()
+    assert listed[0].startswith(f"{DEFAULT_MODEL}")
+    assert "default" in listed[0]
+    assert "63.1 %" in listed[1]
+    assert CliRunner().invoke(app, ["info", "other"]).stdout == "# the card\n"
+    assert "labels: angry" in CliRunner().invoke(app, ["info", DEFAULT_MODEL]).stdout
+    result = CliRunner().invoke(app, ["info", "nosuch"])
+    assert isinstance(result.exception, ModelError)
+    assert "other" in str(result.exception)
+
+
+def test_info_without_models_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr("mien.runtime.classifier._WEIGHTS", tmp_path)
+    result = CliRunner().invoke(app, ["info"])
+    assert result.exit_code == 0
+    assert "mien train" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such names there")
+def test_broken_names_do_not_stop_the_batch(net, album):
+    odd = album / "odd\udcff.jpg"
+    shutil.copy(ASTRONAUT, odd)
+    result = run(odd, album / "b.png", "--model", net, "--json")
+    assert result.exit_code == 0
+    assert len(json.loads(result.stdout)["photos"]) == 2

@@ -1,0 +1,84 @@
+"""export: the temperature goes into the graph, and what leaves torch is what onnxruntime answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mien.errors import ModelError
+from mien.evaluation.scoring import open_model
+from mien.export.onnx import export_onnx
+from mien.models import create_model, fold
+from mien.models.inference import predict
+from mien.models.weights import load_model, save_model
+from mien.runtime import Classifier
+from mien.spec import ModelSpec
+
+FACES = np.random.default_rng(0).integers(0, 256, (6, 48, 48)).astype(np.uint8)
+LABELS = tuple("abcdefg")
+
+
+class Headless(nn.Module):
+    """A net whose last layer has another name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(48 * 48, 7)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(x.flatten(1)) * 3
+
+
+class Misleading(Headless):
+    """A net whose ``head`` is no head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(48 * 48, 48 * 48)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(torch.relu(self.head(x.flatten(1))))
+
+
+@pytest.mark.parametrize("name", ["deep-emotion-2019", "mien-nano"])
+@pytest.mark.parametrize("temperature", [1.0, 1.7, 0.1])
+def test_a_file_and_its_export_give_the_same_probabilities(name: str, temperature: float, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    calibration = {"temperature": temperature, "threshold": 0.07, "n": 100}
+    spec = ModelSpec("m", LABELS, temperature=temperature, calibration=calibration, model={"name": name})
+    save_model(tmp_path / "m.safetensors", fold(create_model(name)), spec)
+    model, spec = load_model(tmp_path / "m.safetensors")
+    before = model.head.weight.clone()
+    expected = predict(model, FACES, mean=spec.mean, std=spec.std, temperature=spec.temperature)
+    export_onnx(model, spec, tmp_path / "m.onnx")
+    net = Classifier(tmp_path / "m.onnx", threads=1)
+    np.testing.assert_allclose(net(FACES).probabilities, expected, atol=1e-5)
+    assert net.spec.temperature == 1
+    assert net.spec.calibration == calibration
+    assert torch.equal(model.head.weight, before)  # the copy was divided, not the model
+    scored = open_model(tmp_path / "m.onnx")
+    again = predict(scored.forward, FACES, mean=spec.mean, std=spec.std, temperature=scored.spec.temperature)
+    np.testing.assert_allclose(again, expected, atol=1e-5)
+
+
+def test_a_net_without_a_head_is_divided_at_its_end(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Headless().eval()
+    export_onnx(model, ModelSpec("m", LABELS, temperature=4.0), tmp_path / "m.onnx")
+    net = Classifier(tmp_path / "m.onnx", threads=1)
+    expected = predict(model, FACES, mean=0.5, std=0.25, temperature=4.0)
+    np.testing.assert_allclose(net(FACES).probabilities, expected, atol=1e-5)
+    assert net.spec.calibration == {"temperature": 4.0}
+
+
+def test_the_parity_check_sees_a_division_in_the_wrong_place(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, spec = Misleading().eval(), ModelSpec("m", LABELS)
+    assert export_onnx(model, spec, tmp_path / "plain.onnx") <= 1e-4
+    with pytest.raises(ModelError, match="nothing was written"):
+        export_onnx(model, ModelSpec("m", LABELS, temperature=4.0), tmp_path / "m.onnx")
+    assert not (tmp_path / "m.onnx").exists()

@@ -1,0 +1,67 @@
+"""int8: smaller, close to the float32 network, with its spec; what must stay exact stays float32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from blob_faces import NAMES, TRAIN, VAL
+
+from mien.errors import ConfigError, DataError, ModelError
+from mien.export.onnx import export_onnx
+from mien.export.quantize import quantize_onnx
+from mien.models import create_model
+from mien.runtime import Classifier
+from mien.spec import ModelSpec
+from mien.training.loop import fit, statistics
+from mien.training.recipe import Optimizer, Recipe
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """mien-nano, trained for a moment."""
+    torch.manual_seed(0)
+    recipe = Recipe("tiny", "mien-nano", epochs=6, batch_size=16, ema=0.9, optimizer=Optimizer("adamw", lr=0.01))
+    model, _ = fit(create_model("mien-nano", num_classes=3), TRAIN, VAL, recipe, device="cpu")
+    mean, std = statistics(TRAIN.images)
+    file = tmp_path_factory.mktemp("int8") / "full.onnx"
+    export_onnx(model, ModelSpec("tiny", NAMES, mean=mean, std=std, model={"name": "mien-nano"}), file)
+    return file
+
+
+def test_int8_is_smaller_and_close(exported: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small.onnx"
+    quantize_onnx(exported, small, TRAIN.images)
+    assert small.stat().st_size < exported.stat().st_size / 2
+    full, quarter = Classifier(exported, threads=1), Classifier(small, threads=1)
+    assert (full.spec.precision, quarter.spec.precision) == ("float32", "int8")
+    a, b = full(VAL.images), quarter(VAL.images)
+    assert VAL.labels is not None
+    assert (b.probabilities.argmax(1) == VAL.labels).mean() > 0.9
+    np.testing.assert_allclose(a.probabilities, b.probabilities, atol=0.15)
+    assert a.theta is not None
+    assert b.theta is not None
+    np.testing.assert_allclose(a.theta, b.theta, atol=1e-6)  # the transformer's part stays float32
+    kinds = [n.op_type for n in onnx.load(str(small)).graph.node]
+    assert kinds.count("QuantizeLinear") > 5
+
+
+def test_the_scales_come_from_the_same_faces_each_time(exported: Path, tmp_path: Path) -> None:
+    for name in ("a.onnx", "b.onnx"):
+        quantize_onnx(exported, tmp_path / name, TRAIN.images)
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+def test_wrong_input_is_named_and_nothing_is_written(exported: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small.onnx"
+    with pytest.raises(ConfigError, match="at least 32"):
+        quantize_onnx(exported, small, TRAIN.images[:5])
+    with pytest.raises(DataError, match=r"uint8 \(N, 48, 48\)"):
+        quantize_onnx(exported, small, TRAIN.images[:, :40])
+    assert not small.exists()
+    quantize_onnx(exported, small, TRAIN.images)
+    with pytest.raises(ModelError, match="int8 already"):
+        quantize_onnx(small, tmp_path / "again.onnx", TRAIN.images)
