@@ -72,7 +72,7 @@ def network(train: FaceDataset, val: FaceDataset, epochs: int, seed: int) -> dic
     start = time.perf_counter()
     trained, history = engine.fit(model, train, val, recipe, device="cpu", on_epoch=progress)
     seconds = time.perf_counter() - start
-    mean, std = engine.statistics(train.images)
+    mean, std = train.statistics
     found = score(engine.predict(trained, val.images, mean=mean, std=std).argmax(1), val, seconds)
     return {**found, "recipe": recipe.to_dict(), "theta_spread": round(history[-1]["theta_spread"], 4)}
 

@@ -108,7 +108,7 @@ def is_family(recipe: Recipe) -> bool:
 def usual(root: Path, ds: FaceDataset, recipe: Recipe, epochs: int) -> tuple[list[float], float]:
     """Images/s of each epoch of the usual way, and processor seconds for 1,000 images, loader workers included."""
     before, total = cpu_seconds(), 0
-    mean, std = engine.statistics(ds.images)
+    mean, std = ds.statistics
     batch = recipe.batch_size
     loader = DataLoader(
         PictureFolder(root, mean, std),
@@ -138,7 +138,7 @@ def usual(root: Path, ds: FaceDataset, recipe: Recipe, epochs: int) -> tuple[lis
 
 def loading(root: Path, ds: FaceDataset, recipe: Recipe) -> float:
     """Images/s of the usual loader alone, nothing learnt; the second of two epochs."""
-    mean, std = engine.statistics(ds.images)
+    mean, std = ds.statistics
     loader = DataLoader(PictureFolder(root, mean, std), recipe.batch_size, num_workers=WORKERS, persistent_workers=True)
     for _ in range(2):
         start = time.perf_counter()

@@ -16,7 +16,7 @@ from mien.export.quantize import quantize_onnx
 from mien.models import create_model
 from mien.runtime import Classifier
 from mien.spec import ModelSpec
-from mien.training.loop import fit, statistics
+from mien.training.loop import fit
 from mien.training.recipe import Optimizer, Recipe
 
 
@@ -26,7 +26,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     recipe = Recipe("tiny", "mien-nano", epochs=6, batch_size=16, ema=0.9, optimizer=Optimizer("adamw", lr=0.01))
     model, _ = fit(create_model("mien-nano", num_classes=3), TRAIN, VAL, recipe, device="cpu")
-    mean, std = statistics(TRAIN.images)
+    mean, std = TRAIN.statistics
     file = tmp_path_factory.mktemp("int8") / "full.onnx"
     export_onnx(model, ModelSpec("tiny", NAMES, mean=mean, std=std, model={"name": "mien-nano"}), file)
     return file

@@ -18,7 +18,7 @@ from mien.models.inference import predict
 from mien.training import transforms
 from mien.training.checkpoint import load_state, save_state
 from mien.training.devices import pick_device
-from mien.training.loop import Batch, Diverged, State, Stopped, fit, spread, statistics
+from mien.training.loop import Batch, Diverged, State, Stopped, fit, spread
 from mien.training.optim import Average, make_optimizer, schedule
 from mien.training.recipe import Augment, Distill, Optimizer, Recipe
 from mien.training.run import train_run
@@ -51,7 +51,7 @@ def test_fit_learns_and_reports_every_figure() -> None:
         *("images_per_second", "theta_spread", "lr", "seconds"),
     }
     assert history[-1]["val_accuracy"] > 0.9
-    mean, std = statistics(TRAIN.images)
+    mean, std = TRAIN.statistics
     p = predict(deployed, VAL.images, mean=mean, std=std)
     assert (p.argmax(1) == VAL.labels).mean() == pytest.approx(history[-1]["val_accuracy"])
     np.testing.assert_allclose(p.sum(1), 1)
@@ -346,7 +346,7 @@ def test_class_weights_lift_a_rare_class() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (80, 48, 48)).astype(np.uint8)
     faces = FaceDataset(noise, NAMES, labels.astype(np.int64))
     plain = recipe(ema=0.0, augment=Augment(), optimizer=Optimizer("sgd", lr=0.05))
-    mean, std = statistics(noise)
+    mean, std = faces.statistics
     share = []
     for r in (plain, replace(plain, class_weighting=1.0)):
         deployed, _ = fit(model(), faces, faces, r, device="cpu")
@@ -392,12 +392,6 @@ def test_average_follows_its_formula() -> None:
     assert average.tensors["weight"].item() == pytest.approx(0.9)  # young: decay (1 + 0) / (10 + 0)
     average.update(1000)
     assert average.tensors["weight"].item() == pytest.approx(0.95)
-
-
-def test_statistics_are_numpy_s() -> None:
-    images = TRAIN.images / 255
-    assert statistics(TRAIN.images) == pytest.approx((images.mean(), images.std()))
-    assert statistics(np.zeros((2, 4, 4), np.uint8)) == (0.0, 1.0)
 
 
 def test_spread_of_theta() -> None:

@@ -1,7 +1,7 @@
 """The one record that every source ends in: arrays of faces with labels, votes, splits and where each row came from.
 
-Leaves out: reading files (``sources``), batches and augmentation (``batches``, ``transforms``). Nothing downstream of
-this record knows about files.
+Leaves out: reading files (``sources``), splits (``splits``), and batches and augmentation (``mien.training``). Nothing
+downstream of this record knows about files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 
 from mien.errors import ConfigError, DataError
 
-__all__ = ["FaceDataset"]
+__all__ = ["MAX_SIDE", "FaceDataset"]
+
+#: The largest side in pixels that faces are resized to.
+MAX_SIDE = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +110,35 @@ class FaceDataset:
             h.update(np.ascontiguousarray(self.second).data)
         h.update("\n".join(self.split.tolist()).encode())
         return h.hexdigest()[:16]
+
+    @cached_property
+    def statistics(self) -> tuple[float, float]:
+        """Mean and standard deviation of all pixels on the 0..1 scale; (0.0, 1.0) for none, std 1 for constant images.
+
+        The two numbers by which a network's input is normalised; counted by grey value, so that they are exact.
+        """
+        counts = np.zeros(256, np.int64)
+        for start in range(0, len(self), 1024):  # bincount works on int64: eight bytes a pixel
+            counts += np.bincount(self.images[start : start + 1024].reshape(-1), minlength=256)
+        shares, values = counts / max(self.images.size, 1), np.arange(256) / 255
+        mean = float(shares @ values)
+        return mean, float(np.sqrt(shares @ (values - mean) ** 2)) or 1.0
+
+    def resized(self, side: int) -> FaceDataset:
+        """The same faces at ``side`` x ``side`` pixels, 1..4096: by area where they shrink, linear where they grow.
+
+        A face that is no square is stretched into one. ``self`` where nothing is to be done. Raises ConfigError.
+        """
+        if not 1 <= side <= MAX_SIDE:
+            raise ConfigError(f"size must lie in 1..{MAX_SIDE} pixels, got {side}")
+        if self.size == (side, side):
+            return self
+        from mien.images import resize  # OpenCV, which reading a table does without
+
+        images = np.empty((len(self), side, side), np.uint8)
+        for out, image in zip(images, self.images, strict=True):
+            out[...] = resize(image, side)
+        return replace(self, images=images)
 
     def take(self, index: Sequence[int] | NDArray[Any] | slice) -> FaceDataset:
         """The rows at ``index`` (numbers, a boolean mask or a slice), in that order."""

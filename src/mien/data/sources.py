@@ -12,10 +12,8 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from mien.data import cache as _cache
-from mien.data.dataset import FaceDataset
+from mien.data.dataset import MAX_SIDE, FaceDataset
 from mien.data.readers.archives import BROKEN, kind_of, reason, unpacked
 from mien.data.readers.csv_table import read_csv
 from mien.data.readers.problems import Problem, Problems
@@ -72,8 +70,8 @@ def read_source(
     cache: bool = True,
 ) -> Reading:
     """Like :func:`read_faces`, but returns a :class:`Reading`: the data set, every problem skipped, and notes."""
-    if size is not None and not 1 <= size <= 4096:
-        raise ConfigError(f"size must lie in 1..4096 pixels, got {size}")
+    if size is not None and not 1 <= size <= MAX_SIDE:
+        raise ConfigError(f"size must lie in 1..{MAX_SIDE} pixels, got {size}")
     text = str(path)
     if votes is not None and text.startswith("synthetic"):
         raise ConfigError("votes belong to FER2013, not to synthetic faces: leave them out")
@@ -103,7 +101,8 @@ def _from_disk(path: Path, skip_bad: bool, size: int | None, cache: bool) -> Rea
         return Reading(kept[0], notes=kept[1])
     problems = Problems(skip_bad)
     reading = _read(path, kind, size, problems)
-    reading = replace(reading, dataset=_resized(reading.dataset, size), skipped=tuple(problems.found))
+    faces = reading.dataset if size is None else reading.dataset.resized(size)
+    reading = replace(reading, dataset=faces, skipped=tuple(problems.found))
     if key and not problems.found:
         _cache.store(key, reading.dataset, reading.notes)
     return reading
@@ -143,11 +142,3 @@ def _single(path: Path, problems: Problems) -> Reading:
             return Reading(read_csv(stream, str(path), problems))
     except BROKEN as error:
         raise DataError(f"cannot be read: {reason(error)}", str(path)) from error
-
-
-def _resized(ds: FaceDataset, size: int | None) -> FaceDataset:
-    if size is None or ds.size == (size, size):
-        return ds
-    from mien.images import resize
-
-    return replace(ds, images=np.stack([resize(image, size) for image in ds.images]))

@@ -19,7 +19,6 @@ from mien.evaluation.groups import GroupScore, by_group
 from mien.evaluation.metrics import Report, Robustness
 from mien.evaluation.scoring import Answers, corrupted, fitting, scored
 from mien.evaluation.significance import Paired, compare_pairs
-from mien.images import resize
 
 __all__ = ["Against", "Judgement", "judge", "shared"]
 
@@ -176,9 +175,7 @@ def _narrowed(faces: FaceDataset, left_out: Mapping[str, int]) -> FaceDataset:
 
 
 def _sized(faces: FaceDataset, side: int | None) -> FaceDataset:
-    if side is None or faces.size == (side, side):
-        return faces
-    return replace(faces, images=np.stack([resize(image, side) for image in faces.images]))
+    return faces if side is None else faces.resized(side)
 
 
 def _noted(report: Report, before: tuple[int, int], after: tuple[int, int]) -> Report:

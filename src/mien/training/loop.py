@@ -29,7 +29,7 @@ from mien.training.optim import Average, make_optimizer, schedule
 from mien.training.recipe import Recipe
 from mien.training.tensors import LearningSet
 
-__all__ = ["Batch", "Diverged", "State", "Stopped", "fit", "spread", "statistics"]
+__all__ = ["Batch", "Diverged", "State", "Stopped", "fit", "spread"]
 
 Epoch = dict[str, float]
 
@@ -88,7 +88,7 @@ def fit(
 ) -> tuple[nn.Module, list[Epoch]]:
     """Train ``model`` in place as the recipe says; returns the deployed (averaged, folded, eval) copy and the history.
 
-    train, val  faces of one size with the same class names; normalised by ``statistics(train.images)``
+    train, val  faces of one size with the same class names; normalised by ``train.statistics``
     teacher     class names -> log probabilities float ``(T, N, K)`` that T teachers give for ``train``, or their mean
                 ``(R, N, K)`` for R copies of each face where the recipe has ``distill.copies``; the names are those of
                 ``train``, of its second labelling, or both; see ``Recipe.distill``
@@ -111,7 +111,7 @@ def fit(
         )
     keep_memory()
     torch.backends.cudnn.benchmark = True  # batches of one size: the fastest convolution is worth the search
-    where, statistic = pick_device(device), statistics(train.images)
+    where, statistic = pick_device(device), train.statistics
     own = LearningSet.of(train, recipe, where, *statistic, teacher)
     held = LearningSet.of(val, replace(recipe, adversary=0.0), where, *statistic, None)  # its people are others
     if teacher and not any(k.startswith("teacher.") for k in own.columns):
@@ -325,11 +325,3 @@ def spread(theta: Tensor | None) -> float:
     0 means that the transformer is dead: it does the same for every face.
     """
     return 0.0 if theta is None or len(theta) < 2 else float(theta.float().std(0).mean())
-
-
-def statistics(images: NDArray[np.uint8]) -> tuple[float, float]:
-    """Mean and standard deviation of all pixels on the 0..1 scale, std 1 for constant images."""
-    counts = np.bincount(images.reshape(-1), minlength=256) / max(images.size, 1)
-    values = np.arange(256) / 255
-    mean = float(counts @ values)
-    return mean, float(np.sqrt(counts @ (values - mean) ** 2)) or 1.0

@@ -39,7 +39,7 @@ from mien.reporting import plots
 from mien.spec import ModelSpec
 from mien.training.checkpoint import load_state, save_state
 from mien.training.distillation import Teacher
-from mien.training.loop import Batch, Epoch, State, Stopped, fit, statistics
+from mien.training.loop import Batch, Epoch, State, Stopped, fit
 from mien.training.recipe import Recipe
 
 __all__ = ["Result", "epochs_within", "make_network", "make_spec", "step_seconds", "train_run"]
@@ -157,7 +157,7 @@ def step_seconds(recipe: Recipe, train: FaceDataset, warm_up: int, timed: int, *
 
 def make_spec(recipe: Recipe, train: FaceDataset, teacher: Teacher | None = None) -> ModelSpec:
     """The spec of a model trained by ``recipe`` on ``train``; scores are added by whoever evaluates it."""
-    mean, std = statistics(train.images)
+    mean, std = train.statistics
     return ModelSpec(
         name=recipe.name,
         labels=train.names,
