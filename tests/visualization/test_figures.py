@@ -18,8 +18,7 @@ from mien.spec import ModelSpec
 from mien.visualization import text as letters
 from mien.visualization.class_figure import draw_classes
 from mien.visualization.explanation_figure import draw_explanation, part_shares
-from mien.visualization.face_card import AMBER, PAPER
-from mien.visualization.primitives import MAP_COLOURS
+from mien.visualization.primitives import AMBER, MAP_COLOURS, PAPER
 
 SPEC = ModelSpec("m", FER2013.names)
 POINTS = np.array([[15, 18], [33, 18], [24, 27], [17, 36], [31, 36]], np.float32)

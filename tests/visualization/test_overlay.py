@@ -12,8 +12,8 @@ from mien.faces import Face, Quality
 from mien.labels import FER2013, colour
 from mien.spec import ModelSpec
 from mien.visualization import text as letters
-from mien.visualization.face_card import HEIGHT, WIDTH, face_panel, face_title
-from mien.visualization.overlay import MAX_PANELS, _place, draw, mark_faces
+from mien.visualization.face_card import HEIGHT, WIDTH, draw_face_card, face_title
+from mien.visualization.overlay import MAX_CARDS, _place, draw, mark_faces
 
 SPEC = ModelSpec("m", FER2013.names)
 
@@ -37,7 +37,7 @@ def has(image, code):
 
 @pytest.mark.parametrize(
     ("count", "shape"),
-    [(0, (480, 640)), (1, (30, 40)), (3, (3000, 500)), (4, (60, 1500)), (MAX_PANELS + 5, (480, 640))],
+    [(0, (480, 640)), (1, (30, 40)), (3, (3000, 500)), (4, (60, 1500)), (MAX_CARDS + 5, (480, 640))],
 )
 def test_draws_any_number_of_faces_on_any_size_of_photo(count, shape):
     h, w = shape
@@ -54,16 +54,16 @@ def test_draws_any_number_of_faces_on_any_size_of_photo(count, shape):
 
 def test_an_unusable_face_is_told_in_its_panel():
     bad = Quality(9, 0.5, 120, 40, problems=("too small: 9 pixels",))
-    assert not (face_panel(1, face(), SPEC, None) == (40, 40, 190)).all(axis=2).any()
-    assert (face_panel(1, replace(face(), quality=bad), SPEC, None) == (40, 40, 190)).all(axis=2).any()
+    assert not (draw_face_card(1, face(), SPEC, None) == (40, 40, 190)).all(axis=2).any()
+    assert (draw_face_card(1, replace(face(), quality=bad), SPEC, None) == (40, 40, 190)).all(axis=2).any()
 
 
 @pytest.mark.parametrize(("cell", "place"), [((5, 0), (0.7, 0.3)), ((0, 5), (0.3, 0.7))])
 def test_attention_lies_where_the_network_looked(cell, place):
     attention = np.zeros((6, 6), np.float32)
     attention[cell] = 1
-    plain = face_panel(1, face(), SPEC, None).astype(int)
-    marked = face_panel(1, replace(face(), attention=attention), SPEC, None)
+    plain = draw_face_card(1, face(), SPEC, None).astype(int)
+    marked = draw_face_card(1, replace(face(), attention=attention), SPEC, None)
     changed = np.abs(marked - plain).sum(2)
     tile = changed[40:208, 188:356]  # the second tile, "where it looked"
     assert changed.sum() == tile.sum() > 0
@@ -72,24 +72,26 @@ def test_attention_lies_where_the_network_looked(cell, place):
 
 
 def test_panel_shows_as_many_tiles_as_there_are_answers():
-    def ink(panel):  # columns with anything on them
-        return int((panel != panel[-1, -1]).any(axis=(0, 2)).nonzero()[0].max())
+    def ink(card):  # columns with anything on them
+        return int((card != card[-1, -1]).any(axis=(0, 2)).nonzero()[0].max())
 
-    whole = face_panel(1, face(), SPEC, predict)
+    whole = draw_face_card(1, face(), SPEC, predict)
     assert whole.shape == (HEIGHT, WIDTH, 3)
-    assert ink(face_panel(1, face(region=False), SPEC, None)) < ink(face_panel(1, face(), SPEC, None)) < ink(whole)
+    assert (
+        ink(draw_face_card(1, face(region=False), SPEC, None)) < ink(draw_face_card(1, face(), SPEC, None)) < ink(whole)
+    )
 
 
 def test_bar_is_as_long_as_its_probability():
-    panel = face_panel(1, face(best=3, p=0.5), SPEC, None)
-    rows = [(row == letters.bgr(colour("happy"))).all(axis=1).sum() for row in panel]
+    card = draw_face_card(1, face(best=3, p=0.5), SPEC, None)
+    rows = [(row == letters.bgr(colour("happy"))).all(axis=1).sum() for row in card]
     assert max(rows) == 75  # of 150 pixels
 
 
 def test_title_marks_an_uncertain_face():
     assert face_title(2, face(p=0.76)) == "2  happy 76%"
     assert face_title(1, face(p=0.41, others=("sad",))) == "1  happy? 41%"
-    sure, unsure = face_panel(1, face(), SPEC, None), face_panel(1, face(others=("neutral", "sad")), SPEC, None)
+    sure, unsure = draw_face_card(1, face(), SPEC, None), draw_face_card(1, face(others=("neutral", "sad")), SPEC, None)
     assert (unsure[:35, 250:] != sure[:35, 250:]).any()
 
 
@@ -98,13 +100,13 @@ def test_panel_names_the_other_candidates_as_far_as_they_fit(monkeypatch):
     monkeypatch.setattr(
         "mien.visualization.face_card.text", lambda image, said, *rest, **more: words.append((said, rest[0]))
     )
-    face_panel(1, face(others=("neutral", "sad")), SPEC, None)
+    draw_face_card(1, face(others=("neutral", "sad")), SPEC, None)
     assert "uncertain: or neutral, sad" in [said for said, _ in words]
     words.clear()
-    face_panel(1, face(), SPEC, None)
+    draw_face_card(1, face(), SPEC, None)
     assert not [said for said, _ in words if "uncertain" in said]
     words.clear()
-    face_panel(1, face(others=tuple(f"expression number {i}" for i in range(9))), SPEC, None)
+    draw_face_card(1, face(others=tuple(f"expression number {i}" for i in range(9))), SPEC, None)
     ((said, (x, _)),) = [w for w in words if "uncertain" in w[0]]
     assert said.startswith("uncertain: or expression number 0, ")
     shown = said.count("number")
@@ -112,7 +114,7 @@ def test_panel_names_the_other_candidates_as_far_as_they_fit(monkeypatch):
     assert said.endswith(f" and {9 - shown} more")
     assert x + letters.text_width(said, 14) <= WIDTH
     words.clear()
-    face_panel(1, face(others=("a" * 200, "b")), SPEC, None)
+    draw_face_card(1, face(others=("a" * 200, "b")), SPEC, None)
     assert "uncertain: 2 more" in [said for said, _ in words]
 
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from mien.explain import ClassMeans, by_thirds
 from mien.labels import colour
-from mien.visualization.face_card import INK, PAPER
-from mien.visualization.primitives import QUIET, enlarged, map_tile, outline, paste, scale_bar, shortened, table
-from mien.visualization.text import bgr, text
+from mien.visualization.crop_views import enlarged, map_view, outline, scale_bar
+from mien.visualization.primitives import INK, PAPER, QUIET, paste, table
+from mien.visualization.text import bgr, shortened, text
 
 __all__ = ["draw_classes"]
 
@@ -62,7 +62,7 @@ def _row(sheet: NDArray[np.uint8], means: ClassMeans, i: int, y: int, left: list
     tiles = [enlarged(face, _SIDE)]
     maps = {"occlusion": means.occlusion, "attention": means.attention}
     there = {key: m[i] for key, m in maps.items() if m is not None}
-    tiles += [map_tile(face, heat, peak, _SIDE) for heat, peak in zip(there.values(), peaks[1:], strict=True)]
+    tiles += [map_view(face, heat, _SIDE, peak) for heat, peak in zip(there.values(), peaks[1:], strict=True)]
     if means.window is not None:
         outline(tiles[-1 if means.attention is not None else 0], means.window[i], len(face))
     for x, tile in zip(left, tiles, strict=True):

@@ -1,4 +1,4 @@
-"""One picture of an inspection: the photo, and for each face its panel, what was measured, and three curves.
+"""One picture of an inspection: the photo, and for each face its card, what was measured, and three curves.
 
 Leaves out: inspecting (``inspection``), and writing files.
 """
@@ -15,18 +15,16 @@ from mien.diagnostics import FaceReport, Inspection, Search, Sweep
 from mien.labels import colour
 from mien.runtime.quality import LIMITS
 from mien.spec import ModelSpec
-from mien.visualization.face_card import GAP, HEIGHT, INK, PAPER, WIDTH, Predict, face_panel
+from mien.visualization.face_card import GAP, HEIGHT, WIDTH, Predict, draw_face_card
 from mien.visualization.overlay import mark_faces
-from mien.visualization.text import Colour, bgr, text, text_width
+from mien.visualization.primitives import INK, PAPER, QUIET, RAIL, WARNING, fit
+from mien.visualization.text import Colour, bgr, text, text_width, wrapped
 
 __all__ = ["MAX_REPORTS", "draw_inspection", "measured_lines", "search_words"]
 
 #: Faces beyond this number are in the text and have no room in the picture.
 MAX_REPORTS = 4
 
-_QUIET: Colour = (128, 122, 118)
-_RAIL: Colour = (232, 230, 228)
-_ALARM: Colour = (48, 48, 200)
 _PHOTO = 560  # widest photo
 _CHART, _CHART_HIGH, _BETWEEN = 152, 118, 22  # the curves' own pixels, and between two charts
 
@@ -53,7 +51,7 @@ def draw_inspection(inspection: Inspection, spec: ModelSpec, predict: Predict, f
     sheet[GAP : GAP + photo.shape[0], GAP : GAP + photo.shape[1]] = photo
     sheet[GAP : GAP + right.shape[0], 3 * GAP + photo.shape[1] :][:, : right.shape[1]] = right
     if footer:
-        text(sheet, footer, (GAP, sheet.shape[0] - GAP + 2), 15, _QUIET)
+        text(sheet, footer, (GAP, sheet.shape[0] - GAP + 2), 15, QUIET)
     return sheet
 
 
@@ -93,32 +91,32 @@ def _way(angle: float, below: str, above: str) -> str:
 
 
 def _face_block(number: int, report: FaceReport, spec: ModelSpec, predict: Predict) -> NDArray[np.uint8]:
-    """The face's panel, and below it the measures and the curves: uint8 ``(H, WIDTH, 3)``."""
-    verdict = _wrapped(report.verdict, WIDTH, 15)
+    """The face's card, and below it the measures and the curves: uint8 ``(H, WIDTH, 3)``."""
+    verdict = wrapped(report.verdict, WIDTH, 15)
     block = np.full((HEIGHT + 14 + _ROW + (1 + len(verdict)) * _LINE, WIDTH, 3), PAPER, np.uint8)
-    block[:HEIGHT] = face_panel(number, report.face, spec, predict)
+    block[:HEIGHT] = draw_face_card(number, report.face, spec, predict)
     top = HEIGHT + 14
     room = WIDTH - 3 * _CHART - 2 * _BETWEEN
     for i, (name, value, fine) in enumerate(measured_lines(report)):
         y = top + 15 + i * _LINE
-        text(block, name, (0, y), 14, _QUIET)
+        text(block, name, (0, y), 14, QUIET)
         if name == "top 2":
             _legend(block, report, (76, y))
         else:
-            text(block, value, (76, y), 14, INK if fine else _ALARM, bold=not fine)
+            text(block, value, (76, y), 14, INK if fine else WARNING, bold=not fine)
     for i, sweep in enumerate(report.sweeps):
         _chart(block, sweep, report, (room + i * (_CHART + _BETWEEN), top))
     for share in (0.0, 0.5, 1.0):
         words = f"{share:.0%}"
         y = top + 24 + round((1 - share) * _CHART_HIGH)
-        text(block, words, (room - 6 - text_width(words, 12), y + 4), 12, _QUIET)
+        text(block, words, (room - 6 - text_width(words, 12), y + 4), 12, QUIET)
     kept, n = report.kept
     y = top + _ROW + 6
     for i, part in enumerate(verdict):
-        text(block, part, (0, y + i * _LINE), 15, INK if kept == n else _ALARM, bold=True)
+        text(block, part, (0, y + i * _LINE), 15, INK if kept == n else WARNING, bold=True)
     parts = sorted(report.parts.items(), key=lambda item: -item[1][0])
     rests = ", ".join(f"{name} {weight:.0%} (area {area:.0%})" for name, (weight, area) in parts)
-    text(block, f"the answer rests on: {rests}", (0, y + len(verdict) * _LINE), 14, _QUIET)
+    text(block, f"the answer rests on: {rests}", (0, y + len(verdict) * _LINE), 14, QUIET)
     return block
 
 
@@ -138,7 +136,7 @@ def _chart(block: NDArray[np.uint8], sweep: Sweep, report: FaceReport, at: tuple
     text(block, _TITLES[sweep.name], (left, at[1] + 15), 14, INK, bold=True)
     for share in (0.0, 0.5, 1.0):
         y = top + round((1 - share) * _CHART_HIGH)
-        cv2.line(block, (left, y), (left + _CHART, y), _RAIL, 1)
+        cv2.line(block, (left, y), (left + _CHART, y), RAIL, 1)
     x = [left + round((_CHART - 1) * i / (len(sweep.values) - 1)) for i in range(len(sweep.values))]
     middle = x[sweep.values.index(sweep.usual)]
     cv2.line(block, (middle, top), (middle, top + _CHART_HIGH), (200, 196, 192), 1)
@@ -154,7 +152,7 @@ def _chart(block: NDArray[np.uint8], sweep: Sweep, report: FaceReport, at: tuple
         words = f"{value:+g}" if sweep.name == "turn" and value else f"{value:g}"
         width = text_width(words, 13)
         centre = middle - left if place == 0.5 else place * _CHART
-        text(block, words, (left + round(min(max(centre - width / 2, 0), _CHART - width)), strip + 24), 13, _QUIET)
+        text(block, words, (left + round(min(max(centre - width / 2, 0), _CHART - width)), strip + 24), 13, QUIET)
 
 
 def _none_block(inspection: Inspection) -> NDArray[np.uint8]:
@@ -164,7 +162,7 @@ def _none_block(inspection: Inspection) -> NDArray[np.uint8]:
         lines.append((search_words(search, inspection.threshold), 15, INK, False))
     lines.append(("", 14, INK, False))
     for sentence in inspection.advice:
-        lines += [(part, 15, INK, True) for part in _wrapped(sentence, WIDTH, 15)]
+        lines += [(part, 15, INK, True) for part in wrapped(sentence, WIDTH, 15)]
     block = np.full((30 * len(lines) + 10, WIDTH, 3), PAPER, np.uint8)
     for i, (words, size, ink, bold) in enumerate(lines):
         text(block, words, (0, 24 + 28 * i), size, ink, bold=bold)
@@ -181,10 +179,7 @@ def search_words(search: Search, threshold: float | None) -> str:
 
 def _photo(inspection: Inspection, high: int) -> NDArray[np.uint8]:
     """The photo, scaled to the room, with its faces; without any, the best weak candidate in grey."""
-    pixels = inspection.pixels
-    ratio = min(_PHOTO / pixels.shape[1], high / pixels.shape[0], 4.0)
-    size = (max(1, round(pixels.shape[1] * ratio)), max(1, round(pixels.shape[0] * ratio)))
-    shown = np.array(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if ratio < 1 else cv2.INTER_CUBIC), np.uint8)
+    shown, ratio = fit(inspection.pixels, _PHOTO, high)
     mark_faces(shown, [report.face for report in inspection.reports], ratio)
     weak = [s for s in inspection.searches if s.box is not None]
     if weak:
@@ -192,23 +187,11 @@ def _photo(inspection: Inspection, high: int) -> NDArray[np.uint8]:
         assert best.box is not None
         x0, y0, x1, y1 = (round(v * ratio) for v in best.box)
         cv2.rectangle(shown, (x0, y0), (x1, y1), (255, 255, 255), 4, cv2.LINE_AA)
-        cv2.rectangle(shown, (x0, y0), (x1, y1), _QUIET, 2, cv2.LINE_AA)
+        cv2.rectangle(shown, (x0, y0), (x1, y1), QUIET, 2, cv2.LINE_AA)
     return shown
 
 
 def _stacked(blocks: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     between = np.full((2 * GAP, WIDTH, 3), PAPER, np.uint8)
-    between[GAP : GAP + 1] = _RAIL
+    between[GAP : GAP + 1] = RAIL
     return np.concatenate([part for block in blocks for part in (block, between)][:-1])
-
-
-def _wrapped(words: str, room: int, size: int) -> list[str]:
-    """The words in lines that fit into ``room`` pixels."""
-    lines = [""]
-    for word in words.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if text_width(longer, size, bold=True) > room and lines[-1]:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines

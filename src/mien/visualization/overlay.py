@@ -1,4 +1,4 @@
-"""One picture that shows a prediction: the photo with its faces, and a panel for each face.
+"""One picture that shows a prediction: the photo with its faces, and a card for each face.
 
 Leaves out: predicting, and writing files.
 """
@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from mien.faces import Face
 from mien.labels import colour, short
 from mien.spec import ModelSpec
-from mien.visualization.face_card import GAP, HEIGHT, INK, PAPER, WIDTH, Predict, face_panel, face_title
+from mien.visualization.face_card import GAP, HEIGHT, WIDTH, Predict, draw_face_card, face_title
+from mien.visualization.primitives import INK, PAPER, fit
 from mien.visualization.text import bgr, ink_on, text, text_width
 
-__all__ = ["MAX_PANELS", "draw", "mark_faces"]
+__all__ = ["MAX_CARDS", "draw", "mark_faces"]
 
-#: Faces beyond this number keep their box in the photo and get no panel.
-MAX_PANELS = 12
+#: Faces beyond this number keep their box in the photo and get no card.
+MAX_CARDS = 12
 
 _TAG = 18  # height of the letters on the photo, whatever the photo's size
 _FOOT = 34
@@ -30,21 +31,21 @@ Rect = tuple[int, int, int, int]
 def draw(
     photo: NDArray[np.uint8], faces: Sequence[Face], spec: ModelSpec, predict: Predict | None = None, footer: str = ""
 ) -> NDArray[np.uint8]:
-    """The photo with boxes and labels, beside or above one panel a face: uint8 ``(H, W, 3)`` BGR.
+    """The photo with boxes and labels, beside or above one card a face: uint8 ``(H, W, 3)`` BGR.
 
     photo    uint8 ``(H, W, 3)`` BGR, the one in which ``faces`` were found
     predict  ``Predictor.predict_crops``, for the maps of what decided; None leaves them out
     footer   one line at the bottom, for the model and its accuracy
     """
-    panels = [face_panel(i, face, spec, predict) for i, face in enumerate(faces[:MAX_PANELS], start=1)]
-    beside = len(panels) <= 3
-    room = (900, max(420, len(panels) * (HEIGHT + GAP) - GAP)) if beside else (2 * WIDTH + 2 * GAP, 900)
-    shown, ratio = _fit(photo, *room)
+    cards = [draw_face_card(i, face, spec, predict) for i, face in enumerate(faces[:MAX_CARDS], start=1)]
+    beside = len(cards) <= 3
+    room = (900, max(420, len(cards) * (HEIGHT + GAP) - GAP)) if beside else (2 * WIDTH + 2 * GAP, 900)
+    shown, ratio = fit(photo, *room)
     mark_faces(shown, faces, ratio)
-    grid = _grid(panels, 1 if beside else 2)
+    grid = _grid(cards, 1 if beside else 2)
     body = _join(shown, grid, beside)
-    hidden = len(faces) - len(panels)
-    notes = [footer] + [f"and {hidden} more faces without a panel"] * (hidden > 0) + ["no face found"] * (not faces)
+    hidden = len(faces) - len(cards)
+    notes = [footer] + [f"and {hidden} more faces without a card"] * (hidden > 0) + ["no face found"] * (not faces)
     return _framed(body, "   |   ".join(note for note in notes if note))
 
 
@@ -58,7 +59,7 @@ def mark_faces(image: NDArray[np.uint8], faces: Sequence[Face], ratio: float = 1
     for number, (face, box) in enumerate(zip(faces, boxes, strict=True), start=1):
         words = face_title(number, face)
         if len(faces) > 3 and text_width(words, _TAG, bold=True) > 1.6 * (box[2] - box[0]):
-            # crowded: the panel says the rest
+            # crowded: the card says the rest
             words = f"{number} {short(face.label)}"
         tag = _place(box, (text_width(words, _TAG, bold=True) + 16, _TAG + 12), image.shape, placed)
         placed.append(tag)
@@ -89,28 +90,20 @@ def _scaled(box: Sequence[float], ratio: float) -> Rect:
     return left, top, right, bottom
 
 
-def _fit(photo: NDArray[np.uint8], width: int, height: int) -> tuple[NDArray[np.uint8], float]:
-    """The photo as large as the room allows, at most four times enlarged, and its ratio to the original."""
-    ratio = min(width / photo.shape[1], height / photo.shape[0], 4.0)
-    size = (max(1, round(photo.shape[1] * ratio)), max(1, round(photo.shape[0] * ratio)))
-    method = cv2.INTER_AREA if ratio < 1 else cv2.INTER_CUBIC
-    return np.array(cv2.resize(photo, size, interpolation=method), np.uint8), ratio
-
-
-def _grid(panels: Sequence[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
+def _grid(cards: Sequence[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
     """Panels row by row, a gap between them."""
-    if not panels:
+    if not cards:
         return np.zeros((0, 0, 3), np.uint8)
-    rows = -(-len(panels) // columns)
+    rows = -(-len(cards) // columns)
     sheet = np.full((rows * (HEIGHT + GAP) - GAP, columns * (WIDTH + 2 * GAP) - 2 * GAP, 3), PAPER, np.uint8)
-    for i, panel in enumerate(panels):
+    for i, card in enumerate(cards):
         y, x = i // columns * (HEIGHT + GAP), i % columns * (WIDTH + 2 * GAP)
-        sheet[y : y + HEIGHT, x : x + WIDTH] = panel
+        sheet[y : y + HEIGHT, x : x + WIDTH] = card
     return sheet
 
 
 def _join(photo: NDArray[np.uint8], grid: NDArray[np.uint8], beside: bool) -> NDArray[np.uint8]:
-    """Photo and panels side by side or one above the other, the smaller one centred."""
+    """Photo and cards side by side or one above the other, the smaller one centred."""
     if not grid.size:
         return photo
     (h, w), (gh, gw) = photo.shape[:2], grid.shape[:2]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Colour", "bgr", "ink_on", "text", "text_width"]
+__all__ = ["Colour", "bgr", "fitting", "ink_on", "right_text", "shortened", "text", "text_width", "wrapped"]
 
 #: Blue, green, red, each 0..255, as OpenCV wants them.
 Colour = tuple[int, int, int]
@@ -48,6 +48,38 @@ def text_width(words: str, pixels: int, *, bold: bool = False) -> int:
         return int(left + width)
     (width, _), _ = cv2.getTextSize(words, _STROKE, pixels / _STROKE_PIXELS, 2 if bold else 1)
     return int(width)
+
+
+def right_text(sheet: NDArray[np.uint8], words: str, right: int, baseline: int, pixels: int, ink: Colour) -> None:
+    """Words that end at ``right``."""
+    text(sheet, words, (right - text_width(words, pixels), baseline), pixels, ink)
+
+
+def shortened(words: str, width: int, pixels: int, *, bold: bool = False) -> str:
+    """``words`` as far as they fit into ``width`` pixels; what is cut off at the end is three dots."""
+    if text_width(words, pixels, bold=bold) <= width:
+        return words
+    kept = len(words)
+    while kept and text_width(words[:kept] + "...", pixels, bold=bold) > width:
+        kept -= 1
+    return words[:kept].rstrip() + "..."
+
+
+def wrapped(words: str, room: int, size: int) -> list[str]:
+    """The words in lines that fit into ``room`` pixels."""
+    lines = [""]
+    for word in words.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if text_width(longer, size, bold=True) > room and lines[-1]:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def fitting(words: str, width: int, pixels: int, *, bold: bool = False) -> str:
+    """A class name as it is where it fits into ``width`` pixels, else its first eight letters and a dot."""
+    return words if text_width(words, pixels, bold=bold) <= width else words[:8] + "."
 
 
 @cache
