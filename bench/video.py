@@ -30,8 +30,7 @@ from mien import Predictor
 from mien.faces import Detection, Photo
 from mien.images import read_image
 from mien.runtime import CenterFace
-from mien.video import Frame, VideoWriter, iou, read_frames
-from mien.video.stream import watch
+from mien.video import Frame, VideoWriter, iou, read_frames, track_faces
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTO = ROOT / "examples" / "astronaut.jpg"
@@ -130,9 +129,9 @@ def shares(path: Path, frames: int) -> dict[str, object]:
 
         patch(CenterFace, "detect", "detection")
         patch(predictor, "find", "crop")  # with the faces known, cropping is all it does
-        patch(predictor, "answer", "network and quality")
+        patch(predictor, "classify", "network and quality")
         patch(video.Tracker, "update", "tracking")
-        patch(video, "_smoothed", "smoothing")
+        patch(video.FaceStream, "_smoothed", "smoothing")
         started, before = time.perf_counter(), time.process_time()
         looked = len(list(predictor.predict_video(path)))
         wall, total = time.perf_counter() - started, time.process_time() - before
@@ -158,10 +157,10 @@ def calm(photos: list[Photo]) -> float:
 def quality(path: Path) -> dict[str, object]:
     """Boxes and labels of the windows, and of a whole look at 320 px, against a look at 640 px in every frame."""
     usual, small = Predictor(threads=1), Predictor(detector=CenterFace(size=320, threads=1), threads=1)
-    truth = [s.photo for s in watch(usual, path, look=0, smooth=0)]
+    truth = [s.photo for s in track_faces(usual, path, look=0, smooth=0)]
     out: dict[str, object] = {"frames": len(truth), "faces": sum(map(len, truth)), "iou_with_frame_before": calm(truth)}
     for name, predictor, look in (("windows, 640 px every 0.2 s", usual, 0.2), ("320 px in every frame", small, 0.0)):
-        photos = [s.photo for s in watch(predictor, path, look=look, smooth=0)]
+        photos = [s.photo for s in track_faces(predictor, path, look=look, smooth=0)]
         pairs = [(a[0], b[0]) for a, b in zip(truth, photos, strict=True) if len(a) and len(b)]
         ious = [iou(a.box, b.box) for a, b in pairs]
         out[name] = {
@@ -200,14 +199,14 @@ def resident() -> float:
 
 
 def hour(folder: Path, count: int) -> dict[str, object]:
-    """Read ``count`` frames into a table, episodes and a timeline, as ``mien video`` does; memory on the way."""
-    from mien.results.video_recorder import Desk
+    """Read ``count`` frames into a table, segments and a timeline, as ``mien video`` does; memory on the way."""
+    from mien.results.video_recorder import VideoRecorder
 
     predictor = Predictor(detector=Cheap(), threads=1)
     peaks, peak, started = {}, 0.0, time.perf_counter()
-    with Desk(predictor.spec, folder / "hour.csv") as desk:
-        for i, seen in enumerate(watch(predictor, looped(count)), start=1):
-            desk.add(seen)
+    with VideoRecorder(predictor.spec, folder / "hour.csv") as recorder:
+        for i, seen in enumerate(track_faces(predictor, looped(count)), start=1):
+            recorder.add(seen)
             if i % 50 == 0 or i == count:
                 peak = max(peak, resident())
             for percent in (5, 25, 50, 100):

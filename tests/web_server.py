@@ -38,11 +38,11 @@ class Held(Predictor):
         self.found += 1
         return found
 
-    def answer(self, found: Sequence[Found]) -> list[tuple[Face, ...]]:
+    def classify(self, found: Sequence[Found]) -> list[tuple[Face, ...]]:
         self.entered.release()
         assert self.gate.wait(20)
         self.batches.append(len(found))
-        return super().answer(found)
+        return super().classify(found)
 
 
 @dataclass

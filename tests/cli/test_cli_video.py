@@ -40,7 +40,7 @@ def table(path):
         return list(csv.DictReader(file))
 
 
-def test_a_table_episodes_a_timeline_and_a_summary(net, clip, tmp_path):
+def test_a_table_segments_a_timeline_and_a_summary(net, clip, tmp_path):
     pytest.importorskip("matplotlib")
     result = run(net, clip, "--out", tmp_path / "t.csv")
     assert result.exit_code == 0
@@ -53,14 +53,14 @@ def test_a_table_episodes_a_timeline_and_a_summary(net, clip, tmp_path):
         assert float(row["confidence"]) == max(labels) == float(row[row["label"]])
         assert row["raw_label"]
         assert row["track"] == "1"
-    episodes = table(tmp_path / "t-episodes.csv")
-    assert sum(int(e["frames"]) for e in episodes) == sum(r["usable"] == "1" for r in rows)
+    segments = table(tmp_path / "t-segments.csv")
+    assert sum(int(e["frames"]) for e in segments) == sum(r["usable"] == "1" for r in rows)
     assert cv2.imread(str(tmp_path / "t-timeline.png")) is not None
     assert "frames             24   from 0.00 to 1.15 s" in result.stdout
     assert "in 1 tracks" in result.stdout
     assert "without a face     0 frames (0.0%)" in result.stdout
     assert "tiny: 63.1 % on PublicTest" in result.stdout
-    assert "t-episodes.csv" in result.stderr
+    assert "t-segments.csv" in result.stderr
 
 
 def test_all_formats_hold_the_same(net, clip, tmp_path):
@@ -83,7 +83,7 @@ def test_frames_without_a_face_are_counted_and_have_a_row(net, clip, tmp_path):
     assert {r["label"] for r in rows} == {""}
     assert "without a face     24 frames (100.0%)" in result.stdout
     assert not (tmp_path / "t-timeline.png").exists()
-    assert table(tmp_path / "t-episodes.csv") == []
+    assert table(tmp_path / "t-segments.csv") == []
 
 
 def test_a_marked_video_has_the_same_times(net, clip, tmp_path):
@@ -113,7 +113,7 @@ def test_a_file_cut_short_keeps_what_was_read_and_ends_with_1(net, tmp_path):
 def test_ctrl_c_leaves_whole_files(net, clip, tmp_path, monkeypatch, name):
     pytest.importorskip("av")
     pq = pytest.importorskip("pyarrow.parquet")
-    add, seen = video_recorder.Desk.add, []
+    add, seen = video_recorder.VideoRecorder.add, []
 
     def interrupted(self, one):
         add(self, one)
@@ -121,14 +121,14 @@ def test_ctrl_c_leaves_whole_files(net, clip, tmp_path, monkeypatch, name):
         if len(seen) == 9:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(video_recorder.Desk, "add", interrupted)
+    monkeypatch.setattr(video_recorder.VideoRecorder, "add", interrupted)
     result = run(net, clip, "--out", tmp_path / name, "--save", tmp_path / "m.mp4")
     assert result.exit_code == 130
     assert "what was read is kept" in result.stderr
     found = table(tmp_path / name) if name == "t.csv" else pq.read_table(tmp_path / name).to_pylist()
     assert len(found) == 9
     assert len(list(read_frames(tmp_path / "m.mp4"))) == 8
-    assert len(table(tmp_path / "t-episodes.csv")) >= 1
+    assert len(table(tmp_path / "t-segments.csv")) >= 1
     assert "frames             9" in result.stdout
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 

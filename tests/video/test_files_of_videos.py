@@ -13,7 +13,7 @@ from video_files import square
 from mien.errors import ConfigError, MissingExtra, OutputError
 from mien.results import video_table as table
 from mien.results.video_table import TableWriter
-from mien.video import Episode, Timeline, VideoWriter, read_frames, timeline, writer
+from mien.video import Segment, Timeline, VideoWriter, read_frames, timeline, writer
 
 COLUMNS = {"time": float, "frame": int, "label": str, "usable": bool}
 ROWS = [
@@ -136,7 +136,7 @@ def drawn(tmp_path, tracks, frames=60):
     for track in tracks:
         for i in range(frames + track):
             lines.add(track, i / 10, {"happy": 0.7, "sad": 0.3})
-        lines.add_episode(Episode(track, "happy", 0.0, frames / 10, 0.7, frames))
+        lines.add_segment(Segment(track, "happy", 0.0, frames / 10, 0.7, frames))
     return lines, lines.draw(tmp_path / "t.png", "clip.mp4", 20.0)
 
 

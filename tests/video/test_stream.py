@@ -18,8 +18,7 @@ from mien.errors import ConfigError, DataError
 from mien.images import read_image
 from mien.runtime import CenterFace
 from mien.runtime.quality import measure
-from mien.video import Frame, iou
-from mien.video.stream import watch
+from mien.video import FaceStream, Frame, iou, track_faces
 from mien.visualization.video_overlay import mark
 
 ASTRONAUT = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
@@ -65,6 +64,16 @@ def test_a_hidden_face_is_no_face_and_keeps_its_number_when_it_comes_back(predic
     assert {f.track for p in photos for f in p} == {1}
 
 
+def test_frames_pushed_one_by_one_give_what_a_source_gives(predictor):
+    frames = [*stream(12, hidden=(5, 6)), Frame(12, 0.4, error="frame 12 is broken")]
+    pushed = FaceStream(predictor)
+    for frame, photo in zip(frames, predictor.predict_video(frames), strict=True):
+        ours = pushed.push(frame)
+        assert ours.frame is frame
+        assert ours.photo.to_dict() == photo.to_dict()
+        assert len(ours.raw) == len(photo)
+
+
 def test_without_smoothing_each_frame_is_what_predict_says(predictor):
     pictures = [square(i) for i in range(9)]
     photos = predictor.predict_video([Frame(i, i / 30, p) for i, p in enumerate(pictures)], smooth=0)
@@ -79,7 +88,7 @@ def test_smoothed_answers_are_calmer_and_the_raw_ones_stay(predictor):
     noisy = [np.maximum(square(0), rng.integers(0, 90, (120, 160, 3))).astype(np.uint8) for _ in range(40)]
     for picture in noisy:
         picture[30:70, 10:50] = rng.integers(110, 255, (40, 40, 1))
-    seen = list(watch(predictor, [Frame(i, i / 30, p) for i, p in enumerate(noisy)], smooth=0.5))
+    seen = list(track_faces(predictor, [Frame(i, i / 30, p) for i, p in enumerate(noisy)], smooth=0.5))
     raw = np.array([list(s.raw[0].probabilities.values()) for s in seen])
     smooth = np.array([list(s.photo[0].probabilities.values()) for s in seen])
     assert np.abs(np.diff(smooth[5:], axis=0)).mean() < 0.3 * np.abs(np.diff(raw[5:], axis=0)).mean()
@@ -180,7 +189,7 @@ def test_a_live_camera_is_never_behind(predictor, monkeypatch):
 
     monkeypatch.setattr(cv2, "VideoCapture", lambda number: Camera())
     numbers, errors = [], []
-    for seen in watch(predictor, 0):
+    for seen in track_faces(predictor, 0):
         (errors if seen.photo.error else numbers).append(seen.frame.number)
         time.sleep(0.02)  # slower than the camera
     assert numbers == sorted(set(numbers))

@@ -1,4 +1,4 @@
-"""Following faces, smoothing them, and making episodes: rules that must hold for any stream, and known cases."""
+"""Following faces, smoothing them, and making segments: rules that must hold for any stream, and known cases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import ConfigError
-from mien.video import EpisodeBook, Smoother, Tracker, iou
+from mien.video import SegmentFinder, Smoother, Tracker, iou
 
 
 def box(x, y=100.0, side=60.0):
@@ -146,9 +146,9 @@ def test_smoothed_probabilities_stay_probabilities_between_those_seen(stream):
         assert (out <= np.max(seen, axis=0) + 1e-6).all()
 
 
-def episodes(labels, hold=0.4, rate=10.0, track=1):
-    """Episodes of a track with one label a frame, the label's probability 0.8, the others' 0.1."""
-    book, out = EpisodeBook(hold), []
+def segments(labels, hold=0.4, rate=10.0, track=1):
+    """Segments of a track with one label a frame, the label's probability 0.8, the others' 0.1."""
+    book, out = SegmentFinder(hold), []
     for i, label in enumerate(labels):
         out += book.add(track, i / rate, label, {k: 0.8 if k == label else 0.1 for k in "abc"})
         out += book.tick(i / rate)
@@ -156,31 +156,31 @@ def episodes(labels, hold=0.4, rate=10.0, track=1):
 
 
 def test_a_label_that_holds_starts_where_it_appeared():
-    first, second = episodes("aaaaaaaaaabbbbbbbbbb")
+    first, second = segments("aaaaaaaaaabbbbbbbbbb")
     assert (first.label, first.start, first.end, first.frames) == ("a", 0, 0.9, 10)
     assert (second.label, second.start, second.end, second.frames) == ("b", 1.0, 1.9, 10)
     assert first.probability == pytest.approx(0.8)
 
 
-def test_a_flicker_belongs_to_the_episode_around_it():
-    (only,) = episodes("aaaaabbaacaaaaa")
+def test_a_flicker_belongs_to_the_segment_around_it():
+    (only,) = segments("aaaaabbaacaaaaa")
     assert (only.label, only.frames, only.end) == ("a", 15, 1.4)
     assert only.probability == pytest.approx((12 * 0.8 + 3 * 0.1) / 15)
 
 
-def test_a_flicker_before_a_change_belongs_to_the_old_episode():
-    first, second = episodes("aaaaaaccbbbbbb")
+def test_a_flicker_before_a_change_belongs_to_the_old_segment():
+    first, second = segments("aaaaaaccbbbbbb")
     assert (first.label, first.frames) == ("a", 8)
     assert (second.label, second.start) == ("b", 0.8)
 
 
-def test_a_short_track_has_one_episode_of_its_most_frequent_label():
-    (only,) = episodes("abb")
+def test_a_short_track_has_one_segment_of_its_most_frequent_label():
+    (only,) = segments("abb")
     assert (only.label, only.start, only.end, only.frames) == ("b", 0, 0.2, 3)
 
 
 def test_a_track_that_is_gone_ends_by_itself():
-    book = EpisodeBook()
+    book = SegmentFinder()
     book.add(1, 0.0, "a", {"a": 1.0})
     ended = [e for i in range(300) for e in book.tick(i / 10)]
     assert [(e.track, e.label) for e in ended] == [(1, "a")]
@@ -188,7 +188,7 @@ def test_a_track_that_is_gone_ends_by_itself():
 
 
 def test_endless_flicker_is_kept_in_little_memory():
-    book = EpisodeBook(hold=0.4)
+    book = SegmentFinder(hold=0.4)
     for i in range(3000):
         label = "abc"[i % 3]
         book.add(1, i / 30, label, {k: 0.8 if k == label else 0.1 for k in "abc"})
@@ -199,15 +199,15 @@ def test_endless_flicker_is_kept_in_little_memory():
 
 def test_hold_says_what_it_wants():
     with pytest.raises(ConfigError, match="hold"):
-        EpisodeBook(-0.1)
+        SegmentFinder(-0.1)
 
 
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.sampled_from("abc"), st.floats(0, 3)), max_size=60),
     st.floats(0, 1.5),
 )
-def test_episodes_of_a_track_cover_its_frames_in_order_without_overlap(stream, hold):
-    book, time, out = EpisodeBook(hold), 0.0, []
+def test_segments_of_a_track_cover_its_frames_in_order_without_overlap(stream, hold):
+    book, time, out = SegmentFinder(hold), 0.0, []
     seen: dict[int, list[float]] = {}
     for track, label, step in stream:
         time += step

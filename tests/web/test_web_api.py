@@ -411,11 +411,11 @@ def test_a_batch_has_a_limit(net):
 
 def test_one_picture_that_breaks_the_network_does_not_spoil_the_others(net):
     class Touchy(Held):
-        def answer(self, found):
+        def classify(self, found):
             if any(f.width == 13 for f in found):
                 self.entered.release()
                 raise DataError("unlucky")
-            return super().answer(found)
+            return super().classify(found)
 
     held = Touchy(net, "none", threads=1)
     with site(held) as web, ThreadPoolExecutor(4) as pool:

@@ -1,6 +1,6 @@
-"""``mien video``: a video or a camera in; a table, episodes, a timeline and a marked video out.
+"""``mien video``: a video or a camera in; a table, segments, a timeline and a marked video out.
 
-Leaves out: what is kept while it runs (``video_desk``).
+Leaves out: what is kept while it runs (``mien.results.video_recorder``).
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from mien.cli.screen import stdout
 from mien.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
-    from mien.results.video_recorder import Desk
+    from mien.results.video_recorder import VideoRecorder
     from mien.spec import ModelSpec
-    from mien.video.stream import Seen
+    from mien.video import TrackedFrame
 
 __all__ = ["video"]
 
 _NAMED = 20  # broken frames that are named one by one
-_LISTED = 40  # episodes on the screen
+_LISTED = 40  # segments on the screen
 
 
 def video(
     source: str = typer.Argument(help="A video file or address, or the number of a camera, such as 0."),
     fps: float | None = typer.Option(None, help="Look at so many frames a second at most, by their times."),
     every: int | None = typer.Option(None, min=1, help="Look at every N-th frame."),
-    out: Path | None = typer.Option(None, help="Table: .csv, .jsonl or .parquet; episodes and timeline go beside it."),
+    out: Path | None = typer.Option(None, help="Table: .csv, .jsonl or .parquet; segments and timeline go beside it."),
     save: Path | None = typer.Option(None, help="Write a marked video (.mp4)."),
     show: bool = typer.Option(False, "--show", help="Show it in a window; q ends it."),
     model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file from `mien export`."),
@@ -44,7 +44,7 @@ def video(
     detector_size: int = typer.Option(640, help="Long side of a look at the whole picture, in pixels."),
     look: float = typer.Option(0.2, min=0, help="Seconds between looks at the whole picture; 0: every frame, slower."),
     smooth: float = typer.Option(0.3, min=0, help="Time constant of each face's mean probabilities, s; 0: none."),
-    hold: float = typer.Option(0.4, min=0, help="Seconds that a label must last to be an episode."),
+    hold: float = typer.Option(0.4, min=0, help="Seconds that a label must last to be a segment."),
     threads: int = typer.Option(1, min=1, help="Threads of onnxruntime, besides those that read and search."),
 ) -> None:
     """Follow the faces of a video and say what they express, and from when to when.
@@ -53,34 +53,33 @@ def video(
     is kept, and the exit code is 1. Ctrl-C stops: all files are whole up to there.
     """
     _check(source, fps, every, out, save, show)
-    from mien.results.video_recorder import Desk
+    from mien.results.video_recorder import VideoRecorder
     from mien.runtime import Predictor, make_detector
-    from mien.video import VideoWriter, length
-    from mien.video.stream import watch
+    from mien.video import VideoWriter, length, track_faces
 
     given: str | int = int(source) if source.isdecimal() and not Path(source).exists() else source
     whole = length(given)
     finder = make_detector(detector, detector_model or None, size=detector_size, threads=threads)
     predictor = Predictor(model or None, finder, threads)
-    seen = watch(predictor, given, fps=fps, every=every, smooth=smooth, look=look)
+    seen = track_faces(predictor, given, fps=fps, every=every, smooth=smooth, look=look)
     stopped = False
     with ExitStack() as files:
-        desk = files.enter_context(Desk(predictor.spec, out, hold))
+        recorder = files.enter_context(VideoRecorder(predictor.spec, out, hold))
         writer = files.enter_context(VideoWriter(save)) if save else None
         files.callback(seen.close)
         progress = _Progress(whole)
         try:
-            _run(seen, desk, writer, show, progress)
+            _run(seen, recorder, writer, show, progress)
         except KeyboardInterrupt:
             progress.clear()
             stopped = not isinstance(given, int)  # a camera has no other end
-            typer.echo(f"stopped at {desk.last:.2f} s; what was read is kept", err=True)
-    _draw_timeline(desk, out, source, predictor.spec)
-    _report(desk, out, save, predictor.spec)
+            typer.echo(f"stopped at {recorder.last:.2f} s; what was read is kept", err=True)
+    _draw_timeline(recorder, out, source, predictor.spec)
+    _report(recorder, out, save, predictor.spec)
     if stopped:
         raise typer.Exit(130)
-    if desk.broken:
-        typer.echo(f"{desk.missing:,} frames could not be read or are missing", err=True)
+    if recorder.broken:
+        typer.echo(f"{recorder.missing:,} frames could not be read or are missing", err=True)
         raise typer.Exit(1)
 
 
@@ -124,13 +123,15 @@ def _check_window() -> None:
         ) from error
 
 
-def _run(seen: Iterator[Seen], desk: Desk, writer: object | None, show: bool, progress: _Progress) -> None:
+def _run(
+    seen: Iterator[TrackedFrame], recorder: VideoRecorder, writer: object | None, show: bool, progress: _Progress
+) -> None:
     from mien.video import VideoWriter
     from mien.visualization.video_overlay import mark
 
     for one in seen:
-        desk.add(one)
-        if one.photo.error and desk.broken <= _NAMED:
+        recorder.add(one)
+        if one.photo.error and recorder.broken <= _NAMED:
             progress.clear()
             typer.echo(f"broken: {one.photo.error}", err=True)
         if one.frame.pixels is not None and (show or writer):
@@ -178,20 +179,20 @@ class _Progress:
             sys.stderr.flush()
 
 
-def _draw_timeline(desk: Desk, out: Path | None, source: str, spec: ModelSpec) -> None:
+def _draw_timeline(recorder: VideoRecorder, out: Path | None, source: str, spec: ModelSpec) -> None:
     if out is None:
         return
     from mien.runtime import accuracy_line
 
     path = out.with_name(f"{out.stem}-timeline.png")
     try:
-        if desk.timeline.draw(path, f"{Path(source).name}   |   {accuracy_line(spec)}", desk.last):
+        if recorder.timeline.draw(path, f"{Path(source).name}   |   {accuracy_line(spec)}", recorder.last):
             typer.echo(f"timeline: {path}", err=True)
     except MissingExtra as missing:
         typer.echo(f"no timeline was drawn: {missing}", err=True)
 
 
-def _report(desk: Desk, out: Path | None, save: Path | None, spec: ModelSpec) -> None:
+def _report(recorder: VideoRecorder, out: Path | None, save: Path | None, spec: ModelSpec) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -199,24 +200,24 @@ def _report(desk: Desk, out: Path | None, save: Path | None, spec: ModelSpec) ->
     from mien.runtime import accuracy_line
 
     console = stdout()
-    share = f" ({desk.without / desk.frames:.1%})" if desk.frames else ""
-    console.print(f"frames             {desk.frames:,}   from {desk.first or 0:.2f} to {desk.last:.2f} s")
-    console.print(f"faces              {desk.faces:,}   in {desk.tracks:,} tracks")
-    console.print(f"without a face     {desk.without:,} frames{share}")
-    console.print(f"with unusable ones {desk.unusable:,} frames")
-    if desk.broken:
-        console.print(f"broken or missing  {desk.missing:,} frames")
-    console.print(f"episodes           {desk.count:,}")
-    if desk.episodes:
+    share = f" ({recorder.without / recorder.frames:.1%})" if recorder.frames else ""
+    console.print(f"frames             {recorder.frames:,}   from {recorder.first or 0:.2f} to {recorder.last:.2f} s")
+    console.print(f"faces              {recorder.faces:,}   in {recorder.tracks:,} tracks")
+    console.print(f"without a face     {recorder.without:,} frames{share}")
+    console.print(f"with unusable ones {recorder.unusable:,} frames")
+    if recorder.broken:
+        console.print(f"broken or missing  {recorder.missing:,} frames")
+    console.print(f"segments           {recorder.count:,}")
+    if recorder.segments:
         table = Table("track", "label", "start s", "end s", "mean probability", "frames", box=None, pad_edge=False)
-        for e in desk.episodes[:_LISTED]:
+        for e in recorder.segments[:_LISTED]:
             name = f"[{colour(e.label)}]{escape(e.label)}[/]"
             table.add_row(str(e.track), name, f"{e.start:.2f}", f"{e.end:.2f}", f"{e.probability:.1%}", f"{e.frames:,}")
         console.print(table)
-    if desk.count > _LISTED:
-        where = f"; {desk.episode_path} has all" if desk.episode_path else "; --out FILE keeps all"
-        console.print(escape(f"... and {desk.count - _LISTED:,} more episodes{where}"))
-    for what, path in (("table", out), ("episodes", desk.episode_path), ("video", save)):
+    if recorder.count > _LISTED:
+        where = f"; {recorder.segment_path} has all" if recorder.segment_path else "; --out FILE keeps all"
+        console.print(escape(f"... and {recorder.count - _LISTED:,} more segments{where}"))
+    for what, path in (("table", out), ("segments", recorder.segment_path), ("video", save)):
         if path is not None:
             typer.echo(f"{what}: {path}", err=True)
     console.print(f"[dim]{escape(accuracy_line(spec))}[/]", soft_wrap=True, highlight=False)

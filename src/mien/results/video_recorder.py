@@ -1,4 +1,4 @@
-"""What ``mien video`` keeps of a video while it runs: the table, the episodes, the timeline, and the sums.
+"""What ``mien video`` keeps of a video while it runs: the table, the segments, the timeline, and the sums.
 
 Leaves out: flags and the screen (``video``).
 """
@@ -13,12 +13,11 @@ from typing import Any
 from mien.faces import Face
 from mien.results.video_table import TableWriter
 from mien.spec import ModelSpec
-from mien.video import Episode, EpisodeBook, Timeline
-from mien.video.stream import Seen
+from mien.video import Segment, SegmentFinder, Timeline, TrackedFrame
 
-__all__ = ["EPISODE_COLUMNS", "Desk", "columns", "rows"]
+__all__ = ["SEGMENT_COLUMNS", "VideoRecorder", "columns", "rows"]
 
-EPISODE_COLUMNS: dict[str, type] = {
+SEGMENT_COLUMNS: dict[str, type] = {
     "track": int,
     "label": str,
     "start": float,
@@ -26,29 +25,29 @@ EPISODE_COLUMNS: dict[str, type] = {
     "mean_probability": float,
     "frames": int,
 }
-_KEPT = 1000  # episodes for the screen; the file has all
+_KEPT = 1000  # segments for the screen; the file has all
 
 
-class Desk:
-    """Context manager: takes frames, writes the table and the episodes beside it as they come.
+class VideoRecorder:
+    """Context manager: takes frames, writes the table and the segments beside it as they come.
 
-    out   the table, or None for none; the episodes go into ``NAME-episodes.csv``
-    hold  see :class:`~mien.video.EpisodeBook`
+    out   the table, or None for none; the segments go into ``NAME-segments.csv``
+    hold  see :class:`~mien.video.SegmentFinder`
     """
 
     def __init__(self, spec: ModelSpec, out: Path | None = None, hold: float = 0.4) -> None:
         self.spec, self.timeline = spec, Timeline()
-        self.episodes: list[Episode] = []
+        self.segments: list[Segment] = []
         self.frames = self.without = self.unusable = self.faces = self.broken = self.missing = self.tracks = 0
-        self.count = 0  # of episodes
+        self.count = 0  # of segments
         self.first: float | None = None
         self.last = 0.0
-        self._book = EpisodeBook(hold)
+        self._book = SegmentFinder(hold)
         self._table = TableWriter(out, columns(spec)) if out else None
-        self.episode_path = out.with_name(f"{out.stem}-episodes.csv") if out else None
-        self._episode_table = TableWriter(self.episode_path, EPISODE_COLUMNS) if self.episode_path else None
+        self.segment_path = out.with_name(f"{out.stem}-segments.csv") if out else None
+        self._segment_table = TableWriter(self.segment_path, SEGMENT_COLUMNS) if self.segment_path else None
 
-    def add(self, seen: Seen) -> None:
+    def add(self, seen: TrackedFrame) -> None:
         """One frame: its rows are in the file when this returns."""
         photo, time = seen.photo, seen.frame.time
         self.first = time if self.first is None else self.first
@@ -75,26 +74,26 @@ class Desk:
         if face.usable:
             self._take(self._book.add(face.track, time, face.label, face.probabilities))
 
-    def _take(self, episodes: list[Episode]) -> None:
-        for episode in episodes:
+    def _take(self, segments: list[Segment]) -> None:
+        for segment in segments:
             self.count += 1
-            self.timeline.add_episode(episode)
-            if len(self.episodes) < _KEPT:
-                self.episodes.append(episode)
-        if episodes and self._episode_table is not None:
-            self._episode_table.write([e.to_dict() for e in episodes])
+            self.timeline.add_segment(segment)
+            if len(self.segments) < _KEPT:
+                self.segments.append(segment)
+        if segments and self._segment_table is not None:
+            self._segment_table.write([e.to_dict() for e in segments])
 
     def close(self) -> None:
-        """End the open episodes and close the files."""
+        """End the open segments and close the files."""
         try:
             self._take(self._book.close())
         finally:
             if self._table is not None:
                 self._table.close()
-            if self._episode_table is not None:
-                self._episode_table.close()
+            if self._segment_table is not None:
+                self._segment_table.close()
 
-    def __enter__(self) -> Desk:
+    def __enter__(self) -> VideoRecorder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -124,7 +123,7 @@ def columns(spec: ModelSpec) -> dict[str, type]:
     return {**first, **{_name(label, {*first, *last}): float for label in spec.labels}, **last}
 
 
-def rows(seen: Seen, spec: ModelSpec) -> list[dict[str, Any]]:
+def rows(seen: TrackedFrame, spec: ModelSpec) -> list[dict[str, Any]]:
     """One row a face; one with empty cells for a frame without a face or one that is broken."""
     names = columns(spec)
     outcome = {True: "face", False: "unusable"}

@@ -6,6 +6,7 @@ picture itself for a face. Leaves out: what the faces express (``predictor``).
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from collections.abc import Sequence
@@ -69,6 +70,12 @@ class CenterFace:
         """The faces of a picture, uint8 ``(H, W, 3)`` BGR."""
         return self._look(image, self.size) or self._look_with_margin(image)
 
+    def at_size(self, size: int) -> CenterFace:
+        """The same, opened network for pictures that are brought to ``size`` pixels."""
+        other = copy.copy(self)
+        other.size = size
+        return other
+
     def _look(self, image: NDArray[np.uint8], size: int) -> list[Detection]:
         height, width = image.shape[:2]
         ratio = min(size / max(height, width), 4.0)
@@ -121,6 +128,12 @@ class YuNet:
         points = rows_found[:, 4:14].reshape(-1, 5, 2) * factor
         boxes = np.concatenate([corner, corner + extent], axis=1)
         return _detections(boxes, rows_found[:, 14], points, width, height)
+
+    def at_size(self, size: int) -> YuNet:
+        """The same, opened network for pictures that are brought to ``size`` pixels."""
+        other = copy.copy(self)
+        other.size = size
+        return other
 
 
 class WholeImage:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
 import cv2
 import numpy as np
@@ -28,9 +28,7 @@ from mien.runtime.detector import Detector, WholeImage, make_detector
 from mien.runtime.prediction_set import prediction_set
 from mien.runtime.quality import measure
 from mien.spec import ModelSpec
-
-if TYPE_CHECKING:
-    from mien.video import Source
+from mien.video import LOOK, SMOOTH, Source, track_faces
 
 __all__ = ["Found", "Image", "Predictor", "candidates", "detect"]
 
@@ -91,7 +89,7 @@ class Predictor:
             return list(self.predict_many(image))
         photo = load_photo(image)
         found = self.find(photo)
-        return Photo(source_of(image), self.answer([found])[0], found.width, found.height)
+        return Photo(source_of(image), self.classify([found])[0], found.width, found.height)
 
     def predict_many(
         self, images: Iterable[Image], *, jobs: int = 1, searched: Callable[[], object] | None = None
@@ -113,7 +111,7 @@ class Predictor:
                 for one in pool.map(self._find_or_say, block):
                     found.append(one)
                     searched()
-                answers = iter(self.answer([f for f in found if isinstance(f, Found)]))
+                answers = iter(self.classify([f for f in found if isinstance(f, Found)]))
                 for image, f in zip(block, found, strict=True):
                     if isinstance(f, Found):
                         yield Photo(source_of(image), next(answers), f.width, f.height)
@@ -132,8 +130,8 @@ class Predictor:
         *,
         fps: float | None = None,
         every: int | None = None,
-        smooth: float = 0.3,
-        look: float = 0.2,
+        smooth: float = SMOOTH,
+        look: float = LOOK,
     ) -> Iterator[Photo]:
         """One :class:`Photo` with ``time`` for each frame that is looked at, in order, in constant memory.
 
@@ -147,9 +145,8 @@ class Predictor:
         detection that was seen only once. A frame that is broken, and the frames that a cut video lacks, are a photo
         with ``error``. DataError where there is no such file or camera.
         """
-        from mien.video.stream import predict_video
-
-        return predict_video(self, source, fps=fps, every=every, smooth=smooth, look=look)
+        tracked = track_faces(self, source, fps=fps, every=every, smooth=smooth, look=look)
+        return (frame.photo for frame in tracked)
 
     def predict_crops(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Faces that are cropped already, uint8 ``(N, S, S)`` grey -> probabilities float32 ``(N, K)``."""
@@ -171,7 +168,7 @@ class Predictor:
         """What the detector finds in pixels uint8 ``(H, W, 3)`` BGR, see :func:`detect`."""
         return detect(self.detector, photo, self.spec)
 
-    def answer(self, found: Sequence[Found]) -> list[tuple[Face, ...]]:
+    def classify(self, found: Sequence[Found]) -> list[tuple[Face, ...]]:
         """Second half: the network's answers for the faces of many pictures, in one batch."""
         if not found:
             return []
@@ -181,6 +178,10 @@ class Predictor:
             faces.append(tuple(self._face(f, i, out, at + i) for i in range(len(f.detections))))
             at += len(f.detections)
         return faces
+
+    def candidates(self, probabilities: NDArray[np.float32]) -> tuple[str, ...]:
+        """The labels that a face with probabilities ``(K,)`` may have, see :class:`Face`."""
+        return candidates(probabilities, self.spec)
 
     def _find_or_say(self, image: Image) -> Found | str:
         """The faces of a picture, or what is wrong with it."""
@@ -196,7 +197,7 @@ class Predictor:
         return Face(
             label=self.spec.labels[best],
             confidence=float(probabilities[best]),
-            candidates=candidates(probabilities, self.spec),
+            candidates=self.candidates(probabilities),
             probabilities=dict(zip(self.spec.labels, map(float, probabilities), strict=True)),
             box=detection.box,
             score=detection.score,

@@ -1,25 +1,33 @@
-"""Video around the predictor: reading frames with their times, following faces, smoothing, episodes, tables, pictures.
+"""Video around a predictor: reading frames, following faces, smoothing, segments, a timeline, marked videos.
 
-Nothing here knows a detector or a network: ``mien.video.stream`` joins these parts with them.
+``FaceStream`` joins these parts; it knows a predictor and its detector only by what it asks of them.
 """
 
 from mien.video.reader import Frame, Source, length, read_frames
-from mien.video.segments import Episode, EpisodeBook
-from mien.video.smoothing import Smoother
+from mien.video.search import LOOK
+from mien.video.segments import Segment, SegmentFinder
+from mien.video.smoothing import SMOOTH, Smoother
+from mien.video.stream import FacePredictor, FaceStream, TrackedFrame, track_faces
 from mien.video.timeline import Timeline
 from mien.video.tracking import Tracker, iou
 from mien.video.writer import VideoWriter
 
 __all__ = [
-    "Episode",
-    "EpisodeBook",
+    "LOOK",
+    "SMOOTH",
+    "FacePredictor",
+    "FaceStream",
     "Frame",
+    "Segment",
+    "SegmentFinder",
     "Smoother",
     "Source",
     "Timeline",
+    "TrackedFrame",
     "Tracker",
     "VideoWriter",
     "iou",
     "length",
     "read_frames",
+    "track_faces",
 ]

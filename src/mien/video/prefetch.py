@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from queue import Empty, Full, Queue
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Ahead", "blocks"]
+__all__ = ["Prefetch", "blocks"]
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ def blocks(items: Iterator[T], together: int) -> Iterator[list[T]]:
         yield block
 
 
-class Ahead(Generic[T]):
+class Prefetch(Generic[T]):
     """An iterator whose items another thread makes ahead of time, at most ``depth``; errors come through in their turn.
 
     newest  where nobody asks, let the oldest item go, as a live camera needs it, instead of waiting

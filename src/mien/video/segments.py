@@ -1,7 +1,7 @@
-"""From labels a frame to episodes: who showed what, from when to when.
+"""From labels a frame to segments: who showed what, from when to when.
 
-A new label must hold for a while before it counts, then its episode starts where it first appeared; a shorter flicker
-belongs to the episode around it. Works on a stream: an episode is given out as soon as it is over.
+A new label must hold for a while before it counts, then its segment starts where it first appeared; a shorter flicker
+belongs to the segment around it. Works on a stream: a segment is given out as soon as it is over.
 Leaves out: where labels come from, and files.
 """
 
@@ -14,14 +14,14 @@ from typing import Any
 
 from mien.errors import ConfigError
 
-__all__ = ["Episode", "EpisodeBook"]
+__all__ = ["Segment", "SegmentFinder"]
 
 _ABSENT, _ABSENT_FRAMES = 10.0, 5  # seconds and frames after which a track that is not seen is over
 _UNDECIDED = 5.0  # seconds after which a track whose labels only flicker gets the most frequent one
 
 
 @dataclass(frozen=True)
-class Episode:
+class Segment:
     """One label of one face over a time.
 
     start, end   time of its first and of its last frame, seconds
@@ -48,7 +48,7 @@ _Look = tuple[float, str, Mapping[str, float]]  # time, label, probabilities
 
 @dataclass
 class _Open:
-    """The episode of a track that goes on, and the frames since then that had another label."""
+    """The segment of a track that goes on, and the frames since then that had another label."""
 
     label: str = ""  # none yet
     start: float = 0.0
@@ -70,11 +70,11 @@ class _Open:
         self.take(looks)
 
 
-class EpisodeBook:
-    """Finds the episodes of all tracks, in constant memory.
+class SegmentFinder:
+    """Finds the segments of all tracks, in constant memory.
 
     hold  seconds that a label must last to count. A track that ends before any label has lasted, or that flickers for
-          five seconds, has an episode of the label that most of its frames had
+          five seconds, has a segment of the label that most of its frames had
     """
 
     def __init__(self, hold: float = 0.4) -> None:
@@ -84,8 +84,8 @@ class EpisodeBook:
         self._open: dict[int, _Open] = {}
         self._frame = 0
 
-    def add(self, track: int, time: float, label: str, probabilities: Mapping[str, float]) -> list[Episode]:
-        """One more frame of a track, whose times never go back; gives the episode that this ends, if it does."""
+    def add(self, track: int, time: float, label: str, probabilities: Mapping[str, float]) -> list[Segment]:
+        """One more frame of a track, whose times never go back; gives the segment that this ends, if it does."""
         state = self._open.setdefault(track, _Open())
         state.last, state.last_frame = time, self._frame
         look = (time, label, probabilities)
@@ -101,33 +101,33 @@ class EpisodeBook:
             return []
         return self._turn(track, state)
 
-    def tick(self, time: float) -> list[Episode]:
-        """Call it after each frame of the video: gives the last episodes of the tracks that are gone."""
+    def tick(self, time: float) -> list[Segment]:
+        """Call it after each frame of the video: gives the last segments of the tracks that are gone."""
         self._frame += 1
         gone = [
             track
             for track, state in self._open.items()
             if time - state.last > _ABSENT and self._frame - state.last_frame > _ABSENT_FRAMES
         ]
-        return [episode for track in gone for episode in self._end(track)]
+        return [segment for track in gone for segment in self._end(track)]
 
-    def close(self) -> list[Episode]:
-        """The episodes that are open at the end of the video."""
-        return [episode for track in list(self._open) for episode in self._end(track)]
+    def close(self) -> list[Segment]:
+        """The segments that are open at the end of the video."""
+        return [segment for track in list(self._open) for segment in self._end(track)]
 
-    def _turn(self, track: int, state: _Open) -> list[Episode]:
-        """The newest label has held: the episode before it is over, at the first track's start there is none."""
+    def _turn(self, track: int, state: _Open) -> list[Segment]:
+        """The newest label has held: the segment before it is over, at the first track's start there is none."""
         flicker, held = state.waiting[: state.since], state.waiting[state.since :]
         ended = []
         if state.label:
             state.take(flicker)
-            ended, flicker = [_episode(track, state)], []
+            ended, flicker = [_segment(track, state)], []
         state.begin(held[-1][1], flicker + held)
         state.waiting, state.since = [], 0
         return ended
 
     def _give_up_old(self, state: _Open) -> None:
-        """What has flickered for long goes to the episode around it, so that little is kept."""
+        """What has flickered for long goes to the segment around it, so that little is kept."""
         old = state.waiting[: state.since]
         if state.label and old:
             state.take(old)
@@ -137,18 +137,18 @@ class EpisodeBook:
             return
         state.waiting, state.since = state.waiting[state.since :], 0
 
-    def _end(self, track: int) -> list[Episode]:
+    def _end(self, track: int) -> list[Segment]:
         state = self._open.pop(track)
         if state.label:
             state.take(state.waiting)
         else:
             state.begin(_most_frequent(state.waiting), state.waiting)
-        return [_episode(track, state)]
+        return [_segment(track, state)]
 
 
 def _most_frequent(looks: list[_Look]) -> str:
     return Counter(label for _, label, _ in looks).most_common(1)[0][0]
 
 
-def _episode(track: int, state: _Open) -> Episode:
-    return Episode(track, state.label, state.start, state.end, state.total / state.frames, state.frames)
+def _segment(track: int, state: _Open) -> Segment:
+    return Segment(track, state.label, state.start, state.end, state.total / state.frames, state.frames)

@@ -1,6 +1,6 @@
 """Probabilities of one face over time, without the flicker of single frames.
 
-Leaves out: which face is whose (``tracks``).
+Leaves out: which face is whose (``tracking``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from mien.errors import ConfigError
 
-__all__ = ["Smoother"]
+__all__ = ["SMOOTH", "Smoother"]
+
+#: Time constant of smoothing in seconds.
+SMOOTH = 0.3
 
 
 class Smoother:
@@ -22,7 +25,7 @@ class Smoother:
     constant  seconds after which a sudden change has come through to 63 %, whatever the frame rate; 0 changes nothing
     """
 
-    def __init__(self, constant: float = 0.3) -> None:
+    def __init__(self, constant: float = SMOOTH) -> None:
         if not 0 <= constant < float("inf"):
             raise ConfigError(f"smooth must be 0 seconds or more, got {constant}")
         self.constant = constant

@@ -1,8 +1,8 @@
-"""A picture of who showed what when: for each track a band of its episodes and the curves of its probabilities.
+"""A picture of who showed what when: for each track a band of its segments and the curves of its probabilities.
 
 Drawn with matplotlib (extra ``video``), whose axes find good ticks for seconds and minutes alike. What is kept for it
 is bounded: curves are thinned, and of many tracks the shortest are given up.
-Leaves out: finding episodes (``episodes``).
+Leaves out: finding segments (``segments``).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from mien.errors import need
 from mien.files import replace_file
 from mien.labels import colour
-from mien.video.segments import Episode
+from mien.video.segments import Segment
 
 __all__ = ["Timeline"]
 
 _POINTS = 3000  # of a curve; one with more is thinned to every second point
 _TRACKS, _SHOWN = 48, 8  # curves that are kept, and drawn
-_EPISODES = 5000  # that are kept for the bands
+_SEGMENTS = 5000  # that are kept for the bands
 _INK, _QUIET, _GRID = "#22272e", "#68707c", "#e3e6ea"
 
 
@@ -52,7 +52,7 @@ class Timeline:
 
     def __init__(self) -> None:
         self._curves: dict[int, _Curve] = {}
-        self._episodes: list[Episode] = []
+        self._segments: list[Segment] = []
         self._labels: tuple[str, ...] = ()
         self._tracks = 0
         self._end = 0.0
@@ -66,11 +66,11 @@ class Timeline:
         self._curves.setdefault(track, _Curve()).add(time, tuple(probabilities.values()))
         self._end = max(self._end, time)
 
-    def add_episode(self, episode: Episode) -> None:
-        """One episode, when it is over."""
-        self._episodes.append(episode)
-        if len(self._episodes) > _EPISODES:
-            self._episodes = [e for e in self._episodes if e.track in self._curves][-_EPISODES:]
+    def add_segment(self, segment: Segment) -> None:
+        """One segment, when it is over."""
+        self._segments.append(segment)
+        if len(self._segments) > _SEGMENTS:
+            self._segments = [e for e in self._segments if e.track in self._curves][-_SEGMENTS:]
 
     def draw(self, path: Path, title: str = "", end: float = 0.0) -> bool:
         """Write a PNG that reaches to ``end`` seconds; False, and no file, where no face was followed."""
@@ -99,7 +99,7 @@ class Timeline:
 
     def _draw_track(self, ax: Any, track: int) -> set[str]:
         """Curves from 0 to 1 and the band above them; gives the labels that have a colour in it."""
-        curve, mine = self._curves[track], [e for e in self._episodes if e.track == track]
+        curve, mine = self._curves[track], [e for e in self._segments if e.track == track]
         times, values = np.array(curve.times), np.array(curve.values)
         used = {e.label for e in mine} or {self._labels[int(values.mean(axis=0).argmax())]}
         breaks = _breaks(times)

@@ -135,7 +135,7 @@ class Batcher:
 
     def _answer(self, batch: Sequence[tuple[_Ticket, Found]]) -> None:
         try:
-            answers = self._predictor.answer([found for _, found in batch])
+            answers = self._predictor.classify([found for _, found in batch])
         except Exception as error:
             if len(batch) == 1:
                 batch[0][0].fail(error)
