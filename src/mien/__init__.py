@@ -1,6 +1,6 @@
 """mien: facial expression recognition, from a data file to a labelled photo.
 
-Importing it is cheap and has no side effects; torch is needed only by what trains.
+Importing it is cheap and has no side effects; torch is needed only by what trains and evaluates.
 
     from mien import Predictor
     Predictor().predict("photo.jpg")
@@ -8,25 +8,58 @@ Importing it is cheap and has no side effects; torch is needed only by what trai
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mien.data import FaceDataset, read_faces
+    from mien.errors import ConfigError, DataError, MienError, MissingExtra, ModelError, OutputError
+    from mien.evaluation import evaluate
     from mien.faces import Face, Photo
+    from mien.models import create_model
     from mien.runtime import Predictor
+    from mien.training.recipe import load_recipe
 
-__all__ = ["Face", "Photo", "Predictor", "__version__"]
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "Face",
+    "FaceDataset",
+    "MienError",
+    "MissingExtra",
+    "ModelError",
+    "OutputError",
+    "Photo",
+    "Predictor",
+    "__version__",
+    "create_model",
+    "evaluate",
+    "load_recipe",
+    "read_faces",
+]
 
 __version__ = "0.1.0"
+
+_PLACES = {
+    **dict.fromkeys(("ConfigError", "DataError", "MienError", "MissingExtra", "ModelError", "OutputError"), "errors"),
+    **dict.fromkeys(("Face", "Photo"), "faces"),
+    **dict.fromkeys(("FaceDataset", "read_faces"), "data"),
+    "Predictor": "runtime",
+    "create_model": "models",
+    "evaluate": "evaluation",
+    "load_recipe": "training.recipe",
+}
+_TORCH = {"create_model", "evaluate"}
 
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for on first use (PEP 562), so that ``import mien`` stays cheap."""
-    if name in ("Face", "Photo"):
-        from mien import faces
+    if name not in _PLACES:
+        raise AttributeError(f"module 'mien' has no attribute {name!r}")
+    if name in _TORCH:
+        importlib.import_module("mien.errors").need("torch", "train")
+    return getattr(importlib.import_module(f"mien.{_PLACES[name]}"), name)
 
-        return getattr(faces, name)
-    if name == "Predictor":
-        from mien import runtime
 
-        return runtime.Predictor
-    raise AttributeError(f"module 'mien' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted(__all__)

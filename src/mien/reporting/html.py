@@ -9,10 +9,8 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import cv2
@@ -21,7 +19,7 @@ from numpy.typing import NDArray
 
 from mien import __version__
 from mien.data.dataset import FaceDataset
-from mien.errors import ConfigError
+from mien.errors import ConfigError, need
 from mien.evaluation.metrics import Report
 from mien.files import check_writable, write_text
 from mien.labels import colour, short
@@ -31,6 +29,19 @@ from mien.spec import ModelSpec
 __all__ = ["Face", "Photo", "write_report"]
 
 _SAMPLES = 12  # faces shown of each class
+_CHARTS = (("Loss, nats", "loss", 1.0), ("Accuracy, %", "accuracy", 100.0))
+_COLUMNS = (
+    ("epoch", "Epoch", "{:.0f}"),
+    ("train_loss", "Training loss", "{:.3f}"),
+    ("train_accuracy", "accuracy", "{:.1%}"),
+    ("val_loss", "Validation loss", "{:.3f}"),
+    ("val_accuracy", "accuracy", "{:.1%}"),
+    ("images_per_second", "Images/s", "{:,.0f}"),
+    ("theta_spread", "Theta spread", "{:.3f}"),
+    ("lr", "Learning rate", "{:.4f}"),
+)
+
+Table = tuple[list[str], list[list[str]]]
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,11 @@ class Face:
 
     probabilities: Mapping[str, float]
     pictures: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def best(self) -> str:
+        """The most probable class."""
+        return max(self.probabilities, key=lambda name: self.probabilities[name])
 
 
 @dataclass(frozen=True)
@@ -71,53 +87,55 @@ def write_report(
     notes     sentences under the headline
     commands  shell lines that make the same again
     """
-    parts = [
-        _headline(reports, notes) if reports or notes else "",
-        *(_photo(p) for p in photos),
-        _training(history) if history else "",
-        _confusion(reports[0]) if reports else "",
-        _samples(samples, spec) if samples is not None and samples.labels is not None and len(samples) else "",
-        _section("Use and limits", f"<h3>What it is for</h3>{_list(INTENDED)}<h3>What to know</h3>{_list(LIMITS)}"),
-        _again(commands, spec, reports),
-    ]
-    page = Template(files("mien").joinpath("assets/report.html").read_text(encoding="utf-8"))
-    footer = f"Written by mien {__version__}. Code computed every figure on this page; no hand wrote one."
-    html = page.substitute(title=escape(title), intro=escape(intro), body="\n".join(parts), footer=footer)
+    jinja2 = need("jinja2", "train")
     target = Path(path)
     check_writable(target.parent)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters |= {"uri": _uri, "colour": colour, "short": short}
+    page = environment.from_string(files("mien").joinpath("assets/report.html").read_text(encoding="utf-8"))
+    first = reports[0] if reports else None
+    html = page.render(
+        title=title,
+        intro=intro,
+        notes=notes,
+        photos=photos,
+        commands=commands,
+        report=first,
+        figures=list(_figures(first)) if first else [],
+        scores=_scores(reports) if len(reports) > 1 else None,
+        charts=[_chart(history, *kind) for kind in _CHARTS] if history else [],
+        epochs=_epochs(history),
+        confusion=_confusion(first) if first else [],
+        classes=_classes(first) if first else None,
+        strips=_strips(samples) if samples is not None else [],
+        source=samples.source if samples is not None else "",
+        terms=data_terms({**(spec.data if spec else {}), "source": samples.source}) if samples is not None else "",
+        intended=INTENDED,
+        limits=LIMITS,
+        found=_conditions(spec, first),
+        version=__version__,
+    )
     write_text(target, html)
     return target
 
 
-def _headline(reports: Sequence[Report], notes: Sequence[str]) -> str:
-    body = "".join(f"<p>{escape(n)}</p>" for n in notes)
-    if reports:
-        first = reports[0]
-        body = f'<div class="figures">{"".join(_figures(first))}</div><p></p>' + body
-    if len(reports) > 1:
-        heads = ["Split", "Views", "Images", "Accuracy", "95 % interval", "Clean", "Macro-F1", "Log loss", "ECE"]
-        rows = [_score_row(r) for r in reports]
-        if not any(r.clean for r in reports):
-            heads, rows = heads[:5] + heads[6:], [row[:5] + row[6:] for row in rows]
-        body += _table(heads, rows)
-    return _section("Result", body)
-
-
-def _figures(r: Report) -> Iterable[str]:
-    def figure(name: str, value: str, about: str) -> str:
-        name, about = escape(name), escape(about)
-        return f'<div><span class="name">{name}</span><b>{value}</b><span class="quiet">{about}</span></div>'
-
+def _figures(r: Report) -> Iterable[tuple[str, str, str]]:
+    """Name, value and a line about it, for the head of the page."""
     about = f"{_interval(r)}, 95 % interval, {r.n:,} images"
-    yield figure(f"Accuracy, {r.split}" if r.split else "Accuracy", percent(r.accuracy), about)
+    yield f"Accuracy, {r.split}" if r.split else "Accuracy", percent(r.accuracy), about
     if r.clean is not None:
-        yield figure(
-            "Clean accuracy",
-            percent(r.clean.accuracy),
-            f"{_interval(r.clean)}, {r.clean.n:,} without a twin in Training",
-        )
-    yield figure("Macro-F1", f"{r.macro_f1:.3f}", "every class counts the same")
-    yield figure("Calibration error", f"{100 * r.ece:.1f}", "points between confidence and accuracy")
+        about = f"{_interval(r.clean)}, {r.clean.n:,} without a near-duplicate in Training"
+        yield "Clean accuracy", percent(r.clean.accuracy), about
+    yield "Macro-F1", f"{r.macro_f1:.3f}", "every class counts the same"
+    yield "Calibration error", f"{100 * r.ece:.1f}", "points between confidence and accuracy"
+
+
+def _scores(reports: Sequence[Report]) -> Table:
+    heads = ["Split", "Views", "Images", "Accuracy", "95 % interval", "Clean", "Macro-F1", "Log loss", "ECE"]
+    rows = [_score_row(r) for r in reports]
+    if not any(r.clean for r in reports):
+        return heads[:5] + heads[6:], [row[:5] + row[6:] for row in rows]
+    return heads, rows
 
 
 def _score_row(r: Report) -> list[str]:
@@ -131,86 +149,37 @@ def _interval(r: Report) -> str:
     return f"{100 * low:.1f} to {100 * high:.1f}"
 
 
-def _photo(photo: Photo) -> str:
-    faces = "".join(_face(f) for f in photo.faces) or "<p>No face was found.</p>"
-    caption = escape(photo.caption)
-    picture = f'<figure class="photo"><img src="{_uri(photo.picture)}" alt="{caption}"></figure>'
-    return _section("A photograph", f"<p>{caption}</p>{picture}{faces}")
+def _epochs(history: Sequence[Mapping[str, Any]]) -> Table:
+    def cell(value: Any, form: str) -> str:
+        return "–" if value is None else form.format(value)
+
+    rows = [[cell(h.get(key), form) for key, _, form in _COLUMNS] for h in history]
+    return [head for _, head, _ in _COLUMNS], rows
 
 
-def _face(face: Face) -> str:
-    shots = "".join(
-        f'<figure><img src="{_uri(data)}" alt="{escape(text)}"><figcaption>{escape(text)}</figcaption></figure>'
-        for text, data in face.pictures.items()
-    )
-    best = max(face.probabilities, key=lambda name: face.probabilities[name])
-    rows = "".join(_bar(name, p, "bar first" if name == best else "bar") for name, p in face.probabilities.items())
-    return f'<div class="face"><div class="shots">{shots}</div><div>{rows}</div></div>'
-
-
-def _bar(name: str, p: float, kind: str) -> str:
-    width = f"width:{100 * min(max(p, 0.0), 1.0):.1f}%;background:{colour(name)}"
-    return (
-        f'<div class="{kind}"><span>{escape(name)}</span><span><i style="{width}"></i></span><span>{p:.0%}</span></div>'
-    )
-
-
-def _training(history: Sequence[Mapping[str, Any]]) -> str:
-    key = '<span class="key train">training</span><span class="key val">validation</span>'
-    charts = "".join(
-        f"<div><h3>{title}</h3>{_chart(history, kind, factor)}</div>"
-        for title, kind, factor in (("Loss, nats", "loss", 1.0), ("Accuracy, %", "accuracy", 100.0))
-    )
-    heads = (
-        "Epoch",
-        "Training loss",
-        "accuracy",
-        "Validation loss",
-        "accuracy",
-        "Images/s",
-        "Theta spread",
-        "Learning rate",
-    )
-    keys = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "images_per_second", "theta_spread", "lr")
-    formats = ("{:.3f}", "{:.1%}", "{:.3f}", "{:.1%}", "{:,.0f}", "{:.3f}", "{:.4f}")
-    rows = [
-        [
-            f"{h['epoch']:.0f}",
-            *(f.format(h[k]) if h.get(k) is not None else "–" for k, f in zip(keys, formats, strict=True)),
-        ]
-        for h in history
-    ]
-    open_ = " open" if len(rows) <= 12 else ""
-    details = f"<details{open_}><summary>Every epoch</summary>{_table(heads, rows)}</details>"
-    return _section("Training", f'<p>{key}</p><div class="two">{charts}</div>{details}')
-
-
-def _chart(history: Sequence[Mapping[str, Any]], kind: str, factor: float) -> str:
-    """Both lines of one figure as SVG, 440 x 230."""
+def _chart(history: Sequence[Mapping[str, Any]], title: str, kind: str, factor: float) -> dict[str, Any]:
+    """Both lines of one figure, its ticks and its epochs, in pixels of 440 x 230; no lines where nothing is known."""
     epochs = np.array([h["epoch"] for h in history], dtype=np.float64)
     lines = {part: factor * _column(history, f"{part}_{kind}") for part in ("train", "val")}
     known = np.concatenate(list(lines.values()))
     known = known[np.isfinite(known)]
     if not len(known):
-        return '<p class="quiet">no figures</p>'
+        return {"title": title, "lines": {}}
     ticks = _ticks(float(known.min()), float(known.max()))
     low, high = min(ticks[0], known.min()), max(ticks[-1], known.max())
-    x = 44 + 384 * (epochs - epochs[0]) / max(np.ptp(epochs), 1)
-    out = []
-    for tick in ticks:
-        y = 200 - 188 * (tick - low) / (high - low)
-        out.append(f'<line class="grid" x1="44" x2="432" y1="{y:.1f}" y2="{y:.1f}"/>')
-        out.append(f'<text x="36" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
+    x = (44 + 384 * (epochs - epochs[0]) / max(np.ptp(epochs), 1)).round(1).tolist()
+
+    def down(values: NDArray[np.float64]) -> list[float]:
+        place: list[float] = (200 - 188 * (values - low) / (high - low)).round(1).tolist()
+        return place
+
     marks = np.unique(np.linspace(0, len(epochs) - 1, min(len(epochs), 6)).round().astype(int))
-    out += [f'<text x="{x[i]:.1f}" y="222" text-anchor="middle">{epochs[i]:g}</text>' for i in marks]
-    for part, values in lines.items():
-        y = 200 - 188 * (values - low) / (high - low)
-        points = [f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True) if np.isfinite(b)]
-        out.append(f'<polyline class="{part}" points="{" ".join(points)}"/>')
-        if points and (part == "val" or len(points) == 1):
-            cx, cy = points[-1].split(",")
-            out.append(f'<circle cx="{cx}" cy="{cy}" r="4"/>')
-    return f'<svg viewBox="0 0 440 230" role="img" aria-label="{kind} by epoch">{"".join(out)}</svg>'
+    return {
+        "title": title,
+        "ticks": [(y, f"{tick:g}") for y, tick in zip(down(ticks), ticks, strict=True)],
+        "epochs": [(x[i], f"{epochs[i]:g}") for i in marks],
+        "lines": {k: [(a, b) for a, b in zip(x, down(v), strict=True) if np.isfinite(b)] for k, v in lines.items()},
+    }
 
 
 def _ticks(low: float, high: float) -> NDArray[np.float64]:
@@ -228,75 +197,34 @@ def _column(history: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.float6
     return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
 
 
-def _confusion(r: Report) -> str:
-    head = "".join(f'<th title="{escape(n)}">{escape(short(n))}</th>' for n in r.names)
-    rows = "".join(_confusion_row(n, row) for n, row in zip(r.names, r.confusion, strict=True))
-    matrix = (
-        f'<div><h3>True class by row, predicted by column</h3><div class="scroll"><table class="confusion">'
-        f"<tr><th></th>{head}</tr>{rows}</table></div></div>"
-    )
-    heads = ("Class", "Images", "Recall", "Precision", "F1")
-    body = [
+def _confusion(r: Report) -> list[tuple[str, list[tuple[int, float]]]]:
+    """For each true class its counts, each with its share of the class."""
+    return [(n, [(c, c / max(sum(row), 1)) for c in row]) for n, row in zip(r.names, r.confusion, strict=True)]
+
+
+def _classes(r: Report) -> Table:
+    rows = [
         [n, f"{c['n']:,}", f"{c['recall']:.1%}", f"{c['precision']:.1%}", f"{c['f1']:.3f}"]
         for n, c in r.per_class.items()
     ]
-    return _section(
-        "What it gets right, and what it mixes up",
-        f'<div class="two">{matrix}<div><h3>Each class</h3>{_table(heads, body)}</div></div>',
-    )
+    return ["Class", "Images", "Recall", "Precision", "F1"], rows
 
 
-def _confusion_row(name: str, row: Sequence[int]) -> str:
-    total, strong = max(sum(row), 1), ' class="strong"'
-    cells = "".join(
-        f'<td{strong * (2 * c > total)} style="background:rgba(var(--blue),{(c / total) ** 0.75:.3f})">{c:,}</td>'
-        for c in row
-    )
-    return f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
-
-
-def _samples(ds: FaceDataset, spec: ModelSpec | None) -> str:
-    assert ds.labels is not None
+def _strips(ds: FaceDataset) -> list[tuple[str, bytes]]:
+    """The first faces of each class side by side, as PNG."""
     strips = []
-    for i, name in enumerate(ds.names):
+    for i, name in enumerate(ds.names if ds.labels is not None else ()):
         chosen = ds.images[ds.labels == i][:_SAMPLES]
         if len(chosen):
             blank = np.full((_SAMPLES - len(chosen), *chosen.shape[1:]), 255, np.uint8)
-            strips.append((name, np.concatenate(list(np.concatenate([chosen, blank])), axis=1)))
-    rows = "".join(
-        f'<div class="strip"><span>{escape(n)}</span><img src="{_uri(_png(s))}" alt="{escape(n)}"></div>'
-        for n, s in strips
-    )
-    terms = data_terms({**(spec.data if spec else {}), "source": ds.source})
-    return _section(
-        "The data", f"<p>{escape(ds.source)}</p>{rows}" + (f'<p class="quiet">{escape(terms)}</p>' if terms else "")
-    )
+            strips.append((name, _png(np.concatenate(list(np.concatenate([chosen, blank])), axis=1))))
+    return strips
 
 
-def _again(commands: Sequence[str], spec: ModelSpec | None, reports: Sequence[Report]) -> str:
-    lines = f"<pre>{escape(chr(10).join(commands))}</pre>" if commands else ""
-    found: dict[str, Any] = {"network": spec.model.get("name", spec.name)} if spec else {}
-    if reports:
-        found.update(reports[0].conditions)
-    if spec:
-        found.update(spec.versions)
-    rows = "".join(f"<tr><td>{escape(str(k))}</td><td>{escape(str(v))}</td></tr>" for k, v in found.items())
-    table = f'<table class="pairs">{rows}</table>' if rows else ""
-    return _section("How to make the same again", lines + table) if lines or table else ""
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{body}</section>"
-
-
-def _list(items: Iterable[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(i)}</li>' for i in items)}</ul>"
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(h)}</th>" for h in heads)
-    body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+def _conditions(spec: ModelSpec | None, report: Report | None) -> dict[str, Any]:
+    """What the same figures need: the network, the conditions of the first report, and versions."""
+    network = {"network": spec.model.get("name", spec.name)} if spec else {}
+    return {**network, **(report.conditions if report else {}), **(spec.versions if spec else {})}
 
 
 def _png(image: NDArray[np.uint8]) -> bytes:
