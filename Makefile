@@ -38,7 +38,7 @@ format: $(VENV)/.stamp
 	$(BIN)/ruff format
 
 bench: $(VENV)/.stamp
-	$(BIN)/python bench/predict.py
+	$(BIN)/python -m bench.runtime.predict
 
 wheel: $(VENV)/.stamp
 	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .

@@ -12,7 +12,10 @@ from typing import Any
 
 from mien.files import write_text
 
-__all__ = ["conditions", "save"]
+__all__ = ["RESULTS", "ROOT", "conditions", "save"]
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "results"
 
 
 def conditions(*packages: str, **more: Any) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def explain(
         raise ConfigError("--split and --limit belong to --data; photos have neither")
     if data is not None and faithfulness:
         raise ConfigError(
-            "--faithfulness checks single faces: give PHOTO; over many, bench/faithfulness.py measures it"
+            "--faithfulness checks single faces: give PHOTO; over many, bench/explain/faithfulness.py measures it"
         )
     if stride > patch:
         raise ConfigError(f"--stride must be at most --patch ({patch}), else pixels are left out; got {stride}")

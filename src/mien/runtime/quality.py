@@ -1,10 +1,10 @@
 """How good the picture of a face is: size, sharpness, light, contrast, and how far the head is turned.
 
-``measure`` says what is there, and which of it makes a face unusable. ``LIMITS`` follow a rule and are
-measured by ``bench/quality.py`` (``results/quality.json``): faces are spoiled by degrees, and the limit of size,
-sharpness and contrast is where the default model's accuracy has lost half of its distance to chance, to two digits.
-Those data have too few turned faces for that; yaw and pitch are limited to what 99.9 % of them keep to, up to the next
-5 degrees: beyond it the model was hardly ever judged. Leaves out: what the face expresses.
+``measure`` says what is there, and which of it makes a face unusable. ``LIMITS`` follow a rule and are measured by
+``bench/runtime/quality.py`` (``results/quality.json``): faces are spoiled by degrees, and the limit of size, sharpness
+and contrast is where the default model's accuracy has lost half of its distance to chance, to two digits. Those data
+have too few turned faces for that; yaw and pitch are limited to what 99.9 % of them keep to, up to the next 5 degrees:
+beyond it the model was hardly ever judged. Leaves out: what the face expresses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LIMITS = {"side": 14.0, "sharpness": 0.028, "contrast": 7.2, "yaw": 85.0, "pitch
 # A face's five landmarks in units of the distance between the eyes: x to the picture's right, y down, z away from the
 # camera; right eye, left eye, nose, right and left corner of the mouth (right and left are the person's). x and y are
 # rounded medians over FER2013's PublicTest as the default detector sees it, the depths fit those faces best; both are
-# measured by bench/quality.py ("head").
+# measured by bench/runtime/quality.py ("head").
 _HEAD = np.array(
     [[-0.5, 0.0, 0.0], [0.5, 0.0, 0.0], [0.0, 0.55, -0.5], [-0.4, 0.98, 0.1], [0.4, 0.98, 0.1]], np.float64
 )

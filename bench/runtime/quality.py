@@ -1,6 +1,6 @@
 """Measure at what size, blur and contrast a face's answer is worth little: the limits of ``mien.runtime.quality``.
 
-    python bench/quality.py --data fer2013.csv            # writes results/quality.json
+    python -m bench.runtime.quality --data fer2013.csv            # writes results/quality.json
 
 Random faces of PublicTest are spoiled by degrees, each in one way, and go the way that a photo's face goes: a box, the
 crop, the network; what ``measure`` says about the crop is written down beside the accuracy.
@@ -29,8 +29,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from conditions import conditions
 
+from bench.conditions import RESULTS, conditions
 from mien.data import read_faces
 from mien.evaluation.metrics import wilson
 from mien.faces import Quality
@@ -40,7 +40,6 @@ from mien.runtime import CenterFace, Classifier, find_model
 from mien.runtime.quality import measure
 from mien.spec import ModelSpec
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 SIZES = (48, 40, 32, 28, 24, 20, 18, 16, 14, 12, 11, 10, 9, 8, 7, 6, 5)
 SIGMAS = (0.0, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0)
 CONTRASTS = (64.0, 48.0, 32.0, 24.0, 16.0, 12.0, 8.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.5, 1.0, 0.5)
@@ -51,18 +50,18 @@ Spoil = Callable[[np.ndarray, float], np.ndarray]
 
 
 def smaller(face: np.ndarray, side: float) -> np.ndarray:
-    return cv2.resize(face, (int(side), int(side)), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(face, (int(side), int(side)), interpolation=cv2.INTER_AREA))
 
 
 def blurred(face: np.ndarray, sigma: float) -> np.ndarray:
-    return cv2.GaussianBlur(face, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE) if sigma else face
+    return np.asarray(cv2.GaussianBlur(face, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)) if sigma else face
 
 
 def flattened(face: np.ndarray, contrast: float) -> np.ndarray:
     grey = face.astype(np.float64)
     spread = grey.std()
     drawn = grey.mean() + (grey - grey.mean()) * min(1.0, contrast / max(spread, 1e-9))
-    return np.clip(np.round(drawn), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.round(drawn), 0, 255), np.uint8)
 
 
 def box_of(face: np.ndarray, spec: ModelSpec) -> tuple[float, float, float, float]:
@@ -105,13 +104,13 @@ def limit(found: list[dict[str, Any]], what: str, chance: float) -> float | None
     for before, after in itertools.pairwise(found):
         if before["accuracy"] >= half > after["accuracy"]:
             share = (before["accuracy"] - half) / (before["accuracy"] - after["accuracy"])
-            return round(before[what] + share * (after[what] - before[what]), 4)
+            return float(round(before[what] + share * (after[what] - before[what]), 4))
     return None
 
 
 def by_pose(model: Classifier, faces: np.ndarray, labels: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
     """Accuracy by degrees, on the faces in which the detector finds one face; and their yaw, pitch and roll."""
-    detector, angles, rows, points = CenterFace(size=288, threads=1), [], [], []
+    detector, angles, rows, points = CenterFace(size=288, threads=1), [], [], list[np.ndarray]()
     for i, face in enumerate(faces):
         large = cv2.resize(face, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
         framed = cv2.copyMakeBorder(large, 48, 48, 48, 48, cv2.BORDER_CONSTANT, value=128)
@@ -121,7 +120,7 @@ def by_pose(model: Classifier, faces: np.ndarray, labels: np.ndarray) -> tuple[d
             if q.yaw is not None and q.pitch is not None and q.roll is not None:
                 angles.append((q.yaw, q.pitch, q.roll))
                 rows.append(i)
-                points.append(found[0].landmarks)
+                points.append(np.asarray(found[0].landmarks))
     turned = np.array(angles)
     right = model(faces[rows]).probabilities.argmax(axis=1) == labels[rows]
     out: dict[str, Any] = {

@@ -1,12 +1,12 @@
 """What each ingredient of the family is worth: short runs of one budget, two seeds each, into docs/ablations.md.
 
-    python bench/ablations.py run --data fer2013.csv --votes fer2013new.csv [--only NAME ...] [--threads 1]
-    python bench/ablations.py table
+    python -m bench.training.ablations run --data fer2013.csv --votes fer2013new.csv [--only NAME ...] [--threads 1]
+    python -m bench.training.ablations table
 
-Every row changes one thing in the recipe bench/ablations.toml, trained for EPOCHS epochs on Training; the figures are
-those of the averaged weights after the last epoch on PublicTest. A run that is in results/ablations.json already is
-not repeated, so the command can be stopped and called again, and two can share the work by --only. Short runs favour
-what learns fast: an effect counts from about a point, and only for this budget.
+Every row changes one thing in the recipe ablations.toml beside this file, trained for EPOCHS epochs on Training; the
+figures are those of the averaged weights after the last epoch on PublicTest. A run that is in results/ablations.json
+already is not repeated, so the command can be stopped and called again, and two can share the work by --only. Short
+runs favour what learns fast: an effect counts from about a point, and only for this budget.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 
+from bench.conditions import RESULTS, ROOT
 from mien.data import read_faces, read_votes, train_val, with_votes
 from mien.evaluation.metrics import mean_and_spread
 from mien.evaluation.scoring import versions
@@ -29,9 +30,8 @@ from mien.models import create_model
 from mien.training.loop import fit
 from mien.training.recipe import Recipe, load_recipe
 
-ROOT = Path(__file__).resolve().parents[1]
 BASE = Path(__file__).with_suffix(".toml")
-RESULTS, PAGE = ROOT / "results" / "ablations.json", ROOT / "docs" / "ablations.md"
+FILE, PAGE = RESULTS / "ablations.json", ROOT / "docs" / "ablations.md"
 EPOCHS, SEEDS = 8, (0, 1)
 
 
@@ -90,13 +90,13 @@ def run(data: str, votes: str, only: list[str]) -> None:
 
 
 def _read() -> list[dict[str, Any]]:
-    return json.loads(RESULTS.read_text())["runs"] if RESULTS.is_file() else []
+    return json.loads(FILE.read_text())["runs"] if FILE.is_file() else []
 
 
 def _add(record: dict[str, Any]) -> None:
     with open(__file__) as lock:  # two processes may share the work
         fcntl.flock(lock, fcntl.LOCK_EX)
-        write_text(RESULTS, json.dumps({"runs": [*_read(), record]}, indent=1) + "\n")
+        write_text(FILE, json.dumps({"runs": [*_read(), record]}, indent=1) + "\n")
 
 
 def table() -> None:
@@ -123,12 +123,12 @@ def table() -> None:
     first = runs[0]
     words = (
         "# Ablations\n\n"
-        "Written by `bench/ablations.py` from `results/ablations.json`. Each row changes one thing in the recipe\n"
-        f"`bench/ablations.toml` (`mien-nano`, two heads, no teacher), trained for {EPOCHS} epochs; accuracy on\n"
-        "PublicTest of the averaged weights after the last epoch, without test-time views, mean ± standard deviation\n"
-        "over seeds (number in brackets). The runs are short and few: believe only effects of a point or more, only\n"
-        "for such a budget; label smoothing, erasing and other regularisation pay in long runs, which these are not.\n"
-        "Times were taken on a machine that did other work too.\n\n"
+        "Written by `bench/training/ablations.py` from `results/ablations.json`. Each row changes one thing in\n"
+        f"`bench/training/ablations.toml` (`mien-nano`, two heads, no teacher), trained for {EPOCHS} epochs;\n"
+        "accuracy on PublicTest of the averaged weights after the last epoch, without test-time views, mean ±\n"
+        "standard deviation over seeds (number in brackets). The runs are short and few: believe only effects of a\n"
+        "point or more, only for such a budget; label smoothing, erasing and other regularisation pay in long runs,\n"
+        "which these are not. Times were taken on a machine that did other work too.\n\n"
     )
     end = f"\n\nConditions: mien {first['mien']}, torch {first['torch']}, PublicTest {first['val']}, one CPU core.\n"
     write_text(PAGE, words + "\n".join(rows) + end)

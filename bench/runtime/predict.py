@@ -1,6 +1,6 @@
 """How long until the first answer, and where the time goes afterwards.
 
-    python bench/predict.py            # writes results/bench_predict.json
+    python -m bench.runtime.predict            # writes results/bench_predict.json
 
 Cold: a fresh interpreter imports mien, opens both networks and predicts one photo, five times. Warm: the stages of a
 prediction in a running process. Torch must not be imported; the record says whether it was.
@@ -18,16 +18,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from conditions import conditions, save
 
+from bench.conditions import RESULTS, conditions, save
 from mien import Predictor
 from mien.explain import occlusion
 from mien.images import read_image
 from mien.preprocessing import crop_face
 from mien.runtime import CenterFace
 from mien.visualization.overlay import draw
-
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 COLD = """
 import time; started = time.perf_counter()

@@ -1,6 +1,6 @@
 """Is "where it looked" faithful? Deletion and insertion areas of a model's maps over many faces, against controls.
 
-    python bench/faithfulness.py --data fer2013.csv            # writes results/faithfulness.json
+    python -m bench.explain.faithfulness --data fer2013.csv            # writes results/faithfulness.json
 
 For random faces of PublicTest and the class that the model takes each for: its occlusion map and its attention, beside
 three orders that know nothing about the face in hand: random ones, "centre" (the nearest to the crop's middle first),
@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from conditions import conditions
 
+from bench.conditions import RESULTS, conditions
 from mien.data import read_faces
 from mien.explain import explain_face, faithfulness
 from mien.files import write_text
 from mien.runtime import Classifier, find_model
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 CELL, STEPS, SIZE, STRIDE = 4, 24, 8, 4
 
 #: name of an order -> (N, 2) of deletion and insertion areas

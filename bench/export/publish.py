@@ -1,14 +1,14 @@
 """From finished runs to published figures: results/NAME.json, and the shipped model with its card.
 
-    python bench/publish.py score NAME RUN [RUN ...] --data fer2013.csv [--votes fer2013new.csv] [--hardware WORDS]
-    python bench/publish.py ship NAME --runs FOLDER --data fer2013.csv [--votes fer2013new.csv] [--int8]
-    python bench/publish.py card NAME
+    python -m bench.export.publish score NAME RUN [RUN ...] --data fer2013.csv [--votes fer2013new.csv]
+    python -m bench.export.publish ship NAME --runs FOLDER --data fer2013.csv [--votes fer2013new.csv] [--int8]
+    python -m bench.export.publish card NAME
 
 ``score`` evaluates every run, one a seed, on PublicTest, with and without views, full and clean; of runs with two heads
 the second becomes NAME-ferplus, scored on both of FER+'s tests. ``ship`` exports the seed that did best, with --int8 as
 int8 if that loses at most 0.3 points and is faster, evaluates the very file that it leaves in the package, clean and
 spoilt, and writes its card; the card gives mean and spread over the seeds beside the file's own score. The tables in
-README and docs are made from these results by bench/tables.py.
+README and docs are made from these results by bench/reporting/tables.py.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.conditions import RESULTS, ROOT
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
 from mien.evaluation.metrics import mean_and_spread
 from mien.evaluation.scoring import Answers, corrupted, evaluate, open_model
@@ -37,8 +38,7 @@ from mien.reporting.card import model_card
 from mien.runtime import Classifier
 from mien.training.devices import processor
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS, WEIGHTS = ROOT / "results", ROOT / "src" / "mien" / "weights"
+WEIGHTS = ROOT / "src" / "mien" / "weights"
 VIEWS = (1, 10)
 MOST_LOST = 0.003
 LICENCE = (

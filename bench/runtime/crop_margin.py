@@ -1,6 +1,6 @@
 """Measure how FER2013's own crops sit around CenterFace's boxes; the medians are the defaults of ``mien.spec.Crop``.
 
-    python bench/crop_margin.py fer2013.csv            # or .csv.gz; writes results/crop_margin.json
+    python -m bench.runtime.crop_margin fer2013.csv            # or .csv.gz; writes results/crop_margin.json
 
 The networks learn FER2013's framing, so a photo must be cropped the same way. Each sampled Training picture is
 enlarged four times, laid on grey with half its side around it (so that a box may reach beyond the frame), and given
@@ -21,9 +21,8 @@ import cv2
 import numpy as np
 
 import mien
+from bench.conditions import RESULTS
 from mien.runtime import CenterFace
-
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 SIDE, ENLARGE, MARGIN = 48, 4, 96  # pixels of the crop, factor, grey pixels around the enlarged crop
 

@@ -1,6 +1,6 @@
 """How fast and how small: fer2013.csv read in the way of the tutorials, by mien, and by mien from its cache.
 
-    python bench/read_csv.py DATA [--repeat 3]
+    python -m bench.data.read_csv DATA [--repeat 3]
 
 DATA is fer2013.csv, plain or .gz; it is written as plain CSV to a temporary folder first. Every measurement is a
 process of its own, so that its peak memory is its own; the ways take turns, and the fastest of ``--repeat`` turns
@@ -27,7 +27,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-RESULT = Path(__file__).resolve().parent.parent / "results" / "bench_read_csv.json"
+from bench.conditions import RESULTS
+
+RESULT = RESULTS / "bench_read_csv.json"
 WAYS = {
     "tutorial": "pandas.read_csv, then [int(p) for p in s.split()] for each row, as uint8",
     "cold": "mien.data.read_faces without a cache to read from; it writes one",
@@ -73,7 +75,7 @@ def measure(way: str, path: str) -> None:
 
 def in_process(way: str, path: Path, cache: Path) -> dict[str, Any]:
     environment = {**os.environ, "MIEN_CACHE": str(cache)}
-    command = [sys.executable, __file__, str(path), "--way", way]
+    command = [sys.executable, "-m", __spec__.name, str(path), "--way", way]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout))
 

@@ -1,7 +1,7 @@
 """Training throughput: mien's way against the usual way, side by side on the same images.
 
-    python bench/train_throughput.py [DATA] [--images 4000] [--rounds 3] [--out results/bench_train_throughput.json]
-    python bench/train_throughput.py --recipe mien-small [--progressive]      # results/bench_train_family.json
+    python -m bench.training.throughput [DATA] [--images 4000] [--rounds 3] [--out results/bench_train_throughput.json]
+    python -m bench.training.throughput --recipe mien-small [--progressive]      # results/bench_train_family.json
 
 Ours: one uint8 array in memory, augmentation on whole batches, the recipe's network (with the branches and batch norm
 that it has while training), optimizer and weight average, bf16 where the CPU has it: ``training.loop.fit``, as users
@@ -49,10 +49,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageOps
-from reference_nets import PlainNet, ResNet18, counts
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from bench.models.reference_nets import PlainNet, ResNet18, counts
 from mien.data import FaceDataset, read_faces
 from mien.data.synthetic.generate import generate
 from mien.files import check_writable, write_text

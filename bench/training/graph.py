@@ -1,6 +1,6 @@
 """A training step on a GPU, its kernels launched one by one and as one CUDA graph: results/bench_graph.json.
 
-    python bench/graph.py DATA --votes fer2013new.csv [--steps 30] [--out results/bench_graph.json]
+    python -m bench.training.graph DATA --votes fer2013new.csv [--steps 30] [--out results/bench_graph.json]
 
 Each network of STEPS trains at 48 pixels twice in this process, with the same seeds; a step's time is the median after
 the first eight, in which libraries choose their algorithms and the graph is recorded.
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from conditions import conditions, save
 
+from bench.conditions import RESULTS, conditions, save
 from mien.data import read_faces, read_votes, with_votes
 from mien.training.devices import describe, pick_device
 from mien.training.recipe import load_recipe
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--votes", required=True)
     parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parents[1] / "results/bench_graph.json")
+    parser.add_argument("--out", type=Path, default=RESULTS / "bench_graph.json")
     a = parser.parse_args()
     device = pick_device("cuda")
     faces = with_votes(read_faces(a.data), read_votes(a.votes), "both")

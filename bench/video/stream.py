@@ -1,6 +1,6 @@
 """How fast a video is, what the time goes to, what the windows cost in quality, and that memory does not grow.
 
-    python bench/video.py              # writes results/bench_video.json
+    python -m bench.video.stream              # writes results/bench_video.json
 
 Makes its own videos: the shipped photo's face moves and zooms over a plain wall, 640x480, H.264. Speed is measured from
 the file to the answer, beside the loop that anybody would write (``cv2.VideoCapture``, ``Predictor.predict`` a frame),
@@ -24,15 +24,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from conditions import conditions, save
 
+from bench.conditions import ROOT, conditions, save
 from mien import Predictor
 from mien.faces import Detection, Photo
 from mien.images import read_image
 from mien.runtime import CenterFace
-from mien.video import Frame, VideoWriter, iou, read_frames, track_faces
+from mien.video import Frame, Tracker, VideoWriter, iou, read_frames, track_faces
 
-ROOT = Path(__file__).resolve().parents[1]
 PHOTO = ROOT / "examples" / "astronaut.jpg"
 RATE, HOUR = 30, 108_000
 
@@ -44,7 +43,7 @@ def picture(t: float) -> np.ndarray:
     x, y = 320 + 140 * np.sin(0.7 * t), 240 + 60 * np.sin(1.1 * t)
     matrix = np.array([[scale, 0, x - scale * 190], [0, scale, y - scale * 110]], np.float64)
     wall = cv2.GaussianBlur(np.random.default_rng(0).integers(90, 170, (480, 640, 3), dtype=np.uint8), (0, 0), 9)
-    return cv2.warpAffine(photo, matrix, (640, 480), dst=wall.copy(), borderMode=cv2.BORDER_TRANSPARENT)
+    return np.asarray(cv2.warpAffine(photo, matrix, (640, 480), dst=wall.copy(), borderMode=cv2.BORDER_TRANSPARENT))
 
 
 def make_video(path: Path, seconds: float) -> None:
@@ -130,7 +129,7 @@ def shares(path: Path, frames: int) -> dict[str, object]:
         patch(CenterFace, "detect", "detection")
         patch(predictor, "find", "crop")  # with the faces known, cropping is all it does
         patch(predictor, "classify", "network and quality")
-        patch(video.Tracker, "update", "tracking")
+        patch(Tracker, "update", "tracking")
         patch(video.FaceStream, "_smoothed", "smoothing")
         started, before = time.perf_counter(), time.process_time()
         looked = len(list(predictor.predict_video(path)))
@@ -239,7 +238,7 @@ def main() -> None:
             "parts": shares(path, frames),
             "quality": quality(path),
         }
-        command = [sys.executable, __file__, "--only-hour", folder, "--hour", str(given.hour)]
+        command = [sys.executable, "-m", __spec__.name, "--only-hour", folder, "--hour", str(given.hour)]
         record["memory"] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     record["conditions"] = conditions("onnxruntime", "opencv-python-headless", "numpy")
     save(given.out, record)

@@ -1,6 +1,6 @@
 """How many photos a second the web API answers, and how long each waits, with many clients at once.
 
-    python bench/serve.py            # writes results/bench_serve.json
+    python -m bench.web.serve            # writes results/bench_serve.json
 
 Three servers on loopback, each a process of its own, all in one run and by turns, so that what else the machine does
 falls on all alike:
@@ -34,15 +34,14 @@ import cv2
 import fastapi
 import numpy as np
 import uvicorn
-from conditions import conditions, save
 
 import mien
+from bench.conditions import ROOT, conditions, save
 from mien.images import read_image
 from mien.preprocessing import crop_face
 from mien.runtime import CenterFace
 from mien.spec import ModelSpec
 
-ROOT = Path(__file__).resolve().parents[1]
 SERVERS = ("mien", "no batches", "plain")
 WORKLOADS = {"photo": "centerface", "crop": "none"}
 
@@ -89,7 +88,9 @@ def running(name: str, detector: str) -> Iterator[tuple[int, int]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
-    process = subprocess.Popen([sys.executable, __file__, "--child", name, "--detector", detector, "--port", str(port)])
+    process = subprocess.Popen(
+        [sys.executable, "-m", __spec__.name, "--child", name, "--detector", detector, "--port", str(port)]
+    )
     try:
         for _ in range(600):
             with contextlib.suppress(OSError):

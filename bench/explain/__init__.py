@@ -1,0 +1,1 @@
+"""Whether explanations are faithful."""

@@ -1,0 +1,1 @@
+"""From finished runs to published scores and shipped models."""

@@ -1,0 +1,1 @@
+"""Networks: their speed and size."""

@@ -1,0 +1,86 @@
+"""Figures in README.md, docs/ and the heads of the recipes, from results/: ``python -m bench.reporting.tables``.
+
+Each table stands in its page between ``<!-- NAME: ... -->`` and ``<!-- /NAME -->``; docs/results.md is made whole, from
+what ``mien compare`` left in results/compare-NAME.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.conditions import ROOT
+from bench.reporting.comparison import compared, side_by_side
+from bench.reporting.experiments import graph, students, teachers, trials, words
+from bench.reporting.records import record_of
+from bench.reporting.scores import expected, expected_by_comparison, ferplus, results
+from bench.reporting.speeds import faithfulness, networks, speed, wild
+from mien.files import write_text
+
+#: name of a marker -> what makes the table
+TABLES: dict[str, Callable[[], str]] = {
+    "results": results,
+    "ferplus": ferplus,
+    "networks": networks,
+    "speed": speed,
+    "compare": side_by_side,
+    "faithfulness": faithfulness,
+    "wild": wild,
+    "trials": lambda: trials("2019"),
+    "family trials": lambda: trials("family"),
+    "six teachers": lambda: teachers("six"),
+    "six students": lambda: students("six"),
+    "copies": lambda: trials("copies"),
+    "graph": graph,
+    "teachers": lambda: teachers("eight"),
+    "students": lambda: students("eight"),
+    "words": words,
+}
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    placed: set[str] = set()
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = page.read_text(encoding="utf-8")
+        found, made = with_tables(text)
+        placed |= found
+        if made != text:
+            write_text(page, made)
+    for name in sorted(set(TABLES) - placed):
+        print(f"no page has a place for the table {name!r}", file=sys.stderr)
+    write_text(ROOT / "docs" / "results.md", compared())
+    for recipe in sorted((ROOT / "src" / "mien" / "training" / "recipes").glob("*.toml")):
+        expect(recipe)
+
+
+def with_tables(text: str) -> tuple[set[str], str]:
+    """The names of the tables that a page has a place for, and the page with them made anew."""
+    found = set()
+    for name, table in TABLES.items():
+        start = re.search(rf"<!-- {re.escape(name)}: written by [^>]*-->", text)
+        if start is None:
+            continue
+        end = text.index(f"<!-- /{name} -->", start.end())
+        text = f"{text[: start.end()]}\n\n{table()}\n\n{text[end:]}"
+        found.add(name)
+    return found, text
+
+
+def expect(recipe: Path) -> None:
+    """Put the expected score into the head of a recipe, where one is known."""
+    record = record_of(recipe.stem)
+    line = expected(record) if record is not None else expected_by_comparison(recipe.stem)
+    if line is None:
+        return
+    lines = recipe.read_text(encoding="utf-8").splitlines()
+    at = next(i for i, old in enumerate(lines) if old.startswith("# Expected"))
+    lines[at] = line
+    write_text(recipe, "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From a photo to faces: speed, and the limits of what is usable."""

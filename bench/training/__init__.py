@@ -1,0 +1,1 @@
+"""Training: its speed, its parts, teachers and students."""

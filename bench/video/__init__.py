@@ -1,0 +1,1 @@
+"""Videos: speed, memory, quality."""

@@ -1,0 +1,51 @@
+"""The measurements in bench/ are code too: each module imports and says what it does."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted(
+    ".".join(p.relative_to(ROOT).with_suffix("").parts) for p in (ROOT / "bench").rglob("*.py") if p.stem != "__init__"
+)
+COMMANDS = [m for m in MODULES if 'if __name__ == "__main__"' in (ROOT / (m.replace(".", "/") + ".py")).read_text()]
+
+
+@pytest.fixture(autouse=True)
+def _at_the_root(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+def test_benches_are_found():
+    assert "bench.runtime.predict" in COMMANDS
+    assert set(MODULES) - set(COMMANDS) >= {"bench.conditions"}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_bench_imports(name):
+    assert importlib.import_module(name).__doc__
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_bench_answers_help(name, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as end:
+        importlib.import_module(name).main()
+    assert end.value.code == 0
+    assert "usage:" in said.getvalue()
+
+
+def test_a_table_goes_where_its_marker_stands(monkeypatch):
+    tables = importlib.import_module("bench.reporting.tables")
+    monkeypatch.setattr(tables, "TABLES", {"one": lambda: "| 1 |", "two": lambda: "| 2 |"})
+    page = "above\n<!-- two: written by somebody -->\nold\n<!-- /two -->\nbelow\n"
+    found, made = tables.with_tables(page)
+    assert found == {"two"}
+    assert made == "above\n<!-- two: written by somebody -->\n\n| 2 |\n\n<!-- /two -->\nbelow\n"
