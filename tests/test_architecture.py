@@ -22,6 +22,7 @@ FLOORS = (
     ("visualization", "training"),
     ("benchmark", "web"),
     ("cli",),
+    ("__main__",),
 )
 RANKS = {wing: floor for floor, wings in enumerate(FLOORS) for wing in wings}
 GROUND = FLOORS[0]

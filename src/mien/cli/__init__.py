@@ -18,6 +18,7 @@ from mien.cli.explain import explain
 from mien.cli.info import info
 from mien.cli.inspect import inspect
 from mien.cli.predict import predict
+from mien.cli.screen import prepare_streams
 from mien.cli.serve import serve
 from mien.cli.train import train
 from mien.cli.video import video
@@ -63,6 +64,7 @@ app.add_typer(data_app, name="data", help="Look at a data set, save its images, 
 
 def main() -> None:
     """Entry point: errors of ours become one clear line on stderr and exit code 2."""
+    prepare_streams()
     try:
         app()
     except MienError as error:

@@ -1,14 +1,32 @@
-"""The one console that commands print tables with: as wide as the terminal, and never cut in a file or a pipe."""
+"""The streams and the console of every command: nothing that is printed can fail for want of a letter.
+
+Files and pipes get UTF-8, whatever the platform's code page is; a terminal keeps its encoding, and gets what it
+has no letter for escaped as JSON writes it. Leaves out: what is printed.
+"""
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
+import sys
 
 from rich.console import Console
 
-__all__ = ["stdout"]
+__all__ = ["prepare_streams", "stdout"]
 
 _WHOLE = 1000  # columns; wider than any table of ours
+_ESCAPE = "mien.escape"  # the name of our error handler of codecs
+
+
+def prepare_streams() -> None:
+    """Let stdout and stderr of this process take any text; called once, by the command itself."""
+    codecs.register_error(_ESCAPE, _escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if not isinstance(stream, io.TextIOWrapper):
+            continue  # a notebook's, or none at all
+        unicode = codecs.lookup(stream.encoding).name.startswith("utf-8")
+        stream.reconfigure(encoding=None if unicode or stream.isatty() else "utf-8", errors=_ESCAPE)
 
 
 def stdout() -> Console:
@@ -17,3 +35,11 @@ def stdout() -> Console:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _WHOLE
     return console
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """What an encoding lacks as UTF-16 units ``\\uXXXX``: valid in a JSON string and readable elsewhere."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i : i + 2].hex()}" for i in range(0, len(units), 2)), error.end

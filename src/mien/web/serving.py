@@ -97,82 +97,85 @@ def run(app: FastAPI, opened: socket.socket, limits: Limits) -> None:
 
 
 def _patient(limits: Limits) -> type[asyncio.Protocol]:
+    """The class of connections with these limits; uvicorn makes one of it for each."""
+    return type("Patient", (_Patient,), {"limits": limits})
+
+
+class _Patient(H11Protocol):
     """uvicorn's HTTP/1.1 with limits of time and connections, and problems as JSON."""
 
-    class Patient(H11Protocol):
-        _deadline: asyncio.TimerHandle | None = None
-        _unread: asyncio.TimerHandle | None = None
+    limits: Limits
+    _deadline: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            self.access_log = False  # whatever handlers the process has: uvicorn's line holds the query
-            if len(self.connections) > limits.connections:
-                self._refuse(503, "too many connections are open; try again in a second", [(b"retry-after", b"1")])
-            else:
-                self._watch_head()
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.access_log = False  # whatever handlers the process has: uvicorn's line holds the query
+        if len(self.connections) > self.limits.connections:
+            self._refuse(503, "too many connections are open; try again in a second", [(b"retry-after", b"1")])
+        else:
+            self._watch_head()
 
-        def data_received(self, data: bytes) -> None:
-            if not self.transport.is_closing():
-                super().data_received(data)
-                self._watch_head()
+    def data_received(self, data: bytes) -> None:
+        if not self.transport.is_closing():
+            super().data_received(data)
+            self._watch_head()
 
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            self._watch_head()  # the beginning of the next one may lie there already
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch_head()  # the beginning of the next one may lie there already
 
-        def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_head()
+        self._forget_answer()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client takes its answer too slowly; what it has not begun to take in time is dropped."""
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(self.limits.seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._forget_answer()
+        super().resume_writing()
+
+    def _forget_answer(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, "this is not HTTP")
+
+    def _watch_head(self) -> None:
+        """The clock runs while a head is awaited of which something, or nothing yet at all, has come."""
+        if self.conn.their_state is not h11.IDLE or self.transport.is_closing():
             self._forget_head()
-            self._forget_answer()
-            super().connection_lost(exc)
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(self.limits.seconds, self._late)
 
-        def pause_writing(self) -> None:
-            """The client takes its answer too slowly; what it has not begun to take in time is dropped."""
-            super().pause_writing()
-            if self._unread is None:
-                self._unread = self.loop.call_later(limits.seconds, self.transport.abort)
-
-        def resume_writing(self) -> None:
-            self._forget_answer()
-            super().resume_writing()
-
-        def _forget_answer(self) -> None:
-            if self._unread is not None:
-                self._unread.cancel()
-                self._unread = None
-
-        def send_400_response(self, msg: str) -> None:
-            self._refuse(400, "this is not HTTP")
-
-        def _watch_head(self) -> None:
-            """The clock runs while a head is awaited of which something, or nothing yet at all, has come."""
-            if self.conn.their_state is not h11.IDLE or self.transport.is_closing():
-                self._forget_head()
-            elif self._deadline is None:
-                self._deadline = self.loop.call_later(limits.seconds, self._late)
-
-        def _forget_head(self) -> None:
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
-
-        def _late(self) -> None:
+    def _forget_head(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
             self._deadline = None
-            if self.conn.their_state is not h11.IDLE or self.transport.is_closing():
-                return
-            if self.conn.trailing_data[0]:
-                self._refuse(408, f"the request's head did not arrive within {limits.seconds:g} seconds")
-            else:
-                self.transport.close()
 
-        def _refuse(self, status: int, detail: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
-            self._forget_head()
-            body = json.dumps(problem_body(status, detail)).encode()
-            more = [(b"content-type", MEDIA_TYPE.encode()), (b"connection", b"close"), *(headers or [])]
-            more.append((b"content-length", str(len(body)).encode()))
-            with contextlib.suppress(h11.LocalProtocolError):  # an answer is on its way already
-                events = [h11.Response(status_code=status, headers=more), h11.Data(data=body), h11.EndOfMessage()]
-                for event in events:
-                    self.transport.write(self.conn.send(event) or b"")
+    def _late(self) -> None:
+        self._deadline = None
+        if self.conn.their_state is not h11.IDLE or self.transport.is_closing():
+            return
+        if self.conn.trailing_data[0]:
+            self._refuse(408, f"the request's head did not arrive within {self.limits.seconds:g} seconds")
+        else:
             self.transport.close()
 
-    return Patient
+    def _refuse(self, status: int, detail: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+        self._forget_head()
+        body = json.dumps(problem_body(status, detail)).encode()
+        more = [(b"content-type", MEDIA_TYPE.encode()), (b"connection", b"close"), *(headers or [])]
+        more.append((b"content-length", str(len(body)).encode()))
+        with contextlib.suppress(h11.LocalProtocolError):  # an answer is on its way already
+            events = [h11.Response(status_code=status, headers=more), h11.Data(data=body), h11.EndOfMessage()]
+            for event in events:
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
