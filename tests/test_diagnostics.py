@@ -12,7 +12,7 @@ from onnx_nets import write_net
 from typer.testing import CliRunner
 
 from mien.cli import app
-from mien.diagnostics import GAMMAS, MARGINS, TURNS, FaceReport, Sweep, inspect_photo
+from mien.diagnostics import GAMMAS, MARGINS, TURNS, FaceDiagnosis, Sweep, diagnose
 from mien.errors import DataError, OutputError
 from mien.faces import Detection
 from mien.labels import FER2013
@@ -30,7 +30,7 @@ def net(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(net):
-    return inspect_photo(Predictor(net, threads=1), str(ASTRONAUT))
+    return diagnose(Predictor(net, threads=1), str(ASTRONAUT))
 
 
 class Fixed:
@@ -48,7 +48,7 @@ def run(*arguments):
 
 
 def test_the_unchanged_variant_of_every_sweep_is_the_face_s_own_answer(found):
-    (report,) = found.reports
+    (report,) = found.faces
     own = list(report.face.probabilities.values())
     assert [s.values for s in report.sweeps] == [MARGINS, GAMMAS, TURNS]
     for sweep in report.sweeps:
@@ -65,7 +65,7 @@ def test_variants_are_crops_of_the_changed_photo(net, monkeypatch):
     ask = predictor.predict_crops
     monkeypatch.setattr(predictor, "predict_crops", lambda faces: seen.append(faces) or ask(faces))
     photo = cv2.imread(str(ASTRONAUT))
-    inspect_photo(predictor, photo)
+    diagnose(predictor, photo)
     variants, box = seen[0], (180, 58, 271, 176)
     assert len(variants) == 33
     smaller = (184.55, 63.9, 266.45, 170.1)  # the box shrunk around its centre by 0.9, as margin 0.9
@@ -84,7 +84,7 @@ def test_a_face_at_the_corner_and_one_of_a_few_pixels_are_inspected(net):
     noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
     boxes = (0, 0, 9, 8), (70, 50, 80, 60), (3, 3, 5, 5), (0, 0, 80, 60)
     predictor = Predictor(net, detector=Fixed(*boxes), threads=1)
-    reports = inspect_photo(predictor, noise).reports
+    reports = diagnose(predictor, noise).faces
     assert [r.face.box for r in reports] == list(boxes)
     for report in reports:
         own = list(report.face.probabilities.values())
@@ -97,15 +97,17 @@ def test_a_face_at_the_corner_and_one_of_a_few_pixels_are_inspected(net):
 
 def report_with(found, *winners):
     """A report of one sweep whose variants are won by these classes; class 0 is the face's label."""
-    face = found.reports[0].face
+    face = found.faces[0].face
     first = list(face.probabilities).index(face.label)
     others = [i for i in range(7) if i != first]
     rows = np.eye(7, dtype=np.float32)[[first if w == 0 else others[w - 1] for w in winners]]
-    return FaceReport(face, (Sweep("turn", tuple(map(float, range(len(winners)))), 0.0, rows),), np.zeros((48, 48)), {})
+    return FaceDiagnosis(
+        face, (Sweep("turn", tuple(map(float, range(len(winners)))), 0.0, rows),), np.zeros((48, 48)), {}
+    )
 
 
 def test_verdicts_count_the_variants(found):
-    label = found.reports[0].face.label
+    label = found.faces[0].face.label
     assert report_with(found, *[0] * 5).verdict == f"steady: 5 of 5 variants keep {label}"
     mostly = report_with(found, 0, 0, 0, 0, 1)
     assert mostly.kept == (4, 5)
@@ -122,7 +124,7 @@ def test_record_goes_through_json_and_has_it_all(found):
     assert face["top2"][0] == [face["label"], face["confidence"]]
     assert face["gap"] == pytest.approx(face["top2"][0][1] - face["top2"][1][1], abs=1e-5)
     assert face["stability"]["variants"] == 33
-    assert [s["change"] for s in face["sweeps"]] == ["crop margin", "light", "turn"]
+    assert [s["change"] for s in face["sweeps"]] == ["crop margin", "brightness", "turn"]
     assert sum(part["weight"] for part in face["rests_on"].values()) == pytest.approx(1, abs=0.01)
     assert set(face["rests_on"]) == {"eyes", "nose", "mouth", "elsewhere"}
 
@@ -130,7 +132,7 @@ def test_record_goes_through_json_and_has_it_all(found):
 def test_a_photo_without_a_face_says_what_was_tried_and_what_to_do(net):
     faint = cv2.GaussianBlur(cv2.imread(str(ASTRONAUT)), (0, 0), 12)
     predictor = Predictor(net, threads=1)
-    found = inspect_photo(predictor, faint)
+    found = diagnose(predictor, faint)
     assert found.photo.outcome == "no face"
     assert [s.size for s in found.searches] == [320, 640]  # up to twice the photo's own
     best = max(s.score or 0 for s in found.searches)
@@ -138,11 +140,11 @@ def test_a_photo_without_a_face_says_what_was_tried_and_what_to_do(net):
     assert f"scores {best:.2f}, 0.50 is needed" in found.advice[0]
     told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert len(told["searches"]) == len(found.searches)
-    plain = inspect_photo(predictor, np.full((90, 90, 3), 99, np.uint8))
+    plain = diagnose(predictor, np.full((90, 90, 3), 99, np.uint8))
     assert "Nothing in it looks like a face" in plain.advice[0]
     assert "--detector none" in plain.advice[1]
     assert search_words(plain.searches[0], 0.5).endswith("nothing, down to a score of 0.05")
-    assert inspect_photo(Predictor(net, detector=Fixed()), faint).searches == ()  # another detector cannot be asked
+    assert diagnose(Predictor(net, detector=Fixed()), faint).searches == ()  # another detector cannot be asked
 
 
 def test_a_face_that_another_size_finds_is_named(net):
@@ -151,7 +153,7 @@ def test_a_face_that_another_size_finds_is_named(net):
     street = np.full((700, 700, 3), 150, np.uint8)
     small = cv2.resize(cv2.imread(str(ASTRONAUT))[20:220, 120:320], (24, 24), interpolation=cv2.INTER_AREA)
     street[300:324, 500:524] = small
-    found = inspect_photo(Predictor(net, detector=CenterFace(size=96, threads=1), threads=1), street)
+    found = diagnose(Predictor(net, detector=CenterFace(size=96, threads=1), threads=1), street)
     assert found.photo.outcome == "no face"
     assert found.advice[0].endswith(("--detector-size 640.", "--detector-size 1280."))
 
@@ -163,15 +165,15 @@ def test_the_picture_shows_every_face_up_to_the_limit(net, found):
     assert one.shape[1] > 1300
     noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3)).astype(np.uint8)
     crowd = Predictor(net, detector=Fixed(*[(i * 20, 5, i * 20 + 30, 45) for i in range(MAX_REPORTS + 2)]), threads=1)
-    many = draw_inspection(inspect_photo(crowd, noise), crowd.spec, crowd.predict_crops)
+    many = draw_inspection(diagnose(crowd, noise), crowd.spec, crowd.predict_crops)
     assert MAX_REPORTS * 400 < many.shape[0] < (MAX_REPORTS + 1) * 600
-    none = inspect_photo(predictor, np.full((30, 900, 3), 99, np.uint8))
+    none = diagnose(predictor, np.full((30, 900, 3), 99, np.uint8))
     assert draw_inspection(none, predictor.spec, predictor.predict_crops).shape[1] > 1300
 
 
 def test_what_is_beyond_a_limit_is_marked_in_the_lines(net):
     noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
-    (report,) = inspect_photo(Predictor(net, detector=Fixed((0, 0, 9, 9)), threads=1), noise).reports
+    (report,) = diagnose(Predictor(net, detector=Fixed((0, 0, 9, 9)), threads=1), noise).faces
     bad = {name for name, _, fine in measured_lines(report) if not fine}
     assert "size" in bad
     assert "contrast" not in bad
@@ -182,7 +184,7 @@ def test_command_prints_text_writes_the_picture_and_json(net, tmp_path):
     out = tmp_path / "deep" / "sheet.png"
     result = run(ASTRONAUT, "--model", net, "--save", out)
     assert result.exit_code == 0
-    for words in ("1 face", "crop margin", "light", "turn ", "rests on", "stability", "of 33 variants", "63.1 %"):
+    for words in ("1 face", "crop margin", "brightness", "turn ", "rests on", "stability", "of 33 variants", "63.1 %"):
         assert words in result.stdout
     assert any(name in result.stdout for name in FER2013.names)
     assert cv2.imread(str(out)) is not None

@@ -1,6 +1,6 @@
-"""The doctor: why a photo's faces got their answers, and how far small changes move them; or why no face is found.
+"""Diagnosis: why a photo's faces got their answers, and how far small changes move them; or why no face is found.
 
-Leaves out: drawing (``inspection_sheet``) and the screen (``mien inspect``).
+Leaves out: drawing (``visualization.diagnosis_figure``) and the screen (``mien inspect``).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mien.runtime.detector import CenterFace
 from mien.runtime.predictor import Image, Predictor, load_photo, source_of
 from mien.spec import ModelSpec
 
-__all__ = ["GAMMAS", "MARGINS", "TURNS", "FaceReport", "Inspection", "Search", "Sweep", "inspect_photo"]
+__all__ = ["GAMMAS", "MARGINS", "TURNS", "Diagnosis", "FaceDiagnosis", "Search", "Sweep", "diagnose"]
 
 #: What is tried on each face: sides of the crop in units of the usual, powers of the grey values, degrees clockwise.
 MARGINS = tuple(round(0.8 + 0.05 * i, 2) for i in range(11))
@@ -36,7 +36,7 @@ _LOWEST = 0.05  # score down to which such a search looks
 class Sweep:
     """The answers for one face while one thing is changed.
 
-    name           what is changed: ``crop margin``, ``light`` or ``turn``
+    name           what is changed: ``crop margin``, ``brightness`` or ``turn``
     values         of the change, ``(V,)``; ``usual`` is the one that changes nothing
     probabilities  float32 ``(V, K)``
     """
@@ -52,7 +52,7 @@ class Sweep:
 
 
 @dataclass(frozen=True, eq=False)
-class FaceReport:
+class FaceDiagnosis:
     """One face, how steady its answer is, and what the answer rests on.
 
     sweeps  see :class:`Sweep`
@@ -124,8 +124,8 @@ class Search:
 
 
 @dataclass(frozen=True, eq=False)
-class Inspection:
-    """One photo: its faces with a report each, or, where there is none, what was tried and what to do.
+class Diagnosis:
+    """One photo: its faces with a diagnosis each, or, where there is none, what was tried and what to do.
 
     pixels    uint8 ``(H, W, 3)`` BGR
     searches  one a size, only without a face and with CenterFace; ``threshold`` is the lowest score of a face there
@@ -134,7 +134,7 @@ class Inspection:
 
     photo: Photo
     pixels: NDArray[np.uint8]
-    reports: tuple[FaceReport, ...]
+    faces: tuple[FaceDiagnosis, ...]
     searches: tuple[Search, ...] = ()
     threshold: float | None = None
     advice: tuple[str, ...] = ()
@@ -146,27 +146,27 @@ class Inspection:
             {"size": s.size, "score": None if s.score is None else round(s.score, 4), "box": s.box}
             for s in self.searches
         ]
-        more = {"threshold": self.threshold, "searches": searches} if not self.reports else {}
-        return {**found, "faces": [r.to_dict() for r in self.reports], **more, "advice": list(self.advice)}
+        more = {"threshold": self.threshold, "searches": searches} if not self.faces else {}
+        return {**found, "faces": [r.to_dict() for r in self.faces], **more, "advice": list(self.advice)}
 
 
-def inspect_photo(predictor: Predictor, image: Image) -> Inspection:
-    """Inspect one photo; DataError where it cannot be read. About 200 answers of the network a face."""
+def diagnose(predictor: Predictor, image: Image) -> Diagnosis:
+    """Diagnose one photo; DataError where it cannot be read. About 200 answers of the network a face."""
     pixels = load_photo(image)
     photo = replace(predictor.predict(pixels), source=source_of(image))
     if not photo.faces:
         searches, threshold = _search(predictor, pixels), getattr(predictor.detector, "threshold", None)
-        return Inspection(photo, pixels, (), searches, threshold, _advice_for_none(photo, searches, threshold))
+        return Diagnosis(photo, pixels, (), searches, threshold, _advice_for_none(photo, searches, threshold))
     reports = tuple(_report(predictor, pixels, face) for face in photo)
-    return Inspection(photo, pixels, reports, advice=_advice(reports))
+    return Diagnosis(photo, pixels, reports, advice=_advice(reports))
 
 
-def _report(predictor: Predictor, pixels: NDArray[np.uint8], face: Face) -> FaceReport:
+def _report(predictor: Predictor, pixels: NDArray[np.uint8], face: Face) -> FaceDiagnosis:
     spec, size = predictor.spec, len(face.crop)
     near, box = _surroundings(pixels, face.box, spec)
     variants = (
         ("crop margin", MARGINS, 1.0, [_framed(near, box, spec, m) for m in MARGINS]),
-        ("light", GAMMAS, 1.0, [_lit(face.crop, g) for g in GAMMAS]),
+        ("brightness", GAMMAS, 1.0, [_lit(face.crop, g) for g in GAMMAS]),
         ("turn", TURNS, 0.0, [_turned(near, box, spec, d) for d in TURNS]),
     )
     answers = iter(predictor.predict_crops(np.stack([crop for *_, crops in variants for crop in crops])))
@@ -176,7 +176,7 @@ def _report(predictor: Predictor, pixels: NDArray[np.uint8], face: Face) -> Face
     heat = occlusion(predictor.predict_crops, face.crop, size=max(1, size // 6), stride=max(1, size // 12))
     points = landmarks_in_crop(Detection(face.box, face.score, face.landmarks), spec)
     parts = by_thirds(heat) if points is None else by_landmarks(heat, points)
-    return FaceReport(face, sweeps, heat, parts)
+    return FaceDiagnosis(face, sweeps, heat, parts)
 
 
 def _framed(pixels: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec, factor: float) -> NDArray[np.uint8]:
@@ -227,9 +227,9 @@ def _search(predictor: Predictor, pixels: NDArray[np.uint8]) -> tuple[Search, ..
     return tuple(out)
 
 
-def _advice(reports: Sequence[FaceReport]) -> tuple[str, ...]:
+def _advice(reports: Sequence[FaceDiagnosis]) -> tuple[str, ...]:
     """What would help, for the faces that were found; each sentence once."""
-    rules: tuple[tuple[Callable[[FaceReport], bool], str], ...] = (
+    rules: tuple[tuple[Callable[[FaceDiagnosis], bool], str], ...] = (
         (
             lambda r: _has(r, "too small"),
             "Take a photo in which the face has more pixels; enlarging this one adds none.",
@@ -237,7 +237,7 @@ def _advice(reports: Sequence[FaceReport]) -> tuple[str, ...]:
         (lambda r: _has(r, "too blurred"), "Take a sharper photo: hold still, focus on the face, use more light."),
         (lambda r: _has(r, "contrast"), "Use more even light, or a photo that is neither burnt out nor nearly black."),
         (lambda r: _has(r, "turned too far"), "Take a photo in which the head is turned towards the camera."),
-        (lambda r: r.face.uncertain, "Where the face is uncertain, count all its candidates as possible."),
+        (lambda r: r.face.uncertain, "Where the face is uncertain, count every expression that it may be as possible."),
         (
             lambda r: r.kept[0] < r.kept[1],
             "Where small changes alter the answer, trust it less than its probability says.",
@@ -246,7 +246,7 @@ def _advice(reports: Sequence[FaceReport]) -> tuple[str, ...]:
     return tuple(text for holds, text in rules if any(holds(r) for r in reports))
 
 
-def _has(report: FaceReport, words: str) -> bool:
+def _has(report: FaceDiagnosis, words: str) -> bool:
     quality = report.face.quality
     return quality is not None and any(words in problem for problem in quality.problems)
 

@@ -5,14 +5,17 @@ Leaves out: how they come about (``mien.runtime``) and tables of them (``mien.re
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Detection", "Face", "Photo", "Quality"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +26,14 @@ class Detection:
     score      how sure the detector is, 0..1
     landmarks  float32 ``(5, 2)``, x and y of right eye, left eye, nose, right and left mouth corner (right and left
                are the person's); None from a detector that has none
+    turn       degrees clockwise, over -180 up to 180, by which the face's crop is turned in the picture, so that the
+               head stands upright in it; 0 for a head that is tilted little
     """
 
     box: tuple[float, float, float, float]
     score: float
     landmarks: NDArray[np.float32] | None = None
+    turn: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Quality:
 
     side       of the detector's box in pixels of the picture, the root of its area
     sharpness  variance of the Laplacian of the crop over the crop's variance, 0 upwards; the less, the more blurred
-    light      mean grey of the crop, 0..255
+    brightness mean grey of the crop, 0..255
     contrast   standard deviation of the crop's grey values, 0..127.5
     yaw, pitch, roll   degrees by which the head is turned to the picture's right, downwards, and clockwise, against the
                line of sight; estimated from five landmarks and a mean head (OpenCV's ``solvePnP``), so good to some
@@ -46,7 +52,7 @@ class Quality:
 
     side: float
     sharpness: float
-    light: float
+    brightness: float
     contrast: float
     yaw: float | None = None
     pitch: float | None = None
@@ -57,8 +63,13 @@ class Quality:
         """All of it, rounded, in types that ``json.dumps`` takes."""
         angles = {k: None if v is None else round(v, 1) for k, v in self._angles().items()}
         measured = {"side": round(self.side, 1), "sharpness": round(self.sharpness, 4)}
-        light = {"light": round(self.light, 1), "contrast": round(self.contrast, 1)}
-        return {**measured, **light, **angles, "problems": list(self.problems)}
+        grey = {"brightness": round(self.brightness, 1), "contrast": round(self.contrast, 1)}
+        return {**measured, **grey, **angles, "problems": list(self.problems)}
+
+    @property
+    def light(self) -> float:
+        """The old name of ``brightness``; gone in the next release."""
+        return _renamed("light", "brightness", self.brightness)
 
     def _angles(self) -> dict[str, float | None]:
         return {"yaw": self.yaw, "pitch": self.pitch, "roll": self.roll}
@@ -70,40 +81,54 @@ class Face:
 
     label          the most probable expression
     confidence     its probability, 0..1
-    candidates     the expressions that it may be, the most probable first, at least one. With a calibrated model those
+    prediction_set the expressions that it may be, the most probable first, at least one. With a calibrated model those
                    that reach ``spec.calibration["threshold"]``, which hold the right one as often as
                    ``coverage_target`` says, on average over faces like those it was calibrated on. Without, the fewest
                    that have 90 % of the probability together: a plain rule, not calibrated
     probabilities  expression -> probability, in the model's order
-    box, score, landmarks   from the detector, in pixels of the photo, see :class:`Detection`
+    box, score, landmarks, turn   from the detector, in pixels of the photo, see :class:`Detection`
     crop           uint8 ``(S, S)``, grey: all that the network saw
-    region         float32 ``(4, 2)``: the corners, in pixels of the photo, of the part that the network's spatial
+    attention_window   float32 ``(4, 2)``: the corners, in pixels of the photo, of the part that the network's spatial
                    transformer looked at (top left, top right, bottom right, bottom left before it was turned); None
                    for a net without one
     attention      float32 ``(h, w)``: the weights, which sum to 1, that the network gave to positions in its window
-                   (``region``; the whole crop for a net without a transformer); None for a net without it
-    quality        size, blur, light and pose, and what makes the face unusable; None where nobody measured
+                   (``attention_window``; the whole crop for a net without a transformer); None for a net without it
+    quality        size, blur, brightness and pose, and what makes the face unusable; None where nobody measured
     track, time    in a video: number of the person followed, from 1, and seconds from the start; else None
+    corners        float32 ``(4, 2)``: the crop's corners in pixels of the photo, in the order of the crop (top left,
+                   top right, bottom right, bottom left of the upright head); None for a face that nobody cropped
     """
 
     label: str
     confidence: float
-    candidates: tuple[str, ...]
+    prediction_set: tuple[str, ...]
     probabilities: dict[str, float]
     box: tuple[float, float, float, float]
     score: float
     landmarks: NDArray[np.float32] | None
     crop: NDArray[np.uint8]
-    region: NDArray[np.float32] | None = None
+    attention_window: NDArray[np.float32] | None = None
     attention: NDArray[np.float32] | None = None
     quality: Quality | None = None
     track: int | None = None
     time: float | None = None
+    turn: float = 0.0
+    corners: NDArray[np.float32] | None = None
 
     @property
     def uncertain(self) -> bool:
-        """Whether there is more than one candidate."""
-        return len(self.candidates) > 1
+        """Whether there is more than one expression in the prediction set."""
+        return len(self.prediction_set) > 1
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The old name of ``prediction_set``; gone in the next release."""
+        return _renamed("candidates", "prediction_set", self.prediction_set)
+
+    @property
+    def region(self) -> NDArray[np.float32] | None:
+        """The old name of ``attention_window``; gone in the next release."""
+        return _renamed("region", "attention_window", self.attention_window)
 
     @property
     def usable(self) -> bool:
@@ -116,12 +141,14 @@ class Face:
             "label": self.label,
             "confidence": round(self.confidence, 6),
             "uncertain": self.uncertain,
-            "candidates": list(self.candidates),
+            "prediction_set": list(self.prediction_set),
             "probabilities": {name: round(p, 6) for name, p in self.probabilities.items()},
             "box": [round(v, 2) for v in self.box],
             "score": round(self.score, 4),
             "landmarks": _rounded(self.landmarks),
-            "region": _rounded(self.region),
+            "turn": round(self.turn, 1),
+            "corners": _rounded(self.corners),
+            "attention_window": _rounded(self.attention_window),
             "usable": self.usable,
             "quality": None if self.quality is None else self.quality.to_dict(),
             **({} if self.track is None else {"track": self.track}),
@@ -178,6 +205,12 @@ class Photo(Sequence[Face]):
     def __getitem__(self, index: slice) -> tuple[Face, ...]: ...
     def __getitem__(self, index: int | slice) -> Face | tuple[Face, ...]:
         return self.faces[index]
+
+
+def _renamed(old: str, new: str, value: T) -> T:
+    """``value``, with a warning that names the new word to whoever asked for the old one."""
+    warnings.warn(f"{old} is called {new} now; the old name goes in the next release", DeprecationWarning, stacklevel=3)
+    return value
 
 
 def _rounded(points: NDArray[np.float32] | None) -> list[list[float]] | None:

@@ -11,12 +11,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mien.errors import ModelError
 from mien.spec import ModelSpec
 
-__all__ = ["crop_face", "crop_matrix", "normalise", "preprocess"]
+__all__ = ["crop_face", "crop_matrix", "extent", "normalise", "preprocess", "softmax", "to_crop", "to_photo"]
 
 
 def normalise(images: Any, spec: ModelSpec) -> Any:
@@ -24,15 +24,23 @@ def normalise(images: Any, spec: ModelSpec) -> Any:
     return (images - 255.0 * spec.mean) / (255.0 * spec.std)
 
 
-def crop_face(image: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec) -> NDArray[np.uint8]:
+def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
+    """Logits ``(..., K)`` divided by ``temperature`` -> probabilities, float64, whose rows sum to 1."""
+    scaled = np.asarray(logits, np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float64)
+
+
+def crop_face(image: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec, turn: float = 0.0) -> NDArray[np.uint8]:
     """Cut the square that the network wants around a detector's box, grey, ``(size, size)`` uint8.
 
     image  uint8 ``(H, W)`` grey or ``(H, W, 3)`` BGR, as OpenCV reads it
     box    left, top, right, bottom in pixels; parts outside the image are filled by repeating the edge
+    turn   degrees clockwise by which the head is tilted in the picture; it stands upright in the crop
     """
-    matrix = crop_matrix(box, spec)
+    matrix = crop_matrix(box, spec, turn)
     grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    shrink = 1.0 / matrix[0, 0] / 2
+    shrink = 1.0 / float(np.hypot(*matrix[0, :2])) / 2
     if shrink > 1:  # warpAffine samples four pixels only: smooth first, so that fine structure does not alias
         grey = cv2.GaussianBlur(grey, (0, 0), 0.5 * shrink)
     side = (spec.size, spec.size)
@@ -40,23 +48,48 @@ def crop_face(image: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec) -
     return out
 
 
-def crop_matrix(box: Sequence[float], spec: ModelSpec) -> NDArray[np.float64]:
-    """Affine ``(2, 3)`` that maps photo pixels to pixels of the network's square."""
+def crop_matrix(box: Sequence[float], spec: ModelSpec, turn: float = 0.0) -> NDArray[np.float64]:
+    """Affine ``(2, 3)`` that maps photo pixels to pixels of the network's square, see :func:`crop_face`.
+
+    A turned head's own width and height are those of the ellipse whose bounding box, when turned back, ``box`` is.
+    """
     left, top, right, bottom = box
-    width, height = right - left, bottom - top
-    if not (width > 0 and height > 0):
+    if not (right > left and bottom > top):
         raise ModelError(f"box must have left < right and top < bottom, got {tuple(box)}")
-    side = spec.crop.scale * float(np.sqrt(width * height))
-    cx = (left + right) / 2 + spec.crop.dx * width
-    cy = (top + bottom) / 2 + spec.crop.dy * height
-    k = spec.size / side
+    cos, sin = float(np.cos(np.radians(turn))), float(np.sin(np.radians(turn)))
+    width, height = extent(right - left, bottom - top, turn)
+    dx, dy = spec.crop.dx * width, spec.crop.dy * height
+    cx = (left + right) / 2 + cos * dx - sin * dy
+    cy = (top + bottom) / 2 + sin * dx + cos * dy
+    k = spec.size / (spec.crop.scale * float(np.sqrt(width * height)))
+    linear = k * np.array([[cos, sin], [-sin, cos]])
     # pixel centres: photo x sits at x + 0.5 of the continuous plane
-    tx, ty = -k * (cx - side / 2) + 0.5 * k - 0.5, -k * (cy - side / 2) + 0.5 * k - 0.5
-    return np.array([[k, 0, tx], [0, k, ty]], dtype=np.float64)
+    shift = spec.size / 2 - 0.5 - linear @ np.array([cx - 0.5, cy - 0.5])
+    return np.concatenate([linear, shift[:, None]], axis=1)
 
 
-def preprocess(image: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec) -> NDArray[np.float32]:
+def extent(width: float, height: float, turn: float) -> tuple[float, float]:
+    """Width and height of the upright box around an ellipse of these axes that is turned by ``turn`` degrees."""
+    cos, sin = float(np.cos(np.radians(turn))), float(np.sin(np.radians(turn)))
+    return float(np.hypot(width * cos, height * sin)), float(np.hypot(width * sin, height * cos))
+
+
+def to_crop(points: ArrayLike, box: Sequence[float], spec: ModelSpec, turn: float = 0.0) -> NDArray[np.float32]:
+    """Points ``(n, 2)`` of the photo -> the crop, 0..size from edge to edge, float32; ``to_photo`` is the way back."""
+    matrix = crop_matrix(box, spec, turn)  # it speaks of pixel centres
+    return np.asarray((np.asarray(points) - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5, np.float32)
+
+
+def to_photo(points: ArrayLike, box: Sequence[float], spec: ModelSpec, turn: float = 0.0) -> NDArray[np.float32]:
+    """Points ``(n, 2)`` of the crop, 0..size from edge to edge -> pixels of the photo, float32, edge to edge."""
+    back = cv2.invertAffineTransform(crop_matrix(box, spec, turn))
+    return np.asarray((np.asarray(points) - 0.5) @ back[:, :2].T + back[:, 2] + 0.5, np.float32)
+
+
+def preprocess(
+    image: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec, turn: float = 0.0
+) -> NDArray[np.float32]:
     """A photo and a face's box -> network input, float32 ``(1, 1, size, size)``."""
-    face = crop_face(image, box, spec).astype(np.float32)
+    face = crop_face(image, box, spec, turn).astype(np.float32)
     out: NDArray[np.float32] = normalise(face, spec).astype(np.float32)[None, None]
     return out

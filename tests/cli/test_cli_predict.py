@@ -75,7 +75,17 @@ def test_csv_has_one_row_a_face_and_one_for_a_photo_without(net, album):
     assert result.exit_code == 0
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     expected = ["photo", "face", "label", "confidence", *FER2013.names, "left", "top", "right", "bottom", "score"]
-    more = ["uncertain", "candidates", "outcome", "usable", "problems", "side", "sharpness", "light", "contrast"]
+    more = [
+        "uncertain",
+        "prediction_set",
+        "outcome",
+        "usable",
+        "problems",
+        "side",
+        "sharpness",
+        "brightness",
+        "contrast",
+    ]
     assert list(rows[0]) == [*expected, *more, "yaw", "pitch", "roll", "error", "model"]
     assert [r["outcome"] for r in rows] == ["faces", "no face"]
     assert (rows[0]["usable"], rows[0]["problems"], rows[0]["model"]) == ("1", "", "tiny")
@@ -85,7 +95,7 @@ def test_csv_has_one_row_a_face_and_one_for_a_photo_without(net, album):
     assert [r["face"] for r in rows] == ["1", "0"]
     assert sum(float(rows[0][name]) for name in FER2013.names) == pytest.approx(1, abs=1e-5)
     assert rows[0]["label"] == max(FER2013.names, key=lambda name: float(rows[0][name]))
-    candidates = rows[0]["candidates"].split()
+    candidates = rows[0]["prediction_set"].split()
     assert candidates[0] == rows[0]["label"]
     assert rows[0]["uncertain"] == str(int(len(candidates) > 1))
     assert {k: v for k, v in rows[1].items() if v} == {

@@ -17,7 +17,7 @@ def face(p=0.75, **more):
     return Face(
         label="calm",
         confidence=p,
-        candidates=LABELS if p < 0.8 else LABELS[:1],
+        prediction_set=LABELS if p < 0.8 else LABELS[:1],
         probabilities={"calm": p, "cross": 1 - p},
         box=(1.0, 2.0, 30.0, 40.0),
         score=0.9,
@@ -43,7 +43,7 @@ def test_there_is_a_row_a_face_and_one_for_each_photo_without():
         ("c.jpg", 0, "unreadable"),
     ]
     assert found[3] == {"photo": "c.jpg", "outcome": "unreadable", "error": "cut short", "face": 0}
-    assert found[0]["candidates"] == "calm cross"
+    assert found[0]["prediction_set"] == "calm cross"
     assert found[1]["problems"] == "too small: 9 pixels; too blurred"
     assert [found[i]["usable"] for i in (0, 1)] == [True, False]
     assert (found[0]["yaw"], found[0]["pitch"], found[0]["roll"]) == (3, -4, 5)

@@ -81,9 +81,10 @@ def test_a_theta_that_is_none_is_named(theta):
 
 
 def test_the_window_is_the_predictor_s():
-    from mien.runtime.predictor import box_inside, region_in_photo
+    from mien.preprocessing import to_photo
+    from mien.runtime.predictor import box_inside
 
     theta = np.array([[0.9, 0.2, 0.1], [-0.1, 1.1, -0.2]], np.float32)
     spec = ModelSpec("m", ("a", "b"))
     whole = box_inside((0.0, 0.0, 48.0, 48.0), spec)  # a photo that is its crop
-    np.testing.assert_allclose(window(theta, 48), region_in_photo(theta, whole, spec), atol=1e-4)
+    np.testing.assert_allclose(window(theta, 48), to_photo(window(theta, 48), whole, spec), atol=1e-4)

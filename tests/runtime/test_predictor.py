@@ -21,7 +21,7 @@ from mien.faces import Detection, Photo
 from mien.labels import FER2013
 from mien.preprocessing import crop_face, normalise
 from mien.runtime import DEFAULT_MODEL, Classifier, accuracy_line, find_model, shipped_models
-from mien.runtime.predictor import candidates
+from mien.runtime.prediction_set import possible_labels
 from mien.spec import Crop, ModelSpec
 
 ASTRONAUT = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
@@ -57,17 +57,17 @@ def test_face_record_is_whole_and_goes_through_json(predictor):
     assert face.crop.dtype == np.uint8
     record = json.loads(json.dumps(face.to_dict(), allow_nan=False))
     assert list(record) == [
-        *("label", "confidence", "uncertain", "candidates", "probabilities", "box", "score", "landmarks", "region"),
-        *("usable", "quality"),
+        *("label", "confidence", "uncertain", "prediction_set", "probabilities", "box", "score", "landmarks"),
+        *("turn", "corners", "attention_window", "usable", "quality"),
     ]
     assert record["usable"] is True
     assert record["quality"]["side"] == pytest.approx(
         np.sqrt((face.box[2] - face.box[0]) * (face.box[3] - face.box[1])), abs=0.1
     )
-    assert record["candidates"] == list(face.candidates)
-    assert record["candidates"][0] == face.label
+    assert record["prediction_set"] == list(face.prediction_set)
+    assert record["prediction_set"][0] == face.label
     assert np.shape(record["landmarks"]) == (5, 2)
-    assert np.shape(record["region"]) == (4, 2)
+    assert np.shape(record["attention_window"]) == (4, 2)
 
 
 def test_probabilities_are_the_nets_softmax_over_the_normalised_crop(predictor, net):
@@ -87,11 +87,11 @@ def test_temperature_flattens_and_marks_uncertain(tmp_path):
     (face,) = Predictor(hot).predict(ASTRONAUT)
     assert face.confidence < 0.2
     assert face.uncertain
-    assert len(face.candidates) == 7
+    assert len(face.prediction_set) == 7
     (sure,) = Predictor(write_net(tmp_path / "sure.onnx", gain=100)).predict(ASTRONAUT)
     assert sure.confidence > 0.99
     assert not sure.uncertain
-    assert sure.candidates == (sure.label,)
+    assert sure.prediction_set == (sure.label,)
 
 
 def test_a_calibrated_model_s_threshold_chooses_the_candidates(tmp_path):
@@ -102,11 +102,11 @@ def test_a_calibrated_model_s_threshold_chooses_the_candidates(tmp_path):
 
     face = found(0.1)
     ranked = sorted(face.probabilities, key=lambda name: -face.probabilities[name])
-    assert face.candidates == tuple(name for name in ranked if face.probabilities[name] >= 0.1)
-    assert 1 < len(face.candidates) < 7
+    assert face.prediction_set == tuple(name for name in ranked if face.probabilities[name] >= 0.1)
+    assert 1 < len(face.prediction_set) < 7
     assert face.uncertain
-    assert found(0.0).candidates == tuple(ranked)
-    assert found(1.0).candidates == (face.label,)  # never empty
+    assert found(0.0).prediction_set == tuple(ranked)
+    assert found(1.0).prediction_set == (face.label,)  # never empty
     assert not found(1.0).uncertain
 
 
@@ -122,7 +122,7 @@ def test_a_calibrated_model_s_threshold_chooses_the_candidates(tmp_path):
     ],
 )
 def test_without_calibration_the_candidates_have_nine_tenths_together(p, labels):
-    assert "".join(candidates(np.array(p, np.float32), ModelSpec("m", ("a", "b", "c")))) == labels
+    assert "".join(possible_labels(np.array(p, np.float32), ModelSpec("m", ("a", "b", "c")))) == labels
 
 
 @given(st.lists(st.floats(-20, 20, width=32), min_size=2, max_size=8))
@@ -130,7 +130,7 @@ def test_candidates_without_calibration_are_the_fewest(logits):
     p = np.exp(np.array(logits) - max(logits))
     p = (p / p.sum()).astype(np.float32)
     names = tuple("abcdefgh"[: len(p)])
-    chosen = candidates(p, ModelSpec("m", names))
+    chosen = possible_labels(p, ModelSpec("m", names))
     assert chosen[0] == names[p.argmax()]
     size = len(chosen)
     ranked = np.sort(p.astype(float))[::-1]
@@ -146,20 +146,20 @@ def test_region_is_the_crops_square_for_the_identity(tmp_path):
     side, cx, cy = 1.5 * np.sqrt(80 * 90), 140 + 0.1 * 80, 105 - 0.2 * 90
     half = side / 2
     corners = [[cx - half, cy - half], [cx + half, cy - half], [cx + half, cy + half], [cx - half, cy + half]]
-    np.testing.assert_allclose(face.region, corners, atol=1e-3)
+    np.testing.assert_allclose(face.attention_window, corners, atol=1e-3)
 
 
 def test_region_follows_theta(tmp_path):
     theta = np.array([[0.5, 0, 0.5], [0, 0.5, -0.5]], np.float32)  # the right upper quarter
     net = write_net(tmp_path / "net.onnx", ModelSpec("q", FER2013.names, crop=Crop(1.0, 0, 0)), theta=theta)
     (face,) = Predictor(net, detector=Fixed((0, 0, 100, 100))).predict(np.zeros((100, 100, 3), np.uint8))
-    np.testing.assert_allclose(face.region, [[50, 0], [100, 0], [100, 50], [50, 50]], atol=1e-3)
+    np.testing.assert_allclose(face.attention_window, [[50, 0], [100, 0], [100, 50], [50, 50]], atol=1e-3)
 
 
 def test_net_without_theta_has_no_region(tmp_path):
     (face,) = Predictor(write_net(tmp_path / "plain.onnx", theta=None)).predict(ASTRONAUT)
-    assert face.region is None
-    assert face.to_dict()["region"] is None
+    assert face.attention_window is None
+    assert face.to_dict()["attention_window"] is None
 
 
 def test_all_faces_of_a_photo_go_in_one_batch(net, monkeypatch):
@@ -188,7 +188,7 @@ def test_a_ready_made_crop_is_all_that_the_network_sees(net):
     (face,) = predictor.predict(crop)
     np.testing.assert_array_equal(face.crop, crop)
     np.testing.assert_allclose(list(face.probabilities.values()), predictor.predict_crops(crop[None])[0], atol=1e-6)
-    np.testing.assert_allclose(face.region, [[0, 0], [48, 0], [48, 48], [0, 48]], atol=1e-3)  # the identity's
+    np.testing.assert_allclose(face.attention_window, [[0, 0], [48, 0], [48, 48], [0, 48]], atol=1e-3)  # the identity's
     assert 0 < face.box[0] < face.box[2] < 48  # where a detector would have found the face
     (wide,) = predictor.predict(np.hstack([crop, crop, crop]))
     np.testing.assert_array_equal(wide.crop, crop)  # the centred square

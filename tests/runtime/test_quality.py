@@ -108,7 +108,7 @@ def test_size_light_contrast_and_sharpness():
     crop = np.full((48, 48), 100, np.uint8)
     crop[:, 24:] = 140
     q = measure(crop, (0, 0, 40, 90), None, (100, 100))
-    assert (q.side, q.light, q.contrast) == (60, 120, 20)
+    assert (q.side, q.brightness, q.contrast) == (60, 120, 20)
     assert (q.yaw, q.pitch, q.roll) == (None, None, None)
     softer = measure(cv2.GaussianBlur(crop, (0, 0), 3), (0, 0, 40, 90), None, (100, 100))
     assert softer.sharpness < q.sharpness / 5

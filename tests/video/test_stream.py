@@ -80,7 +80,7 @@ def test_without_smoothing_each_frame_is_what_predict_says(predictor):
     for photo, picture in zip(photos, pictures, strict=True):
         (face,), (alone,) = photo, predictor.predict(picture)
         assert face.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
-        assert (face.label, face.candidates, face.box) == (alone.label, alone.candidates, alone.box)
+        assert (face.label, face.prediction_set, face.box) == (alone.label, alone.prediction_set, alone.box)
 
 
 def test_smoothed_answers_are_calmer_and_the_raw_ones_stay(predictor):
@@ -94,7 +94,7 @@ def test_smoothed_answers_are_calmer_and_the_raw_ones_stay(predictor):
     assert np.abs(np.diff(smooth[5:], axis=0)).mean() < 0.3 * np.abs(np.diff(raw[5:], axis=0)).mean()
     for s, row in zip(seen, smooth, strict=True):
         face = s.photo[0]
-        assert face.label == predictor.spec.labels[int(row.argmax())] == face.candidates[0]
+        assert face.label == predictor.spec.labels[int(row.argmax())] == face.prediction_set[0]
         assert face.confidence == pytest.approx(row.max())
         assert s.raw[0].box == face.box
 

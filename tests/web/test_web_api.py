@@ -117,7 +117,7 @@ def test_a_net_without_a_window_has_no_picture_of_it(tmp_path):
     with site(Predictor(write_net(tmp_path / "plain.onnx", theta=None), "none", threads=1)) as web:
         face = web.predict(("a", picture()), query="?pictures=true").json["photos"][0]["faces"][0]
     assert face["looked"] is None
-    assert face["region"] is None
+    assert face["attention_window"] is None
     assert face["crop"]
 
 

@@ -273,13 +273,13 @@ def test_a_face_keeps_its_number_and_answers_are_smoothed(page):
         "tracks.js",
         """const tracks = new module.Tracks(["a", "b"]);
         const face = (x, p) =>
-          ({ box: [x, 0, x + 100, 100], probabilities: { a: p, b: 1 - p }, candidates: [p > 0.5 ? "a" : "b"] });
+          ({ box: [x, 0, x + 100, 100], probabilities: { a: p, b: 1 - p }, prediction_set: [p > 0.5 ? "a" : "b"] });
         const numbers = (time, ...at) => tracks.follow(at.map((x) => face(x, 1)), time).map((f) => f.number);
         const all = [numbers(0, 0, 300), numbers(0.2, 340, 60), // both moved, listed the other way
           numbers(0.4, 100), numbers(0.9, 360, 130), // one was missed
           numbers(1, 1000), numbers(2.5, 140)]; // far away; away for too long
         const [step] = tracks.follow([face(140, 0)], 2.8);
-        return [all, step.smooth, step.candidates];""",
+        return [all, step.smooth, step.prediction_set];""",
     )
     assert numbers == [[1, 2], [2, 1], [1], [2, 1], [3], [4]]
     assert smooth == pytest.approx([np.exp(-1), 1 - np.exp(-1)])  # one time constant after the step

@@ -174,7 +174,7 @@ def _face(face: Found, pixels: NDArray[np.uint8], predictor: Predictor) -> Face:
     heat = occlusion(predictor.predict_crops, face.crop, size=max(1, side // 6), stride=max(1, side // 12))
     large = cv2.resize(face.crop, (192, 192), interpolation=cv2.INTER_CUBIC)
     pictures = {"what it saw": large}
-    if face.region is not None:
+    if face.attention_window is not None:
         pictures["where it looked"] = _window(pixels, face)
     pictures["what decided"] = overlay(large, heat)
     return Face(face.probabilities, {name: _jpeg(picture) for name, picture in pictures.items()})
@@ -185,13 +185,13 @@ def _window(pixels: NDArray[np.uint8], face: Found) -> NDArray[np.uint8]:
     import cv2
     import numpy as np
 
-    assert face.region is not None
+    assert face.attention_window is not None
     left, top, right, bottom = face.box
     middle, reach = np.array([left + right, top + bottom]) / 2, 0.85 * max(right - left, bottom - top)
     scale = 192 / (2 * reach)
     matrix = np.array([[scale, 0, 96 - scale * middle[0]], [0, scale, 96 - scale * middle[1]]])
     cut = cv2.warpAffine(pixels, matrix, (192, 192), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
-    corners = np.round((face.region @ matrix[:, :2].T + matrix[:, 2]) * 16).astype(np.int32)
+    corners = np.round((face.attention_window @ matrix[:, :2].T + matrix[:, 2]) * 16).astype(np.int32)
     cv2.polylines(cut, [corners], True, (46, 200, 255), 2, cv2.LINE_AA, 4)
     return np.asarray(cut, np.uint8)
 

@@ -16,7 +16,7 @@ from mien.cli.screen import stdout
 from mien.files import check_writable, replace_file
 
 if TYPE_CHECKING:
-    from mien.diagnostics import FaceReport, Inspection
+    from mien.diagnostics import Diagnosis, FaceDiagnosis
 
 __all__ = ["inspect"]
 
@@ -39,12 +39,12 @@ def inspect(
     """
     if save:
         check_writable(Path(save).parent)
-    from mien.diagnostics import inspect_photo
+    from mien.diagnostics import diagnose
     from mien.runtime import Predictor, accuracy_line, make_detector
 
     finder = make_detector(detector, detector_model or None, size=detector_size, threads=threads or None)
     predictor = Predictor(model or None, finder, threads or None)
-    found = inspect_photo(predictor, photo)
+    found = diagnose(predictor, photo)
     if as_json:
         document = {"model": predictor.spec.name, "detector": detector, **found.to_dict()}
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
@@ -61,16 +61,16 @@ def inspect(
         typer.echo(f"written: {save}", err=True)
 
 
-def _say(found: Inspection, accuracy: str) -> None:
+def _say(found: Diagnosis, accuracy: str) -> None:
     from rich.markup import escape
 
     from mien.visualization.diagnosis_figure import search_words
 
     photo, console = found.photo, stdout()
     lines = [f"[bold]{escape(photo.source)}[/]  {photo.width} x {photo.height} pixels, {_count(len(photo))}"]
-    for number, report in enumerate(found.reports, start=1):
+    for number, report in enumerate(found.faces, start=1):
         lines += ["", *_face_lines(number, report)]
-    if not found.reports:
+    if not found.faces:
         lines += ["", *(f"  {search_words(s, found.threshold)}" for s in found.searches)]
     if found.advice:
         lines += ["", *(f"  [bold]{escape(sentence)}[/]" for sentence in found.advice)]
@@ -82,14 +82,14 @@ def _count(n: int) -> str:
     return "no face found" if n == 0 else "1 face" if n == 1 else f"{n} faces"
 
 
-def _face_lines(number: int, report: FaceReport) -> list[str]:
+def _face_lines(number: int, report: FaceDiagnosis) -> list[str]:
     from rich.markup import escape
 
     from mien.labels import colour
     from mien.visualization.diagnosis_figure import measured_lines
 
     face = report.face
-    doubt = f"  unsure, or {', '.join(face.candidates[1:])}" if face.uncertain else ""
+    doubt = f"  unsure, or {', '.join(face.prediction_set[1:])}" if face.uncertain else ""
     lines = [f"face {number}  [bold {colour(face.label)}]{escape(face.label)}[/] {face.confidence:.1%}{escape(doubt)}"]
     for name, value, fine in measured_lines(report):
         lines.append(f"  {name:<12} {escape(value)}" + ("" if fine else "  [bold red]unusable[/]"))

@@ -216,7 +216,7 @@ def _doubt(face: Face) -> str:
     """``unusable: too small: ...``, ``unsure, or sad``, or nothing."""
     if not face.usable and face.quality is not None:
         return "unusable: " + "; ".join(face.quality.problems)
-    return f"unsure, or {', '.join(face.candidates[1:])}" if face.uncertain else ""
+    return f"unsure, or {', '.join(face.prediction_set[1:])}" if face.uncertain else ""
 
 
 def _free_names(paths: Sequence[str]) -> dict[str, str]:

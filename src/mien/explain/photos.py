@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mien.explain.face import Answer, Explanation, GradCam, explain_face
 from mien.faces import Detection
-from mien.preprocessing import crop_face, crop_matrix
+from mien.preprocessing import crop_face, to_crop
 from mien.runtime.detector import Detector
 from mien.runtime.predictor import detect
 from mien.spec import ModelSpec
@@ -37,7 +37,7 @@ def explain_photo(
     return [
         explain_face(
             answer,
-            crop_face(photo, found.box, spec),
+            crop_face(photo, found.box, spec, found.turn),
             spec.labels,
             methods=methods,
             size=size,
@@ -53,8 +53,4 @@ def explain_photo(
 
 def landmarks_in_crop(found: Detection, spec: ModelSpec) -> NDArray[np.float32] | None:
     """A detection's landmarks in pixels of the crop, ``(5, 2)``, 0..size from edge to edge; None where it has none."""
-    if found.landmarks is None:
-        return None
-    matrix = crop_matrix(found.box, spec)
-    # the matrix speaks of pixel centres
-    return np.asarray((found.landmarks - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5, np.float32)
+    return None if found.landmarks is None else to_crop(found.landmarks, found.box, spec, found.turn)

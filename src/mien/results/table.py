@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["columns", "rows", "to_arrow", "to_pandas"]
 
 _BOX = ("left", "top", "right", "bottom")
-_MEASURED = ("side", "sharpness", "light", "contrast", "yaw", "pitch", "roll")
-_TEXTS = ("photo", "label", "candidates", "outcome", "problems", "error")
+_MEASURED = ("side", "sharpness", "brightness", "contrast", "yaw", "pitch", "roll")
+_TEXTS = ("photo", "label", "prediction_set", "outcome", "problems", "error")
 _FLAGS = ("uncertain", "usable")
 _NUMBERS = ("face", "track")
 
@@ -29,14 +29,14 @@ def columns(labels: Sequence[str], *, video: bool = False) -> list[str]:
     photo       the picture's path as it was given, "" for bytes and pixels
     face        number of the face in its picture from 1, 0 for a row without a face
     label, confidence, LABELS..., left, top, right, bottom, score, uncertain   see :class:`~mien.runtime.faces.Face`
-    candidates  with blanks between them
+    prediction_set  with blanks between them
     outcome     of the picture: ``faces``, ``unusable``, ``no face`` or ``unreadable``
     usable      of this face, and ``problems``, "; " between them, that speak against it
-    side, sharpness, light, contrast, yaw, pitch, roll   see :class:`~mien.runtime.quality.Quality`
+    side, sharpness, brightness, contrast, yaw, pitch, roll   see :class:`~mien.runtime.quality.Quality`
     error       why the picture cannot be read
     time, track  with ``video`` only: seconds from the start and number of the person
     """
-    behind = ["score", "uncertain", "candidates", "outcome", "usable", "problems", *_MEASURED, "error"]
+    behind = ["score", "uncertain", "prediction_set", "outcome", "usable", "problems", *_MEASURED, "error"]
     return ["photo", "face", "label", "confidence", *labels, *_BOX, *behind, *(["time", "track"] if video else [])]
 
 
@@ -100,7 +100,7 @@ def _of_face(face: Face) -> dict[str, Any]:
         **dict(zip(_BOX, told["box"], strict=True)),
         "score": told["score"],
         "uncertain": face.uncertain,
-        "candidates": " ".join(face.candidates),
+        "prediction_set": " ".join(face.prediction_set),
         "usable": face.usable,
         "problems": "; ".join(quality.get("problems", ())),
         **{name: quality.get(name) for name in _MEASURED},

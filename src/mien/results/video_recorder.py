@@ -110,7 +110,7 @@ def columns(spec: ModelSpec) -> dict[str, type]:
         "label": str,
         "confidence": float,
         "uncertain": bool,
-        "candidates": str,
+        "prediction_set": str,
         "raw_label": str,
         "raw_confidence": float,
     }
@@ -142,7 +142,7 @@ def _face(face: Face, raw: Face, spec: ModelSpec, names: Mapping[str, type]) -> 
         "label": face.label,
         "confidence": round(face.confidence, 6),
         "uncertain": face.uncertain,
-        "candidates": " ".join(face.candidates),
+        "prediction_set": " ".join(face.prediction_set),
         "raw_label": raw.label,
         "raw_confidence": round(raw.confidence, 6),
         **{_name(label, fixed): round(p, 6) for label, p in face.probabilities.items()},

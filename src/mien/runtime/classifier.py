@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError, ModelError
-from mien.preprocessing import normalise
+from mien.preprocessing import normalise, softmax
 from mien.runtime.session import open_session
 from mien.spec import SPEC_KEY, ModelSpec
 
@@ -79,9 +79,7 @@ class Classifier:
     def _softmax(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         if logits.shape[1] != len(self.spec.labels):
             raise ModelError(f"{self.path}: gives {logits.shape[1]} numbers a face for {len(self.spec.labels)} labels")
-        scaled = logits.astype(np.float64) / self.spec.temperature
-        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+        return softmax(logits, self.spec.temperature).astype(np.float32)
 
 
 def shipped_models() -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""Prediction sets: the classes that a face may show, by a threshold that calibration found.
+"""Prediction sets: the classes that a face may show, by a threshold that calibration found or a plain rule.
 
 Leaves out: finding the threshold (``mien.evaluation.calibration``).
 """
@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mien.errors import ConfigError
+from mien.spec import ModelSpec
 
-__all__ = ["prediction_set"]
+__all__ = ["possible_labels", "prediction_set"]
+
+_PLAIN_SHARE = 0.9  # what the set of a model without calibration reaches together
 
 
 def prediction_set(probabilities: ArrayLike, threshold: float) -> NDArray[np.int64]:
@@ -23,3 +26,15 @@ def prediction_set(probabilities: ArrayLike, threshold: float) -> NDArray[np.int
         raise ConfigError(f"probabilities must have shape (K,) with K >= 1, got {p.shape}; give one face at a time")
     order = np.argsort(-p, kind="stable")
     return order[: max(1, int((p >= threshold).sum()))].astype(np.int64)
+
+
+def possible_labels(probabilities: NDArray[np.float32], spec: ModelSpec) -> tuple[str, ...]:
+    """The labels that a face with probabilities ``(K,)`` may have, see ``Face.prediction_set``."""
+    threshold = spec.calibration.get("threshold")
+    if threshold is not None:
+        chosen = prediction_set(probabilities, threshold)
+    else:
+        order = prediction_set(probabilities, 0.0)
+        together = np.cumsum(probabilities[order], dtype=np.float64)
+        chosen = order[: np.searchsorted(together, _PLAIN_SHARE - 1e-6) + 1]  # less the rounding of float32
+    return tuple(spec.labels[i] for i in chosen)

@@ -21,21 +21,20 @@ from numpy.typing import NDArray
 from mien.errors import ConfigError, DataError
 from mien.faces import Detection, Face, Photo
 from mien.images import decode, is_picture, read_image
-from mien.preprocessing import crop_face, crop_matrix
-from mien.runtime.attention_window import window
+from mien.preprocessing import crop_face, to_photo
+from mien.runtime.attention_window import IDENTITY, window
 from mien.runtime.classifier import Classifier, Outputs, find_model
 from mien.runtime.detector import Detector, WholeImage, make_detector
-from mien.runtime.prediction_set import prediction_set
+from mien.runtime.prediction_set import possible_labels
 from mien.runtime.quality import measure
 from mien.spec import ModelSpec
 from mien.video import LOOK, SMOOTH, Source, track_faces
 
-__all__ = ["Found", "Image", "Predictor", "candidates", "detect"]
+__all__ = ["Found", "Image", "Predictor", "detect"]
 
 #: A path, an encoded picture, or pixels: uint8 ``(H, W)`` grey or ``(H, W, 3)`` BGR, as OpenCV has them.
 Image = str | os.PathLike[str] | bytes | NDArray[np.uint8]
 
-_PLAIN_SHARE = 0.9  # what the candidates of a model without calibration reach together
 _TOGETHER = 32  # pictures whose faces go through the network in one batch
 
 
@@ -160,7 +159,7 @@ class Predictor:
         known = self.detect(photo) if detections is None else detections
         size = self.spec.size
         grey = np.asarray(cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY), np.uint8)  # once, not for each face
-        crops = [crop_face(grey, d.box, self.spec) for d in known]
+        crops = [crop_face(grey, d.box, self.spec, d.turn) for d in known]
         stack = np.stack(crops) if crops else np.zeros((0, size, size), np.uint8)
         return Found(known, stack, photo.shape[1], photo.shape[0])
 
@@ -179,9 +178,9 @@ class Predictor:
             at += len(f.detections)
         return faces
 
-    def candidates(self, probabilities: NDArray[np.float32]) -> tuple[str, ...]:
+    def prediction_set(self, probabilities: NDArray[np.float32]) -> tuple[str, ...]:
         """The labels that a face with probabilities ``(K,)`` may have, see :class:`Face`."""
-        return candidates(probabilities, self.spec)
+        return possible_labels(probabilities, self.spec)
 
     def _find_or_say(self, image: Image) -> Found | str:
         """The faces of a picture, or what is wrong with it."""
@@ -193,19 +192,22 @@ class Predictor:
     def _face(self, found: Found, i: int, out: Outputs, row: int) -> Face:
         """Face ``i`` of a picture, whose answer is in ``row`` of the batch."""
         detection, crop, probabilities = found.detections[i], found.crops[i], out.probabilities[row]
+        place = detection.box, self.spec, detection.turn
         best = int(probabilities.argmax())
         return Face(
             label=self.spec.labels[best],
             confidence=float(probabilities[best]),
-            candidates=self.candidates(probabilities),
+            prediction_set=self.prediction_set(probabilities),
             probabilities=dict(zip(self.spec.labels, map(float, probabilities), strict=True)),
             box=detection.box,
             score=detection.score,
             landmarks=detection.landmarks,
             crop=crop,
-            region=None if out.theta is None else region_in_photo(out.theta[row], detection.box, self.spec),
+            attention_window=None if out.theta is None else to_photo(window(out.theta[row], len(crop)), *place),
             attention=None if out.attention is None else out.attention[row],
             quality=measure(crop, detection.box, detection.landmarks, (found.height, found.width)),
+            turn=detection.turn,
+            corners=to_photo(window(IDENTITY, len(crop)), *place),
         )
 
 
@@ -215,18 +217,6 @@ def detect(detector: Detector, photo: NDArray[np.uint8], spec: ModelSpec) -> lis
     if isinstance(detector, WholeImage):
         return [replace(d, box=box_inside(d.box, spec)) for d in found]
     return found
-
-
-def candidates(probabilities: NDArray[np.float32], spec: ModelSpec) -> tuple[str, ...]:
-    """The labels that a face with probabilities ``(K,)`` may have, see :class:`Face`."""
-    threshold = spec.calibration.get("threshold")
-    if threshold is not None:
-        chosen = prediction_set(probabilities, threshold)
-    else:
-        order = prediction_set(probabilities, 0.0)
-        together = np.cumsum(probabilities[order], dtype=np.float64)
-        chosen = order[: np.searchsorted(together, _PLAIN_SHARE - 1e-6) + 1]  # less the rounding of float32
-    return tuple(spec.labels[i] for i in chosen)
 
 
 def box_inside(square: tuple[float, float, float, float], spec: ModelSpec) -> tuple[float, float, float, float]:
@@ -248,15 +238,6 @@ def load_photo(image: str | os.PathLike[str] | bytes | NDArray[np.uint8]) -> NDA
     if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)) or not image.size:
         raise DataError(f"image must be uint8 (H, W) or (H, W, 3) and not empty, got {image.dtype} {image.shape}")
     return np.ascontiguousarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image)
-
-
-def region_in_photo(
-    theta: NDArray[np.float32], box: tuple[float, float, float, float], spec: ModelSpec
-) -> NDArray[np.float32]:
-    """The window's corners in pixels of the photo, float32 ``(4, 2)``, 0..width and 0..height from edge to edge."""
-    back = cv2.invertAffineTransform(crop_matrix(box, spec))
-    centres = window(theta, spec.size) - 0.5  # the matrix speaks of pixel centres
-    return np.asarray(centres @ back[:, :2].T + back[:, 2] + 0.5, np.float32)
 
 
 def source_of(image: Image) -> str:

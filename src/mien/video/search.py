@@ -9,6 +9,7 @@ Leaves out: the detector itself, and who is who (``tracking``).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -117,4 +118,4 @@ def _moved(found: Detection, left: int, top: int) -> Detection:
     """A face found in a window, in pixels of the whole picture."""
     x0, y0, x1, y1 = found.box
     points = None if found.landmarks is None else found.landmarks + np.array([left, top], np.float32)
-    return Detection((x0 + left, y0 + top, x1 + left, y1 + top), found.score, points)
+    return replace(found, box=(x0 + left, y0 + top, x1 + left, y1 + top), landmarks=points)

@@ -51,7 +51,7 @@ class FacePredictor(Protocol):
     def classify(self, found: Sequence[Any]) -> list[tuple[Face, ...]]:
         """The faces of several pictures, in one batch."""
 
-    def candidates(self, probabilities: NDArray[np.float32]) -> tuple[str, ...]:
+    def prediction_set(self, probabilities: NDArray[np.float32]) -> tuple[str, ...]:
         """The labels that a face with these probabilities ``(K,)`` may have."""
 
 
@@ -145,7 +145,7 @@ class FaceStream:
             face,
             label=labels[best],
             confidence=float(mean[best]),
-            candidates=self.predictor.candidates(mean),
+            prediction_set=self.predictor.prediction_set(mean),
             probabilities=dict(zip(labels, map(float, mean), strict=True)),
         )
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.diagnostics import FaceReport, Inspection, Search, Sweep
+from mien.diagnostics import Diagnosis, FaceDiagnosis, Search, Sweep
 from mien.labels import colour
 from mien.runtime.quality import LIMITS
 from mien.spec import ModelSpec
@@ -30,15 +30,15 @@ _CHART, _CHART_HIGH, _BETWEEN = 152, 118, 22  # the curves' own pixels, and betw
 
 _LINE = 21  # from one line of text to the next
 _ROW = 8 * _LINE + 30
-_TITLES = {"crop margin": "crop margin", "light": "light (gamma)", "turn": "turn (degrees)"}
+_TITLES = {"crop margin": "crop margin", "brightness": "brightness (gamma)", "turn": "turn (degrees)"}
 
 
-def draw_inspection(inspection: Inspection, spec: ModelSpec, predict: Predict, footer: str = "") -> NDArray[np.uint8]:
+def draw_inspection(inspection: Diagnosis, spec: ModelSpec, predict: Predict, footer: str = "") -> NDArray[np.uint8]:
     """The sheet, uint8 ``(H, W, 3)`` BGR; ``predict`` is ``Predictor.predict_crops``, ``footer`` its bottom line."""
-    shown = inspection.reports[:MAX_REPORTS]
+    shown = inspection.faces[:MAX_REPORTS]
     if shown:
         blocks = [_face_block(i, report, spec, predict) for i, report in enumerate(shown, start=1)]
-        hidden = len(inspection.reports) - len(shown)
+        hidden = len(inspection.faces) - len(shown)
         footer = "   |   ".join([footer] * bool(footer) + [f"{hidden} more faces are in the text"] * (hidden > 0))
     else:
         blocks = [_none_block(inspection)]
@@ -55,7 +55,7 @@ def draw_inspection(inspection: Inspection, spec: ModelSpec, predict: Predict, f
     return sheet
 
 
-def measured_lines(report: FaceReport) -> list[tuple[str, str, bool]]:
+def measured_lines(report: FaceDiagnosis) -> list[tuple[str, str, bool]]:
     """What was measured of a face: name, value with its limit, and whether it is within the limit."""
     face, q = report.face, report.face.quality
     (first, p), (second, r) = report.top
@@ -72,8 +72,8 @@ def measured_lines(report: FaceReport) -> list[tuple[str, str, bool]]:
             q.sharpness >= LIMITS["sharpness"] or q.contrast < LIMITS["contrast"],
         ),
         (
-            "light",
-            f"mean {q.light:.0f}, contrast {q.contrast:.0f} ({LIMITS['contrast']:g} needed)",
+            "brightness",
+            f"mean {q.brightness:.0f}, contrast {q.contrast:.0f} ({LIMITS['contrast']:g} needed)",
             q.contrast >= LIMITS["contrast"],
         ),
     ]
@@ -90,7 +90,7 @@ def _way(angle: float, below: str, above: str) -> str:
     return f"{size} degree{'s' * (size != 1)} {below if angle < 0 else above}" if size else "0 degrees"
 
 
-def _face_block(number: int, report: FaceReport, spec: ModelSpec, predict: Predict) -> NDArray[np.uint8]:
+def _face_block(number: int, report: FaceDiagnosis, spec: ModelSpec, predict: Predict) -> NDArray[np.uint8]:
     """The face's card, and below it the measures and the curves: uint8 ``(H, WIDTH, 3)``."""
     verdict = wrapped(report.verdict, WIDTH, 15)
     block = np.full((HEIGHT + 14 + _ROW + (1 + len(verdict)) * _LINE, WIDTH, 3), PAPER, np.uint8)
@@ -120,7 +120,7 @@ def _face_block(number: int, report: FaceReport, spec: ModelSpec, predict: Predi
     return block
 
 
-def _legend(block: NDArray[np.uint8], report: FaceReport, at: tuple[int, int]) -> None:
+def _legend(block: NDArray[np.uint8], report: FaceDiagnosis, at: tuple[int, int]) -> None:
     """The two most probable expressions, each with its colour in the charts."""
     x, y = at
     for name, p in report.top:
@@ -129,7 +129,7 @@ def _legend(block: NDArray[np.uint8], report: FaceReport, at: tuple[int, int]) -
         x += 15 + text_width(f"{name} {p:.0%}", 14) + 12
 
 
-def _chart(block: NDArray[np.uint8], sweep: Sweep, report: FaceReport, at: tuple[int, int]) -> None:
+def _chart(block: NDArray[np.uint8], sweep: Sweep, report: FaceDiagnosis, at: tuple[int, int]) -> None:
     """The two most probable expressions over the change; below it a strip in the colour of each variant's answer."""
     left, top = at[0], at[1] + 24
     names = list(report.face.probabilities)
@@ -155,7 +155,7 @@ def _chart(block: NDArray[np.uint8], sweep: Sweep, report: FaceReport, at: tuple
         text(block, words, (left + round(min(max(centre - width / 2, 0), _CHART - width)), strip + 24), 13, QUIET)
 
 
-def _none_block(inspection: Inspection) -> NDArray[np.uint8]:
+def _none_block(inspection: Diagnosis) -> NDArray[np.uint8]:
     """What was tried where no face was found, and what to do."""
     lines: list[tuple[str, int, Colour, bool]] = [("no face found", 22, INK, True), ("", 14, INK, False)]
     for search in inspection.searches:
@@ -177,10 +177,10 @@ def search_words(search: Search, threshold: float | None) -> str:
     return f"searched at {search.size} pixels: best score {search.score:.2f}{need}"
 
 
-def _photo(inspection: Inspection, high: int) -> NDArray[np.uint8]:
+def _photo(inspection: Diagnosis, high: int) -> NDArray[np.uint8]:
     """The photo, scaled to the room, with its faces; without any, the best weak candidate in grey."""
     shown, ratio = fit(inspection.pixels, _PHOTO, high)
-    mark_faces(shown, [report.face for report in inspection.reports], ratio)
+    mark_faces(shown, [report.face for report in inspection.faces], ratio)
     weak = [s for s in inspection.searches if s.box is not None]
     if weak:
         best = max(weak, key=lambda s: s.score or 0.0)

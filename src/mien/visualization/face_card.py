@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mien.explain import occlusion
 from mien.faces import Face
 from mien.labels import colour
-from mien.preprocessing import crop_matrix
+from mien.preprocessing import to_crop
 from mien.spec import ModelSpec
 from mien.visualization.crop_views import enlarged, window_view
 from mien.visualization.heatmap import overlay as heat_overlay
@@ -49,9 +49,9 @@ def draw_face_card(number: int, face: Face, spec: ModelSpec, predict: Predict | 
         assert face.quality is not None
         text(card, f"cannot be used: {face.quality.problems[0]}", (left, 27), 14, WARNING)
     elif face.uncertain:
-        text(card, _doubt(face.candidates[1:], WIDTH - left), (left, 27), 14, QUIET)
+        text(card, _doubt(face.prediction_set[1:], WIDTH - left), (left, 27), 14, QUIET)
     tiles = [("what it saw", enlarged(face.crop, _TILE))]
-    if face.region is not None:
+    if face.attention_window is not None:
         tiles.append(("where it looked", where_it_looked(face, spec)))
     if predict is not None:
         tiles.append(("what decided", what_decided(face, predict)))
@@ -77,12 +77,11 @@ def _doubt(others: Sequence[str], room: int) -> str:
 def where_it_looked(face: Face, spec: ModelSpec) -> NDArray[np.uint8]:
     """The crop with the transformer's window in it, and in that the attention: uint8 ``(168, 168, 3)`` BGR.
 
-    Only for a face that has a ``region``.
+    Only for a face that has an ``attention_window``.
     """
-    assert face.region is not None
-    matrix = crop_matrix(face.box, spec)
-    window = (face.region - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5
-    return window_view(face.crop, window.astype(np.float32), _TILE, face.attention)
+    assert face.attention_window is not None
+    window = to_crop(face.attention_window, face.box, spec, face.turn)
+    return window_view(face.crop, window, _TILE, face.attention)
 
 
 def what_decided(face: Face, predict: Predict) -> NDArray[np.uint8]:

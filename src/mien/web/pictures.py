@@ -32,7 +32,7 @@ def photo_dicts(photos: Sequence[Photo], predictor: Predictor, pictures: str, ex
         for face, described in zip(photo, entry.get("faces", ()), strict=True):
             if pictures != "false":
                 described["crop"] = _uri(face.crop)
-                looked = None if face.region is None else where_it_looked(face, predictor.spec)
+                looked = None if face.attention_window is None else where_it_looked(face, predictor.spec)
                 described["looked"] = None if looked is None else _uri(looked)
             if pictures == "all":
                 described["decided"] = _uri(what_decided(face, predictor.predict_crops)) if left > 0 else None

@@ -26,7 +26,7 @@ class QualityReply(_Exact):
 
     side: float
     sharpness: float
-    light: float
+    brightness: float
     contrast: float
     yaw: float | None
     pitch: float | None
@@ -40,12 +40,14 @@ class FaceReply(_Exact):
     label: str
     confidence: Chance
     uncertain: bool
-    candidates: Annotated[list[str], Field(min_length=1)]
+    prediction_set: Annotated[list[str], Field(min_length=1)]
     probabilities: dict[str, Chance]
     box: Annotated[list[float], Field(min_length=4, max_length=4, description="left, top, right, bottom")]
     score: Chance
     landmarks: Annotated[list[Point], Field(min_length=5, max_length=5)] | None
-    region: Annotated[list[Point], Field(min_length=4, max_length=4)] | None
+    turn: Annotated[float, Field(ge=-180, le=180, description="degrees clockwise by which the crop was turned")]
+    corners: Annotated[list[Point], Field(min_length=4, max_length=4, description="of the crop")] | None
+    attention_window: Annotated[list[Point], Field(min_length=4, max_length=4)] | None
     usable: bool
     quality: QualityReply | None
     crop: Annotated[

@@ -9,7 +9,7 @@ const CROWD = 8; // from so many faces on, a box has its number only
 export const labelColour = (i) => `var(--label-${i})`;
 
 /**
- * A view of face `number` in the labels and colours of the model; `update(face)` shows an answer: {label, confidence, candidates, probabilities, usable,
+ * A view of face `number` in the labels and colours of the model; `update(face)` shows an answer: {label, confidence, prediction_set, probabilities, usable,
  * quality} and, where they came along, `crop`, `looked` and `decided`.
  */
 export function faceView(number, { labels, colours }, heading = "h4") {
@@ -45,7 +45,7 @@ export function faceView(number, { labels, colours }, heading = "h4") {
 
 /** "unsure: or neutral, sad"; "" where only one expression is left. */
 export function doubtWords(face) {
-  const others = face.candidates.filter((name) => name !== face.label);
+  const others = face.prediction_set.filter((name) => name !== face.label);
   return others.length ? `unsure: or ${others.join(", ")}` : "";
 }
 

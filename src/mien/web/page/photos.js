@@ -199,14 +199,14 @@ function outcomeWords({ outcome, error, faces }) {
 /** One row a face; a photo without any has one with face 0. */
 function photoRows(results, labels) {
   const head = ["photo", "outcome", "face", "label", "confidence", ...labels, "left", "top", "right", "bottom",
-    "score", "uncertain", "candidates", "usable", "problems"];
+    "score", "uncertain", "prediction_set", "usable", "problems"];
   return [head, ...results.flatMap((r) => r.faces?.length ? r.faces.map((f, i) => faceRow(r, f, i + 1, labels))
     : [[r.photo, r.outcome, 0, ...Array(labels.length + 10).fill(""), r.error ?? ""]])];
 }
 
 function faceRow(r, f, number, labels) {
   return [r.photo, r.outcome, number, f.label, f.confidence, ...labels.map((name) => f.probabilities[name]), ...f.box,
-    f.score, Number(f.uncertain), f.candidates.join(" "), Number(f.usable), (f.quality?.problems ?? []).join("; ")];
+    f.score, Number(f.uncertain), f.prediction_set.join(" "), Number(f.usable), (f.quality?.problems ?? []).join("; ")];
 }
 
 /** The answers as they came, without the small pictures. */

@@ -17,7 +17,7 @@ export class Tracks {
 
   /**
    * The faces of the frame at `time` (seconds), each with `number`, `raw` (probabilities as they came, in the order of
-   * the labels) and `smooth`; its label, confidence and candidates are the smoothed ones.
+   * the labels) and `smooth`; its label, confidence and prediction_set are the smoothed ones.
    */
   follow(faces, time) {
     const patience = (track) => (track.time === this.before ? SLOW : PATIENCE);
@@ -52,16 +52,16 @@ export class Tracks {
 
   advance(track, face, time) {
     const raw = this.labels.map((name) => face.probabilities[name]);
-    const maybe = this.labels.map((name) => Number(face.candidates.includes(name)));
+    const maybe = this.labels.map((name) => Number(face.prediction_set.includes(name)));
     const pace = track.smooth ? 1 - Math.exp(-(time - track.time) / CALM) : 1;
     track.smooth = raw.map((p, i) => blend(track.smooth?.[i] ?? p, p, pace));
     track.maybe = maybe.map((m, i) => blend(track.maybe?.[i] ?? m, m, pace));
     Object.assign(track, { time, box: face.box });
     const best = track.smooth.indexOf(Math.max(...track.smooth));
-    const candidates = this.labels.filter((_, i) => i === best || track.maybe[i] >= 0.5);
+    const prediction_set = this.labels.filter((_, i) => i === best || track.maybe[i] >= 0.5);
     return {
       ...face, number: track.number, raw, smooth: [...track.smooth],
-      label: this.labels[best], confidence: track.smooth[best], candidates, uncertain: candidates.length > 1,
+      label: this.labels[best], confidence: track.smooth[best], prediction_set, uncertain: prediction_set.length > 1,
       rawLabel: face.label, probabilities: Object.fromEntries(this.labels.map((name, i) => [name, track.smooth[i]])),
     };
   }
