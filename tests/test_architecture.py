@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -201,3 +202,12 @@ def test_help_needs_no_numerics():
     )
     run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_the_page_about_the_house_names_what_is_there():
+    root = SOURCE.parents[1]
+    text = (root / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawing = text.split("```")[1]
+    assert {word for line in drawing.splitlines() for word in line[:66].split()} >= set(RANKS) - {"__main__"}
+    for name in re.findall(r"`([\w/]+(?:\.py|/))`", text):
+        assert (root / name).exists() or (SOURCE / name).exists(), f"docs/architecture.md names {name}"

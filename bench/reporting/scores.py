@@ -9,7 +9,7 @@ from bench.reporting.records import mean_cell, record_of
 from mien.benchmark import METHODS
 from mien.evaluation.metrics import mean_and_spread
 
-__all__ = ["expected", "expected_by_comparison", "ferplus", "results"]
+__all__ = ["expected", "expected_by_comparison", "ferplus", "results", "summary"]
 
 NETWORKS = (
     "mien-base",
@@ -20,7 +20,31 @@ NETWORKS = (
     "deep-emotion-2019-distilled",
     "report",
 )
+SHOWN = ("mien-base", "mien-small", "mien-nano", "deep-emotion-2019")  # in the README
 FERPLUS = tuple(f"{name}-ferplus" for name in NETWORKS)
+
+
+def summary() -> str:
+    """The README's one table: what each network scores, weighs and costs."""
+    rows = [
+        "| network | size | one face | PublicTest | 10 views | clean | FER+ |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    speeds = {row["name"]: row for row in (record_of("bench_networks") or {"networks": []})["networks"]}
+    for name in SHOWN:
+        record, votes, speed = record_of(name), record_of(f"{name}-ferplus"), speeds.get(name)
+        if record is None:
+            continue
+        s = record["summary"]
+        cells = [
+            f"`{name}`",
+            f"{speed['kB']:,.0f} kB" if speed else "a recipe",
+            f"{speed['batch1_ms']:.2f} ms" if speed else "",
+            *(mean_cell(s[k]) for k in ("accuracy_views1", "accuracy_views10", "clean_views1")),
+            mean_cell(votes["summary"]["majority accuracy_views10"]) if votes else "",
+        ]
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
 
 
 def results() -> str:
