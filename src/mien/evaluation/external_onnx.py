@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from mien.errors import ConfigError, ModelError
 from mien.evaluation.external import BLOCK, Rival, class_names
+from mien.preprocessing import softmax
 from mien.runtime import open_session
+from mien.runtime.session import load_onnxruntime
 
 __all__ = ["LAYOUTS", "open_onnx"]
 
@@ -211,7 +213,7 @@ class _Asked:
         rows = np.concatenate([self._run(x[i : i + step], first + i) for i in range(0, len(x), step)])
         if self.finish is None:
             certain = bool((rows >= 0).all() and (np.abs(rows.sum(1) - 1) < 1e-3).all())
-            self.finish = _shares if certain else _softmax
+            self.finish = _shares if certain else softmax
             self.notes["output"] = "probabilities" if certain else "no probabilities, softmax applied"
         p = self.finish(rows)
         if not np.isfinite(p).all() or (p < 0).any():
@@ -270,12 +272,5 @@ def _shares(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.abs(total - 1) < 1e-3, rows / np.where(total, total, 1), np.nan)
 
 
-def _softmax(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    powers = np.exp(rows - rows.max(1, keepdims=True))
-    return np.asarray(powers / powers.sum(1, keepdims=True))
-
-
 def _version() -> str:
-    import onnxruntime
-
-    return str(onnxruntime.__version__)
+    return str(load_onnxruntime().__version__)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from mien.errors import ModelError, need
 from mien.files import replace_file
 from mien.models import fold, outputs
+from mien.runtime.session import load_onnxruntime
 from mien.spec import SPEC_KEY, ModelSpec
 
 __all__ = ["embed_spec", "export_onnx", "write_spec"]
@@ -120,8 +121,7 @@ def _strip(proto: Any) -> None:
 
 @torch.no_grad()
 def _difference(undivided: _Deployed, data: bytes, spec: ModelSpec) -> float:
-    ort = need("onnxruntime", "train")
-    session = ort.InferenceSession(data, providers=["CPUExecutionProvider"])
+    session = load_onnxruntime().InferenceSession(data, providers=["CPUExecutionProvider"])
     generator, worst = torch.Generator().manual_seed(1), 0.0
     for n in (1, 2, 5):
         x = torch.randn(n, spec.channels, spec.size, spec.size, generator=generator)

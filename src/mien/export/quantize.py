@@ -34,9 +34,9 @@ def quantize_onnx(source: Path, target: Path, faces: NDArray[np.uint8], *, seed:
 
     faces  uint8 ``(N, S, S)`` grey, of the training data, N >= 32; at most 512 of them, drawn at random, set the scales
     """
+    spec = Classifier(source, threads=1).spec  # first: it imports onnxruntime as mien wants it
     onnx, quantization = need("onnx", "train"), need("onnxruntime.quantization", "train")
     shape = need("onnxruntime.quantization.shape_inference", "train")
-    spec = Classifier(source, threads=1).spec
     if spec.precision != "float32":
         raise ModelError(f"{source}: is {spec.precision} already; quantize the float32 export")
     if faces.dtype != np.uint8 or faces.shape[1:] != (spec.size, spec.size):

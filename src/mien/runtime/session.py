@@ -1,14 +1,38 @@
-"""One way to open an ONNX file: on the CPU, with a set number of threads, and with an error that says what to do."""
+"""One way to open an ONNX file: on the CPU, with a set number of threads, and with an error that says what to do.
+
+It is also the one way to onnxruntime itself, whose telemetry stays off: nothing leaves the machine.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 from mien.errors import ConfigError, ModelError
 
-__all__ = ["open_session"]
+__all__ = ["load_onnxruntime", "open_session"]
+
+_TELEMETRY = "ORT_DISABLE_TELEMETRY"  # looked at once, when onnxruntime is imported
+
+
+def load_onnxruntime() -> Any:
+    """The module ``onnxruntime``, imported with its telemetry off unless the user's environment says otherwise.
+
+    From version 1.29 it would send events, and keep a device's number and a queue of events in the cache folder. Its
+    own function ``disable_telemetry_events`` comes too late: those files are written by the import. A program that
+    has imported onnxruntime before mien has decided for itself.
+    """
+    if "onnxruntime" not in sys.modules and _TELEMETRY not in os.environ:
+        os.environ[_TELEMETRY] = "1"
+        try:
+            import onnxruntime
+        finally:
+            del os.environ[_TELEMETRY]
+    import onnxruntime
+
+    return onnxruntime
 
 
 def open_session(path: str | os.PathLike[str], threads: int | None = None) -> Any:
@@ -17,8 +41,7 @@ def open_session(path: str | os.PathLike[str], threads: int | None = None) -> An
         raise ConfigError(f"threads must be at least 1, got {threads}")
     if not Path(path).is_file():
         raise ModelError(f"{os.fspath(path)}: no such file")
-    import onnxruntime  # here, so that a detector that needs none of it starts without it
-
+    onnxruntime = load_onnxruntime()  # here, so that a detector that needs none of it starts without it
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only
     options.intra_op_num_threads = threads or 0
