@@ -12,22 +12,29 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageFile, ImageOps
 
 from mien.errors import DataError
 from mien.images import MAX_PIXELS, decode, dimensions, read_image
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (9, 13, 3)).astype(np.uint8)
-COLOUR = (".png", ".jpg", ".webp", ".bmp", ".gif", ".tiff", ".ppm")
+COLOUR = (".png", ".jpg", ".webp", ".avif", ".bmp", ".gif", ".tiff", ".ppm")
 
 
 def encoded(suffix: str, image: np.ndarray) -> bytes:
+    if suffix == ".avif":
+        return saved(Image.fromarray(image[..., ::-1]), "AVIF")
     return cv2.imencode(suffix, image)[1].tobytes()
 
 
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
 def png(width: int, height: int) -> bytes:
-    """A PNG header that claims a size, and nothing behind it."""
-    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+    """A PNG header that claims a size, and no pixels behind it."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("suffix", COLOUR)
@@ -66,7 +73,6 @@ def test_sixteen_bits_become_eight():
 
 def looked_at(data: bytes) -> np.ndarray:
     """The picture as Pillow shows it, on white, BGR: another implementation to agree with."""
-    Image, ImageOps = pytest.importorskip("PIL.Image"), pytest.importorskip("PIL.ImageOps")
     picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGBA")
     white = Image.new("RGBA", picture.size, "white")
     return np.asarray(Image.alpha_composite(white, picture).convert("RGB"))[..., ::-1]
@@ -89,10 +95,9 @@ def close(got: np.ndarray, wanted: np.ndarray, off: int = 4) -> bool:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("clear", [False, True], ids=["opaque", "alpha"])
 def test_exif_orientation_is_applied(kind, orientation, clear):
-    Image = pytest.importorskip("PIL.Image")
     if clear and kind == "JPEG":
         return  # has no alpha
     pixels = blocks()
@@ -105,7 +110,6 @@ def test_exif_orientation_is_applied(kind, orientation, clear):
 
 
 def test_cmyk_keeps_its_colours_in_jpeg_and_tiff():
-    Image = pytest.importorskip("PIL.Image")
     cmyk = Image.fromarray(blocks()).convert("CMYK")
     adobe = saved(cmyk, "JPEG", quality=95)
     assert b"Adobe" in adobe  # inverted values
@@ -118,7 +122,6 @@ def test_cmyk_keeps_its_colours_in_jpeg_and_tiff():
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
 def test_palettes_with_and_without_a_transparent_colour(kind):
-    Image = pytest.importorskip("PIL.Image")
     palette = Image.fromarray(blocks()).convert("P", palette=Image.Palette.ADAPTIVE)
     for how in ({}, {"transparency": palette.getpixel((5, 5))}):
         data = saved(palette, kind, **how)
@@ -129,22 +132,19 @@ def test_palettes_with_and_without_a_transparent_colour(kind):
 @pytest.mark.parametrize("mode", ["1", "L", "LA"])
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_black_and_white_grey_and_grey_with_alpha(kind, mode):
-    Image = pytest.importorskip("PIL.Image")
     data = saved(Image.fromarray(blocks()).convert(mode), kind)
     assert close(decode(data, "x", colour=True), looked_at(data), 1)
 
 
-@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
 def test_of_an_animation_the_first_frame_is_read(kind):
-    Image = pytest.importorskip("PIL.Image")
     frames = [Image.fromarray(blocks()), Image.fromarray(255 - blocks())]
     how = {"lossless": True} if kind == "WEBP" else {}
     data = saved(frames[0], kind, save_all=True, append_images=frames[1:], **how)
-    assert close(decode(data, "x", colour=True), blocks()[..., ::-1], 1)
+    assert close(decode(data, "x", colour=True), blocks()[..., ::-1], 4 if kind == "AVIF" else 1)
 
 
 def test_a_progressive_jpeg_is_read_and_a_cut_one_refused():
-    Image = pytest.importorskip("PIL.Image")
     data = saved(Image.fromarray(blocks()), "JPEG", quality=95, progressive=True)
     assert b"\xff\xc2" in data
     assert close(decode(data, "x", colour=True), blocks()[..., ::-1])
@@ -185,14 +185,13 @@ def test_a_large_transparent_picture_takes_little_more_memory_than_its_pixels():
 
 
 def test_tiff_of_32_bits_says_what_it_may_be():
-    Image = pytest.importorskip("PIL.Image")
     with pytest.raises(DataError, match="32 bits"):
         decode(saved(Image.fromarray(blocks()).convert("F"), "TIFF"), "x", colour=True)
 
 
 @pytest.mark.parametrize("size", [(50_000, 50_000), (2**31 - 1, 2), (1, MAX_PIXELS + 1)])
 def test_gigantic_picture_is_refused_before_it_is_decoded(size, monkeypatch):
-    monkeypatch.setattr(cv2, "imdecode", None)  # calling it would fail
+    monkeypatch.setattr(ImageFile.ImageFile, "load", None)  # calling it would fail
     with pytest.raises(DataError, match="over the limit"):
         decode(png(*size), "bomb.png", colour=True)
 
@@ -202,11 +201,11 @@ def test_gigantic_picture_is_refused_before_it_is_decoded(size, monkeypatch):
     [
         (b"", "empty"),
         (b"hello", "not a picture"),
-        (png(0, 5), "0 x 5"),
-        (png(4, 4), "damaged"),
+        (png(0, 5), "header is damaged"),
+        (png(4, 4), "cut short"),
         (b"\xff\xd8\xff", "header is damaged"),
         (b"RIFF\0\0\0\0WAVEfmt ", "header is damaged"),
-        (encoded(".png", PHOTO)[:60], "damaged"),
+        (encoded(".png", PHOTO)[:60], "cut short"),
     ],
 )
 def test_what_is_no_picture_says_so_and_where(data, message):

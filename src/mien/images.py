@@ -1,25 +1,46 @@
-"""Bytes of a picture -> pixels, with the size checked before anything is decoded.
+"""A picture, whatever it comes as -> pixels; Pillow reads the header and the pixels, so that one parser decides.
 
-The header is read here, in a few lines a format, because a small file can claim billions of pixels and OpenCV would
-allocate them. Only formats whose header is understood are decoded: PNG, JPEG, WebP, BMP, GIF (first frame), TIFF and
-PNM. EXIF orientation is applied; transparent pixels are laid on white; 16-bit values become 8-bit.
-Leaves out: faces, folders and writing.
+PNG, JPEG, WebP, AVIF, BMP, GIF, TIFF and PNM, and HEIC with the extra ``heif``. The size is checked when the header is
+read, before pixels are. Of animations and of files with several pages the first picture is read. EXIF orientation is
+applied; transparent pixels are laid on white; 16-bit values become 8-bit; colour profiles are not looked at. Whatever
+the bytes, only a :class:`DataError` is raised and nothing is printed.
+Leaves out: faces, which files of a folder are pictures (``picture_files``), and writing.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import importlib
+import io
 import os
-import struct
-from collections.abc import Callable
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageFile
 
 from mien.errors import DataError
 
-__all__ = ["MAX_BYTES", "MAX_PIXELS", "SUFFIXES", "decode", "dimensions", "is_picture", "read_image", "resize"]
+__all__ = [
+    "HEIF_SUFFIXES",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "SUFFIXES",
+    "as_picture",
+    "decode",
+    "dimensions",
+    "is_picture",
+    "read_image",
+    "resize",
+]
 
 #: The largest picture file that is read.
 MAX_BYTES = 256 << 20
@@ -28,44 +49,98 @@ MAX_BYTES = 256 << 20
 MAX_PIXELS = 100_000_000
 
 #: File endings of the formats that :func:`decode` reads, lower case, for those who look through folders.
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".pbm")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif"),
+    *(".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".pbm"),
+)
+
+#: Those of HEIC photos, which are read where the extra ``heif`` is installed.
+HEIF_SUFFIXES = (".heic", ".heif", ".hif")
+
+_ORIENTATION = 0x0112  # the EXIF tag
+_LIBTIFF = threading.Lock()  # its handlers of errors belong to the process
+_STRIP = 1 << 20  # pixels that are converted at a time: bounds the memory beside the picture's own
+_FORMATS = (
+    (b"\x89PNG\r\n\x1a\n", "Png", "PngImageFile"),
+    (b"\xff\xd8\xff", "Jpeg", "JpegImageFile"),
+    (b"RIFF", "WebP", "WebPImageFile"),
+    (b"BM", "Bmp", "BmpImageFile"),
+    (b"GIF87a", "Gif", "GifImageFile"),
+    (b"GIF89a", "Gif", "GifImageFile"),
+    (b"II*\0", "Tiff", "TiffImageFile"),
+    (b"MM\0*", "Tiff", "TiffImageFile"),
+    *((b"P%d" % kind, "Ppm", "PpmImageFile") for kind in range(1, 7)),
+)
 
 
-def read_image(path: str | os.PathLike[str], *, colour: bool) -> NDArray[np.uint8]:
-    """Read a picture file: uint8 ``(H, W, 3)`` BGR with ``colour``, else ``(H, W)`` grey; DataError names the file."""
+def as_picture(image: Any, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """A picture in any of the usual forms -> uint8 ``(H, W, 3)`` BGR.
+
+    image  a path, encoded bytes, a binary file object (``read``), a Pillow image (EXIF orientation applied), or pixels
+           uint8 ``(H, W)`` grey, ``(H, W, 1)`` or ``(H, W, 3)`` BGR, as OpenCV has them
+    """
+    if isinstance(image, bytes | bytearray | memoryview):
+        return decode(bytes(image), "picture", colour=True, max_pixels=max_pixels)
+    if isinstance(image, str | os.PathLike):
+        return read_image(image, colour=True, max_pixels=max_pixels)
+    if isinstance(image, Image.Image):
+        with _reading("picture"):
+            _check_size(image.size, "picture", max_pixels)
+            return _pixels(image, "picture", colour=True)
+    if isinstance(image, np.ndarray):
+        return _from_array(image)
+    if callable(getattr(image, "read", None)):
+        return decode(_read_all(image), str(getattr(image, "name", "picture")), colour=True, max_pixels=max_pixels)
+    kind = f"{type(image).__module__.split('.')[0]}.{type(image).__qualname__}".removeprefix("builtins.")
+    remedy = ""
+    if hasattr(image, "shape") and hasattr(image, "dtype"):
+        remedy = "; of RGB x (3, H, W) in 0..1 make one: np.asarray(x * 255, 'uint8').transpose(1, 2, 0)[..., ::-1]"
+    raise DataError(f"image must be a path, bytes, a file, a Pillow image or a numpy array, got {kind}{remedy}")
+
+
+def read_image(
+    path: str | os.PathLike[str], *, colour: bool, max_pixels: int = MAX_PIXELS, enough: int | None = None
+) -> NDArray[np.uint8]:
+    """Read a picture file as :func:`decode` does; a file of more than ``MAX_BYTES`` is not read to its end."""
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            data = _read_all(file, str(path))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"cannot be read ({reason})", str(path)) from error
-    return decode(data, str(path), colour=colour)
+    return decode(data, str(path), colour=colour, max_pixels=max_pixels, enough=enough)
 
 
-def decode(data: bytes, where: str, *, colour: bool) -> NDArray[np.uint8]:
+def decode(
+    data: bytes, where: str, *, colour: bool, max_pixels: int = MAX_PIXELS, enough: int | None = None
+) -> NDArray[np.uint8]:
     """Decode a picture: uint8 ``(H, W, 3)`` BGR with ``colour``, else ``(H, W)`` grey.
 
-    ``where`` names the picture in the DataError that an empty, unknown, damaged or gigantic picture raises.
+    where       names the picture in the DataError that an empty, unknown, damaged or gigantic picture raises
+    max_pixels  the most pixels of a picture, checked before they are decoded
+    enough      the shorter side in pixels that the caller needs: a larger JPEG is decoded at a half, a quarter or an
+                eighth, which is faster. None decodes the picture as it is
     """
-    width, height = dimensions(data, where)
-    if width < 1 or height < 1:
-        raise DataError(f"the picture's header says {width} x {height} pixels", where)
-    if width * height > MAX_PIXELS:
-        raise DataError(f"{width} x {height} pixels are over the limit of {MAX_PIXELS:,}; make it smaller", where)
-    clear = _may_be_transparent(data)
-    flag = cv2.IMREAD_UNCHANGED if clear else cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE
-    try:
-        found = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
-    except (cv2.error, MemoryError) as error:
-        raise DataError("the picture is damaged", where) from error
-    if found is None or found.size == 0 or found.dtype not in (np.uint8, np.uint16):
-        raise DataError("the picture is damaged, cut short or of a rare kind, such as TIFF of 32 bits", where)
-    plain = _plain(found, colour, weighted=data[:2] in (b"II", b"MM"))
-    return _upright(plain, _orientation(data)) if clear else plain  # the other flags turn it
+    with _reading(where):
+        picture = _opened(data, where)
+        _check_size(picture.size, where, max_pixels)
+        if enough is not None and picture.format == "JPEG":
+            picture.draft(None, (enough, enough))
+        return _pixels(picture, where, colour=colour)
+
+
+def dimensions(data: bytes, where: str = "") -> tuple[int, int]:
+    """Width and height in pixels as the header states them, before EXIF turns the picture; nothing is decoded."""
+    with _reading(where):
+        return _opened(data, where).size
 
 
 def is_picture(name: str | os.PathLike[str]) -> bool:
-    """Whether a file's name claims a picture; whether it is one, :func:`decode` tells."""
-    return Path(name).suffix.lower() in SUFFIXES
+    """Whether a file's name claims a picture that can be read here; whether it is one, :func:`decode` tells."""
+    name = Path(name)
+    suffix = name.suffix.lower()
+    known = suffix in SUFFIXES or (suffix in HEIF_SUFFIXES and find_spec("pillow_heif") is not None)
+    return known and not name.name.startswith("._")  # side files of macOS carry the picture's name
 
 
 def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -77,35 +152,144 @@ def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.asarray(out, dtype=np.uint8)
 
 
-def dimensions(data: bytes, where: str = "") -> tuple[int, int]:
-    """Width and height in pixels as the header states them, before EXIF turns the picture; nothing is decoded."""
+def _read_all(file: Any, where: str = "picture") -> bytes:
+    """What a binary file holds, from its start where it can be gone back to."""
+    if callable(getattr(file, "seekable", None)) and file.seekable():
+        file.seek(0)
+    data = file.read(MAX_BYTES + 1)
+    if not isinstance(data, bytes):
+        raise DataError(f"a file of pictures must give bytes, not {type(data).__name__}: open it with mode 'rb'", where)
+    if len(data) > MAX_BYTES:
+        raise DataError(f"is larger than {MAX_BYTES >> 20} MiB, the most that is read of a picture", where)
+    return data
+
+
+def _from_array(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Pixels as they are given, checked, and three channels made of one."""
+    if image.dtype != np.uint8:
+        remedy = "; make it so: (image * 255).astype('uint8'), if 1 is white" * (image.dtype.kind == "f")
+        raise DataError(f"image must be uint8, 0..255, got {image.dtype} {image.shape}{remedy}")
+    if image.ndim == 3 and image.shape[2] == 4:
+        raise DataError(f"image must have no alpha channel, got {image.shape}: cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)")
+    if not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3))) or not image.size:
+        raise DataError(f"image must be (H, W) grey or (H, W, 3) BGR and not empty, got {image.shape}")
+    grey = image.ndim == 2 or image.shape[2] == 1
+    return np.ascontiguousarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if grey else image)
+
+
+@contextlib.contextmanager
+def _reading(where: str) -> Iterator[None]:
+    """Make a DataError of whatever Pillow raises, and keep it from warning: damaged pictures cause both."""
+    quiet = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+    filters = cast("list[Any]", warnings.filters)
+    filters.insert(0, quiet)  # not catch_warnings, which threads would undo for one another
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:  # of a dozen kinds: OSError, SyntaxError, struct.error, KeyError, MemoryError ...
+        cut = isinstance(error, EOFError) or "truncated" in str(error).lower()
+        raise DataError("the picture is cut short" if cut else "the picture is damaged", where) from error
+    finally:
+        with contextlib.suppress(ValueError):  # somebody has put other filters in their place
+            filters.remove(quiet)
+
+
+def _opened(data: bytes, where: str) -> ImageFile.ImageFile:
+    """The picture with its header read, by the parser that will read its pixels."""
     if not data:
         raise DataError("the picture is empty (0 bytes)", where)
-    for magic, read in _HEADERS:
-        if data.startswith(magic):
-            try:
-                return read(data)
-            except (struct.error, IndexError, ValueError) as error:
-                raise DataError("the picture's header is damaged or cut short", where) from error
-    raise DataError("not a picture that can be read: PNG, JPEG, WebP, BMP, GIF, TIFF or PNM is needed", where)
+    found = next(((module, name) for magic, module, name in _FORMATS if data.startswith(magic)), None)
+    if found is None and data[4:8] == b"ftyp":
+        found = ("Avif", "AvifImageFile") if b"avi" in data[8 : min(64, data[3])] else _heif(where)
+    if found is None:
+        raise DataError("not a picture that can be read: PNG, JPEG, WebP, AVIF, BMP, GIF, TIFF or PNM is needed", where)
+    module = importlib.import_module("pillow_heif" if found[0] == "Heif" else f"PIL.{found[0]}ImagePlugin")
+    try:
+        return cast("ImageFile.ImageFile", getattr(module, found[1])(io.BytesIO(data)))
+    except Exception as error:
+        raise DataError("the picture's header is damaged or cut short", where) from error
 
 
-def _plain(found: NDArray[np.uint8] | NDArray[np.uint16], colour: bool, *, weighted: bool) -> NDArray[np.uint8]:
-    """What ``imdecode`` gave -> 8 bits, no alpha, and three channels or one; ``weighted``: by alpha already."""
-    out = cv2.convertScaleAbs(found, alpha=1 / 257) if found.dtype != np.uint8 else found
-    if out.ndim == 3 and out.shape[2] in (2, 4):
-        alpha = cv2.merge([out[..., -1]] * (out.shape[2] - 1))
-        out = np.ascontiguousarray(out[..., :-1]).reshape(alpha.shape)
-        if not weighted:
-            cv2.multiply(out, alpha, out, 1 / 255)  # in place: a large picture is many megabytes
-        cv2.add(out, cv2.bitwise_not(alpha, alpha), out)
-    if out.ndim == 3 and out.shape[2] == 1:
-        out = out[..., 0]
-    if colour and out.ndim == 2:
-        out = cv2.cvtColor(out, cv2.COLOR_GRAY2BGR)
-    elif not colour and out.ndim == 3:
-        out = cv2.cvtColor(out, cv2.COLOR_BGR2GRAY)
-    return np.ascontiguousarray(out, dtype=np.uint8)
+def _heif(where: str) -> tuple[str, str]:
+    if find_spec("pillow_heif") is None:
+        raise DataError("HEIC photos need one package more: pip install 'mien[heif]'", where)
+    return "Heif", "HeifImageFile"
+
+
+def _check_size(size: tuple[int, int], where: str, most: int) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise DataError(f"the picture's header says {width} x {height} pixels", where)
+    if width * height > most:
+        raise DataError(f"{width} x {height} pixels are over the limit of {most:,}; make it smaller", where)
+
+
+def _pixels(picture: Image.Image, where: str, *, colour: bool) -> NDArray[np.uint8]:
+    """What Pillow opened -> uint8 ``(H, W, 3)`` BGR or ``(H, W)``, upright; by strips, so that nothing lies twice."""
+    if picture.mode in ("F", "I") and picture.format not in ("PNG", "PPM"):
+        raise DataError("the picture is of a rare kind, values of 32 bits; save it with 8 bits", where)
+    with _silent_libtiff() if picture.format == "TIFF" else contextlib.nullcontext():
+        picture.load()
+    width, height = picture.size
+    out = np.empty((height, width, 3) if colour else (height, width), np.uint8)
+    rows = max(1, _STRIP // width)
+    for top in range(0, height, rows):
+        part = picture.crop((0, top, width, min(top + rows, height)))
+        strip = _strip(part)
+        if colour and strip.ndim == 2:
+            strip = cv2.cvtColor(strip, cv2.COLOR_GRAY2BGR)
+        elif not colour and strip.ndim == 3:
+            strip = cv2.cvtColor(strip, cv2.COLOR_BGR2GRAY)
+        out[top : top + rows] = strip
+    return _upright(out, _orientation(picture))
+
+
+@contextlib.contextmanager
+def _silent_libtiff() -> Iterator[None]:
+    """Keep Pillow's libtiff from printing on stderr; one TIFF at a time, and what was set before is set again.
+
+    Its two functions are found through Pillow's own module. Where they are not exported, it prints.
+    """
+    library = ctypes.CDLL(importlib.import_module("PIL._imaging").__file__)
+    setters = [f for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler") if (f := getattr(library, name, None))]
+    for setter in setters:
+        setter.restype, setter.argtypes = ctypes.c_void_p, (ctypes.c_void_p,)
+    with _LIBTIFF:
+        before = [setter(None) for setter in setters]
+        try:
+            yield
+        finally:
+            for setter, handler in zip(setters, before, strict=True):
+                setter(handler)
+
+
+def _strip(part: Image.Image) -> NDArray[np.uint8]:
+    """A part of a picture -> BGR, or grey where it has no colours; alpha on white, 16 bits as 8."""
+    if part.mode.startswith("I"):
+        deep = np.asarray(part).astype(np.uint16)
+        return np.asarray(cv2.convertScaleAbs(deep, alpha=1 / 257), np.uint8)
+    if part.has_transparency_data:
+        values = _array(part.convert("RGBA"), "RGBA", 4)
+        alpha = cv2.merge([values[..., 3]] * 3)
+        out = cv2.multiply(cv2.cvtColor(values, cv2.COLOR_RGBA2BGR), alpha, scale=1 / 255)
+        return np.asarray(cv2.add(out, cv2.bitwise_not(alpha)), np.uint8)
+    if part.mode in ("1", "L"):
+        return _array(part.convert("L"), "L", 1)[..., 0]
+    values = _array(part.convert("RGB"), "RGBX", 4)
+    return np.asarray(cv2.cvtColor(values, cv2.COLOR_RGBA2BGR), np.uint8)
+
+
+def _array(part: Image.Image, layout: str, channels: int) -> NDArray[np.uint8]:
+    return np.frombuffer(part.tobytes("raw", layout), np.uint8).reshape(part.height, part.width, channels)
+
+
+def _orientation(picture: Image.Image) -> int:
+    """EXIF's orientation, 1 where there is none or it is damaged."""
+    try:
+        return int(picture.getexif().get(_ORIENTATION, 1))
+    except Exception:  # the pixels are whole; the record about them has as many ways to be damaged as a picture
+        return 1
 
 
 def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -117,127 +301,3 @@ def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     if orientation in (2, 3, 6, 7):
         image = image[:, ::-1]
     return np.ascontiguousarray(image)
-
-
-def _orientation(data: bytes) -> int:
-    """EXIF's orientation of a PNG or WebP, 1 where it has none; OpenCV turns the other formats itself."""
-    if data.startswith(b"\x89PNG"):
-        start = data.find(b"eXIf", 0, len(data) if data.find(b"IDAT") < 0 else data.find(b"IDAT")) + 4
-    else:
-        start = data.rfind(b"EXIF") + 8 if data.startswith(b"RIFF") else 0
-        start += 6 * (data[start : start + 6] == b"Exif\0\0")
-    block = data[start:] if start >= 8 else b""
-    if block[:4] not in (b"II*\0", b"MM\0*"):
-        return 1
-    try:
-        return _tiff_numbers(block, {274}).get(274, 1)
-    except (struct.error, IndexError):
-        return 1
-
-
-def _may_be_transparent(data: bytes) -> bool:
-    """Whether alpha must be kept: PNG of colour type 4 or 6 or with ``tRNS``, WebP with its bit, GIF, some TIFF."""
-    if data[:4] == b"GIF8":
-        return True
-    if data[:2] in (b"II", b"MM"):
-        return 338 in _tiff_numbers(data, {338})  # extra samples
-    if data.startswith(b"\x89PNG"):
-        return data[25:26] in (b"\x04", b"\x06") or 0 <= data.find(b"tRNS") < data.find(b"IDAT")
-    if data.startswith(b"RIFF"):
-        return (data[12:16] == b"VP8X" and bool(data[20] & 0x10)) or (data[12:16] == b"VP8L" and bool(data[24] & 0x10))
-    return False
-
-
-def _png(data: bytes) -> tuple[int, int]:
-    width, height = struct.unpack_from(">II", data, 16)
-    if data[12:16] != b"IHDR":
-        raise ValueError("IHDR is not first")
-    return width, height
-
-
-def _jpeg(data: bytes) -> tuple[int, int]:
-    """Walk the segments to the frame header (SOF); it comes before any pixel."""
-    at = 2
-    while True:
-        if data[at] != 0xFF:
-            raise ValueError("no marker where one must be")
-        while data[at] == 0xFF:  # fill bytes
-            at += 1
-        marker = data[at]
-        at += 1
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", data, at + 3)
-            return width, height
-        if marker in (0xD9, 0xDA):
-            raise ValueError("pixels before the frame header")
-        if not (marker == 0x01 or 0xD0 <= marker <= 0xD8):  # those stand alone, the others state their length
-            at += struct.unpack_from(">H", data, at)[0]
-
-
-def _webp(data: bytes) -> tuple[int, int]:
-    kind = data[8:16]
-    if kind == b"WEBPVP8 ":
-        width, height = struct.unpack_from("<HH", data, 26)
-        return width & 0x3FFF, height & 0x3FFF
-    if kind == b"WEBPVP8L":
-        (bits,) = struct.unpack_from("<I", data, 21)
-        return (bits & 0x3FFF) + 1, ((bits >> 14) & 0x3FFF) + 1
-    if kind == b"WEBPVP8X":
-        if len(data) < 30:
-            raise ValueError("cut short")
-        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
-    raise ValueError("a RIFF file that is not WebP")
-
-
-def _bmp(data: bytes) -> tuple[int, int]:
-    (size,) = struct.unpack_from("<I", data, 14)
-    width, height = struct.unpack_from("<HH" if size == 12 else "<ii", data, 18)
-    return width, abs(height)
-
-
-def _gif(data: bytes) -> tuple[int, int]:
-    width, height = struct.unpack_from("<HH", data, 6)
-    return width, height
-
-
-def _tiff(data: bytes) -> tuple[int, int]:
-    size = _tiff_numbers(data, {256, 257})
-    if len(size) != 2:
-        raise ValueError("no width or height")
-    return size[256], size[257]
-
-
-def _tiff_numbers(data: bytes, tags: set[int]) -> dict[int, int]:
-    """Tag -> its first number, of the first directory, which is the page that is decoded."""
-    order = "<" if data[0:2] == b"II" else ">"
-    (at,) = struct.unpack_from(order + "I", data, 4)
-    (count,) = struct.unpack_from(order + "H", data, at)
-    found = {}
-    for entry in range(at + 2, at + 2 + 12 * count, 12):
-        tag, kind = struct.unpack_from(order + "HH", data, entry)
-        if tag in tags:
-            found[tag] = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, entry + 8)[0]
-    return found
-
-
-def _pnm(data: bytes) -> tuple[int, int]:
-    """The first two numbers after the magic; ``#`` starts a comment up to the line's end."""
-    words: list[bytes] = []
-    for line in data[2:4096].splitlines():
-        words += line.split(b"#")[0].split()
-        if len(words) >= 2:
-            return int(words[0]), int(words[1])
-    raise ValueError("no width or height")
-
-
-_HEADERS: tuple[tuple[bytes, Callable[[bytes], tuple[int, int]]], ...] = (
-    (b"\x89PNG\r\n\x1a\n", _png),
-    (b"\xff\xd8\xff", _jpeg),
-    (b"RIFF", _webp),
-    (b"BM", _bmp),
-    (b"GIF87a", _gif),
-    (b"GIF89a", _gif),
-    (b"II*\0", _tiff),
-    (b"MM\0*", _tiff),
-    *((b"P%d" % kind, _pnm) for kind in range(1, 7)),
-)

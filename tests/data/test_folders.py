@@ -79,6 +79,7 @@ def test_bad_pictures_are_errors_or_skipped_and_named(tmp_path: Path) -> None:
     good = png(np.arange(36, dtype=np.uint8).reshape(6, 6))
     head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
+    bomb += good[good.index(b"IDAT") - 4 :]
     bad = {"happy/bomb.png": bomb, "happy/none.jpg": b"hello", "happy/zero.png": b"", "sad/cut.png": good[:40]}
     put(tmp_path, {"happy/a.png": good, "sad/b.png": good, **bad})
     with pytest.raises(DataError, match=r"bomb.png: 60000 x 60000 pixels are over the limit"):

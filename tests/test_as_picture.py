@@ -1,0 +1,130 @@
+"""A picture in whatever form people have it becomes the same pixels, or one line says how to make it so."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mien.errors import DataError
+from mien.images import as_picture
+
+RGB = np.random.default_rng(1).integers(0, 256, (8, 12, 3)).astype(np.uint8)
+BGR = RGB[..., ::-1]
+
+
+def png(picture: Image.Image, **how: object) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "PNG", **how)
+    return out.getvalue()
+
+
+PNG = png(Image.fromarray(RGB))
+
+
+@pytest.mark.parametrize(
+    "form", ["path", "text", "bytes", "view", "file", "memory", "read to its end", "pillow", "array"]
+)
+def test_the_same_pixels_from_every_form(form, tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(PNG)
+    ended = io.BytesIO(PNG)
+    ended.read()
+    with path.open("rb") as file:
+        given = {
+            "path": path,
+            "text": str(path),
+            "bytes": PNG,
+            "view": memoryview(PNG),
+            "file": file,
+            "memory": io.BytesIO(PNG),
+            "read to its end": ended,
+            "pillow": Image.fromarray(RGB),
+            "array": BGR,
+        }[form]
+        out = as_picture(given)
+    np.testing.assert_array_equal(out, BGR)
+    assert out.flags.c_contiguous
+
+
+def test_a_stream_that_cannot_go_back_is_read_on():
+    class Body:
+        def read(self, count: int) -> bytes:
+            return PNG[:count]
+
+    np.testing.assert_array_equal(as_picture(Body()), BGR)
+
+
+def test_pillow_images_are_turned_as_exif_says_and_of_any_mode():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    opened = Image.open(io.BytesIO(png(Image.fromarray(RGB), exif=exif)))
+    np.testing.assert_array_equal(as_picture(opened), np.rot90(BGR, -1))
+    grey = Image.fromarray(RGB[..., 0])
+    np.testing.assert_array_equal(as_picture(grey), np.dstack([RGB[..., 0]] * 3))
+    for mode in ("1", "P", "RGBA", "CMYK", "YCbCr", "HSV", "LA", "PA"):
+        assert as_picture(Image.fromarray(RGB).convert(mode)).shape == (8, 12, 3)
+    with pytest.raises(DataError, match="32 bits"):
+        as_picture(grey.convert("F"))
+
+
+@pytest.mark.parametrize("shape", [(8, 12), (8, 12, 1)])
+def test_grey_arrays_get_three_channels(shape):
+    np.testing.assert_array_equal(as_picture(RGB[..., 0].reshape(shape)), np.dstack([RGB[..., 0]] * 3))
+
+
+class Tensor:
+    """What a tensor of any framework has, and no framework."""
+
+    shape, dtype = (3, 8, 12), "float32"
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(RGB.transpose(2, 0, 1) / 255, dtype)
+
+    def __mul__(self, factor):
+        return np.asarray(self) * factor
+
+
+@pytest.mark.parametrize(
+    ("image", "remedy"),
+    [
+        (RGB / 255, r"astype\('uint8'\)"),
+        (RGB.astype(np.uint16), "uint8"),
+        (np.zeros((8, 12, 4), np.uint8), "COLOR_BGRA2BGR"),
+        (np.zeros((0, 12, 3), np.uint8), "not empty"),
+        (np.zeros((2, 8, 12, 3), np.uint8), r"\(H, W, 3\)"),
+        (Tensor(), r"transpose\(1, 2, 0\)"),
+        (None, "got NoneType"),
+        (7, "got int"),
+        (io.StringIO("x"), "mode 'rb'"),
+    ],
+)
+def test_what_is_no_picture_is_told_the_remedy_in_one_line(image, remedy):
+    with pytest.raises(DataError, match=remedy) as caught:
+        as_picture(image)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_remedy_for_tensors_works():
+    x = Tensor()
+    made = np.asarray(x * 255, "uint8").transpose(1, 2, 0)[..., ::-1]
+    np.testing.assert_allclose(as_picture(made), BGR, atol=1)
+
+
+def test_the_limit_on_pixels_holds_for_every_form(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(PNG)
+    for image in (path, PNG, io.BytesIO(PNG), Image.fromarray(RGB)):
+        with pytest.raises(DataError, match="12 x 8 pixels are over the limit of 50"):
+            as_picture(image, max_pixels=50)
+
+
+def test_files_over_the_limit_are_not_read_to_their_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("mien.images.MAX_BYTES", 100)
+    path = tmp_path / "a.png"
+    path.write_bytes(PNG)
+    for image in (path, io.BytesIO(PNG)):
+        with pytest.raises(DataError, match="larger than"):
+            as_picture(image)
