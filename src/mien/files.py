@@ -6,15 +6,40 @@ Leaves out: what is written. A process killed at any moment leaves the old file 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mien.errors import OutputError
+from mien.errors import ConfigError, OutputError
 
-__all__ = ["check_writable", "replace_file", "reported", "temporary_name", "write_text"]
+__all__ = ["check_new", "check_writable", "replace_file", "reported", "sha256_of", "temporary_name", "write_text"]
+
+
+def check_new(path: Path, *, force: bool = False, remedy: str = "--force overwrites it") -> None:
+    """Make the folder of ``path`` and refuse what lies there already, unless with ``force``.
+
+    The one rule of every command that writes a file a user has named. ConfigError holds the ``remedy``.
+    """
+    check_writable(path.parent)
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder: give the name of a file")
+    if not force and os.path.lexists(path):
+        raise ConfigError(f"{path} is there already: {remedy}, or choose another name")
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file, 64 hexadecimal digits; "" for one that cannot be read."""
+    found = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                found.update(block)
+    except (OSError, ValueError):
+        return ""
+    return found.hexdigest()
 
 
 def check_writable(folder: Path, need_bytes: int = 0) -> None:

@@ -64,6 +64,7 @@ class CenterFace:
         file = Path(path) if path is not None else _WEIGHTS
         if path is None and not file.is_file():
             raise ModelError(f"{file} is missing: install mien again (`pip install .`), its build step fetches it")
+        self.path = file
         self._session = open_session(file, threads)
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
@@ -106,7 +107,7 @@ class YuNet:
     def __init__(self, path: str | os.PathLike[str], *, size: int = 640, threshold: float = 0.6) -> None:
         if not Path(path).is_file():
             raise ModelError(f"{os.fspath(path)}: no such file; YuNet needs its ONNX model file")
-        self.size = size
+        self.path, self.size, self.threshold = Path(path), size, threshold
         self._lock = threading.Lock()  # its input size is a state
         try:
             self._net: Any = cv2.FaceDetectorYN.create(os.fspath(path), "", (320, 320), threshold)

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from time import monotonic
 from typing import overload
 
 import cv2
@@ -36,6 +37,7 @@ __all__ = ["Found", "Image", "Predictor", "detect"]
 Image = str | os.PathLike[str] | bytes | NDArray[np.uint8]
 
 _TOGETHER = 32  # pictures whose faces go through the network in one batch
+_AT_MOST = 1.0  # seconds for which a picture that has been searched waits for others
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,11 @@ class Predictor:
         """What the model is: its labels, size, scores and terms."""
         return self._classifier.spec
 
+    @property
+    def model_path(self) -> Path:
+        """The model's file."""
+        return self._classifier.path
+
     @overload
     def predict(self, image: Image) -> Photo: ...
     @overload
@@ -96,7 +103,8 @@ class Predictor:
         """One :class:`Photo` for each picture, in order, in constant memory.
 
         jobs  pictures that are read and searched at a time; more pay where ``threads`` is 1. Faces of up to 32
-              pictures go through the network together. A picture that cannot be read has ``error``, the others go on.
+              pictures, or of a second, go through the network together. A picture that cannot be read has ``error``,
+              the others go on.
         searched  called whenever a picture has been read and searched, which takes most of the time: for a bar
         """
         if jobs < 1:
@@ -104,18 +112,28 @@ class Predictor:
         return self._many(iter(images), jobs, searched or (lambda: None))
 
     def _many(self, waiting: Iterator[Image], jobs: int, searched: Callable[[], object]) -> Iterator[Photo]:
-        with ThreadPoolExecutor(jobs) as pool:
+        pool = ThreadPoolExecutor(jobs)
+        try:
             while block := list(islice(waiting, _TOGETHER)):
-                found = []
-                for one in pool.map(self._find_or_say, block):
-                    found.append(one)
+                ready, began = list[tuple[Image, Found | str]](), monotonic()
+                for image, found in zip(block, pool.map(self._find_or_say, block), strict=True):
+                    ready.append((image, found))
                     searched()
-                answers = iter(self.classify([f for f in found if isinstance(f, Found)]))
-                for image, f in zip(block, found, strict=True):
-                    if isinstance(f, Found):
-                        yield Photo(source_of(image), next(answers), f.width, f.height)
-                    else:
-                        yield Photo(source_of(image), error=f)
+                    if monotonic() - began > _AT_MOST:
+                        yield from self._classified(ready)
+                        ready, began = [], monotonic()
+                yield from self._classified(ready)
+        finally:
+            pool.shutdown(cancel_futures=True)  # after Ctrl-C only the pictures that are being searched are waited for
+
+    def _classified(self, ready: Sequence[tuple[Image, Found | str]]) -> Iterator[Photo]:
+        """Photos of pictures that have been searched, or that cannot be read, in one batch."""
+        answers = iter(self.classify([found for _, found in ready if isinstance(found, Found)]))
+        for image, found in ready:
+            if isinstance(found, Found):
+                yield Photo(source_of(image), next(answers), found.width, found.height)
+            else:
+                yield Photo(source_of(image), error=found)
 
     def predict_folder(self, folder: str | os.PathLike[str], *, jobs: int = 1) -> Iterator[Photo]:
         """One :class:`Photo` for each picture in ``folder`` and below it, by name; see :meth:`predict_many`."""
