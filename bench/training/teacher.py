@@ -112,7 +112,7 @@ class Kept:
     def size(self) -> int:
         return self.faces.size[0]
 
-    def answer(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
+    def predict(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
         row = {_digest(image): i for i, image in enumerate(self.faces.images)}
         p = np.exp(self.said[f"{self.head}{views}"][[row[_digest(image)] for image in images]].astype(float))
         return np.asarray(p / p.sum(1, keepdims=True))

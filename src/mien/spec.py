@@ -47,7 +47,8 @@ class ModelSpec:
     calibration what ``calibration.calibrate`` found, empty where nobody calibrated: ``threshold``, the smallest
                 probability of a candidate; ``temperature`` as it was fitted, also where the graph divides by it;
                 ``coverage_target`` and what was measured (see ``calibration.Calibration``), with the ``split``,
-                ``fingerprint`` and ``n`` rows of the data it was fitted on
+                ``fingerprint`` and ``n`` rows of the data it was fitted on; ``rows``, "clean" or "all"; ``views``, the
+                same for other numbers of test-time views, by number
     precision   of the weights: "float32", or "int8" for a quantized ONNX file
     scores      split -> figures as ``mien evaluate`` writes them
     recipe, data, versions, licence: where the weights come from and what may be done with them

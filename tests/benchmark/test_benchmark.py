@@ -228,7 +228,7 @@ def test_epochs_are_cut_to_the_budget_once_and_a_run_goes_on(tmp_path: Path):
     _, again = train_network(replace(task, budget=1000.0), REFERENCE)  # the plan stands, nothing is trained again
     assert again.notes == first.notes == (f"{epochs} of 120 epochs, for want of time",)
     assert again.seconds == first.seconds
-    np.testing.assert_array_equal(again.answer(fold.val.images), first.answer(fold.val.images))
+    np.testing.assert_array_equal(again.predict(fold.val.images), first.predict(fold.val.images))
 
 
 def test_identity_can_be_read_from_pixels_more_than_by_chance(tmp_path: Path):
@@ -240,7 +240,7 @@ def test_identity_can_be_read_from_pixels_more_than_by_chance(tmp_path: Path):
     assert found["people"] == len(set(fold.train.subject))
     assert found["chance"] < found["pixels"] <= 1
     assert 0 <= found["representation"] <= 1
-    assert fitted.answer(fold.val.images).shape == (len(fold.val), 7)
+    assert fitted.predict(fold.val.images).shape == (len(fold.val), 7)
 
 
 @pytest.mark.parametrize("name", ["vgg-svm", "multi-feature"])
@@ -249,7 +249,7 @@ def test_learnt_features_feed_a_classifier(name: str, tmp_path: Path):
     steps: list[str] = []
     task = Task(fold.train, fold.val, tmp_path / "run", budget=1.0, progress=lambda step, share: steps.append(step))
     fitted = METHODS[name].fit(task)
-    p = fitted.answer(fold.val.images)
+    p = fitted.predict(fold.val.images)
     assert score(p, fold.val.labels, FACES.names).n == len(fold.val)
     assert {"parameters", "vector"} <= set(fitted.size)
     assert {"training", "support vector machine"} <= set(steps)

@@ -115,7 +115,7 @@ def test_weights_give_attention_and_grad_cam_and_the_answers_of_torch(run_folder
     assert "Grad-CAM" in result.stdout
     from mien.evaluation.scoring import open_model
 
-    expected = open_model(run_folder).answer(found["crop"][None])[0]
+    expected = open_model(run_folder).predict(found["crop"][None])[0]
     np.testing.assert_allclose(found["probabilities"], expected, atol=1e-6)
 
 

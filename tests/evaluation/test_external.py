@@ -114,7 +114,7 @@ def test_faces_come_in_blocks_and_cannot_be_spoilt(module) -> None:
     rival = open_callable(f"{name}:f")
     images = np.random.default_rng(0).integers(0, 256, (600, 5, 6), dtype=np.uint8)
     before = images.copy()
-    assert np.allclose(rival.answer(images)[:, 0], before[:, 0, 0] / 255)
+    assert np.allclose(rival.predict(images)[:, 0], before[:, 0, 0] / 255)
     assert np.array_equal(images, before)
     assert sys.modules[name].sizes == [("uint8", (n, 5, 6)) for n in (256, 256, 88)]
 
@@ -127,15 +127,15 @@ def test_views_are_those_of_our_models(module) -> None:
     rival = open_callable(f"{name}:f")
     images = np.zeros((1, 6, 6), np.uint8)
     images[:, :, :3] = 255  # bright on the left: its mirror is dark there, a shift by 2 brings one column or all
-    assert rival.answer(images)[0, 0] == 1
-    assert rival.answer(images, views=2)[0, 0] == 0.5
+    assert rival.predict(images)[0, 0] == 1
+    assert rival.predict(images, views=2)[0, 0] == 0.5
     # the image and shifts down and up, which change nothing: 1, their mirrors 0; left 1/3, right 1, mirrors 2/3, 0
     whole, mirrored = [1, 1, 1, 1 / 3, 1], [0, 0, 0, 0, 2 / 3]
-    assert rival.answer(images, views=10)[0, 0] == pytest.approx(np.mean(whole + mirrored))
+    assert rival.predict(images, views=10)[0, 0] == pytest.approx(np.mean(whole + mirrored))
     with pytest.raises(ConfigError, match=r"views must lie in 1\.\.10"):
-        rival.answer(images, views=11)
+        rival.predict(images, views=11)
     with pytest.raises(ConfigError, match="at least one image"):
-        rival.answer(images[:0])
+        rival.predict(images[:0])
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_what_a_function_does_wrong_is_named(module, faces, body, labels, messag
 def test_the_place_of_a_later_failure_is_named(module) -> None:
     name = module("def f(x):\n    assert len(x) == 256, 'short'\n    return np.full((len(x), 7), 1 / 7)\n")
     with pytest.raises(ModelError, match=r"faces 256\.\.299 .*AssertionError: short"):
-        open_callable(f"{name}:f").answer(np.zeros((300, 4, 4), np.uint8))
+        open_callable(f"{name}:f").predict(np.zeros((300, 4, 4), np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def foreign(
 def test_our_own_file_without_its_spec_answers_the_same(tmp_path, faces, views) -> None:
     ours = open_model(write_net(tmp_path / "a.onnx", SPEC))
     rival = open_onnx(write_net(tmp_path / "b.onnx", SPEC, with_spec=False), labels=SEVEN, pixels="0.5,0.25")
-    assert np.allclose(rival.answer(faces.images, views=views), ours.answer(faces.images, views=views), atol=1e-5)
+    assert np.allclose(rival.predict(faces.images, views=views), ours.predict(faces.images, views=views), atol=1e-5)
     assert evaluate(rival, faces).confusion == evaluate(ours, faces).confusion
 
 
@@ -301,12 +301,12 @@ def test_our_own_file_without_its_spec_answers_the_same(tmp_path, faces, views) 
     ],
 )
 def test_every_layout_and_batch_gives_the_same_answers(tmp_path, faces, shape, pixels, dtype) -> None:
-    wanted = open_model(write_net(tmp_path / "a.onnx", SPEC)).answer(faces.images)
+    wanted = open_model(write_net(tmp_path / "a.onnx", SPEC)).predict(faces.images)
     for softmax in (False, True):
         rival = open_onnx(
             foreign(tmp_path / "b.onnx", shape, dtype=dtype, softmax=softmax), labels=SEVEN, pixels=pixels
         )
-        assert np.allclose(rival.answer(faces.images), wanted, atol=1e-4)
+        assert np.allclose(rival.predict(faces.images), wanted, atol=1e-4)
         assert rival.notes["output"] == ("probabilities" if softmax else "no probabilities, softmax applied")
     assert re.match(r"N[CHW]+, [13] channels?, (48|any) x (48|any), pixels 0\.5", rival.notes["input"])
 
@@ -323,16 +323,16 @@ def test_pixels_of_each_scale(tmp_path) -> None:
     image = np.array([[[0, 255]]], np.uint8)
     for pixels, span in {"0..255": 255, "0..1": 1, "-1..1": 2, "0.3,0.5": 2, "0,4": 0.25}.items():
         rival = open_onnx(tmp_path / "a.onnx", labels="a,b", pixels=pixels, layout="NCHW")
-        p = rival.answer(image)[0]
+        p = rival.predict(image)[0]
         wanted = [0, 1] if span == 1 else [1 / (1 + np.exp(span)), 1 / (1 + np.exp(-span))]  # 0 and 1 sum to 1 already
         assert p == pytest.approx(wanted, abs=1e-6), pixels
 
 
 def test_uint8_and_float16_inputs(tmp_path, faces) -> None:
-    wanted = open_onnx(foreign(tmp_path / "a.onnx"), labels=SEVEN).answer(faces.images)
+    wanted = open_onnx(foreign(tmp_path / "a.onnx"), labels=SEVEN).predict(faces.images)
     for dtype in (TensorProto.UINT8, TensorProto.FLOAT16):
         rival = open_onnx(foreign(tmp_path / "b.onnx", dtype=dtype), labels=SEVEN)
-        assert np.allclose(rival.answer(faces.images), wanted)
+        assert np.allclose(rival.predict(faces.images), wanted)
     with pytest.raises(ConfigError, match=r"must be 0\.\.255 for a network that takes uint8"):
         open_onnx(foreign(tmp_path / "c.onnx", dtype=TensorProto.UINT8), labels=SEVEN, pixels="0..1")
 
@@ -343,24 +343,24 @@ def test_faces_are_resized_to_the_graphs_side(tmp_path, faces) -> None:
     small = np.stack([cv2.resize(f, (32, 32), interpolation=cv2.INTER_AREA) for f in faces.images])
     fixed = open_onnx(foreign(tmp_path / "a.onnx", ("n", 1, 32, 32)), labels=SEVEN, pixels="0..1")
     assert fixed.size is None
-    assert np.array_equal(fixed.answer(faces.images), fixed.answer(small))
+    assert np.array_equal(fixed.predict(faces.images), fixed.predict(small))
     # a graph with open sides is given faces as they are, or of the size that was asked for
     path = foreign(tmp_path / "b.onnx", ("n", 1, "h", "w"))
     wide = open_onnx(path, labels=SEVEN, pixels="0..1")
     with pytest.raises(ModelError, match=r"could not run it on float32 \(70, 1, 32, 32\).*give --size"):
-        wide.answer(small)
+        wide.predict(small)
     sized = open_onnx(path, labels=SEVEN, pixels="0..1", size=48)
-    assert sized.answer(small).shape == (70, 7)
-    assert np.array_equal(sized.answer(faces.images), wide.answer(faces.images))
+    assert sized.predict(small).shape == (70, 7)
+    assert np.array_equal(sized.predict(faces.images), wide.predict(faces.images))
     oblong = open_onnx(foreign(tmp_path / "c.onnx", ("n", 1, 48, 48)), labels=SEVEN, pixels="0..1")
-    assert oblong.answer(faces.images[:, :, 4:44]).shape == (70, 7)
+    assert oblong.predict(faces.images[:, :, 4:44]).shape == (70, 7)
 
 
 def test_the_output_is_found_by_its_width(tmp_path, faces) -> None:
-    alone = open_onnx(foreign(tmp_path / "a.onnx"), labels=SEVEN).answer(faces.images)
+    alone = open_onnx(foreign(tmp_path / "a.onnx"), labels=SEVEN).predict(faces.images)
     for extra in ({"tail": (1, 1)}, {"outputs": (2, 5)}):
         rival = open_onnx(foreign(tmp_path / "b.onnx", **extra), labels=SEVEN)
-        assert np.array_equal(rival.answer(faces.images), alone)
+        assert np.array_equal(rival.predict(faces.images), alone)
     with pytest.raises(ModelError, match=r"must have one output of the shape \(N, 7\), got p tensor.*extra0"):
         open_onnx(foreign(tmp_path / "c.onnx", outputs=(7,)), labels=SEVEN)
 
@@ -408,7 +408,7 @@ def test_an_input_without_a_shape_is_named(tmp_path) -> None:
     save(graph, tmp_path / "b.onnx")
     rival = open_onnx(tmp_path / "b.onnx", labels="a,b")
     with pytest.raises(ModelError, match=r"shape \(1, 9\), \(1, 2\) is needed"):
-        rival.answer(np.zeros((1, 3, 3), np.uint8))
+        rival.predict(np.zeros((1, 3, 3), np.uint8))
 
 
 def test_answers_that_stop_being_probabilities_are_named(tmp_path) -> None:
@@ -423,15 +423,15 @@ def test_answers_that_stop_being_probabilities_are_named(tmp_path) -> None:
     save(graph, tmp_path / "a.onnx")
     rival = open_onnx(tmp_path / "a.onnx", labels="a,b", pixels="0..1")
     first = np.array([[[0, 255]]], np.uint8)
-    assert rival.answer(first).tolist() == [[0, 1]]
+    assert rival.predict(first).tolist() == [[0, 1]]
     with pytest.raises(ModelError, match=r"faces 0\.\.0: gives rows that are not probabilities after"):
-        rival.answer(first // 2)
+        rival.predict(first // 2)
     broken = open_onnx(tmp_path / "a.onnx", labels="a,b", pixels="0,1e-45")
     with (
         pytest.raises(ModelError, match="the answer for face 0 is not finite; check --pixels"),
         np.errstate(all="ignore"),
     ):
-        broken.answer(first)
+        broken.predict(first)
 
 
 # ---- one word for all
@@ -477,7 +477,7 @@ def test_against_is_the_paired_test_of_two_evaluations(tmp_path, faces) -> None:
     assert found.report == evaluate(ours, part, train=train, views=2)
     assert found.against is not None
     assert found.against.report == evaluate(other, part, train=train, views=2)
-    right = [m.answer(part.images, views=2).argmax(1) == part.labels for m in (ours, other)]
+    right = [m.predict(part.images, views=2).argmax(1) == part.labels for m in (ours, other)]
     assert found.against.paired == compare_pairs(*right)
     assert found.against.clean is not None
     assert found.against.clean.n == found.report.clean.n
@@ -509,7 +509,7 @@ def test_both_are_judged_on_what_both_know(tmp_path, module, faces) -> None:
         assert found.report.names == one.labels
         assert sum(g.n for g in found.groups) == found.report.n
     assert found.report.per_class["happy"]["recall"] == 1
-    right = ours.answer(faces.images).argmax(1) == faces.labels
+    right = ours.predict(faces.images).argmax(1) == faces.labels
     kept = np.isin(faces.labels, [faces.names.index(n) for n in known])
     assert found.against.report.accuracy == pytest.approx(right[kept].mean())
     with pytest.raises(ConfigError, match="not among them: angry"):
@@ -712,7 +712,7 @@ def test_a_classical_method_is_a_model_too(tmp_path: Path) -> None:
     save_estimator(tmp_path / "model.skops", pipeline, about={"name": "lbp-svm", "names": list(faces.names)})
     for word in (tmp_path, tmp_path / "model.skops"):
         found = open_rival(word)
-        p = found.answer(faces.images)
+        p = found.predict(faces.images)
         assert (found.name, found.labels) == ("lbp-svm", faces.names)
         assert p.shape == (70, 7)
         assert not p[:, 2].any()

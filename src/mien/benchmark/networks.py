@@ -51,7 +51,7 @@ def train_network(task: Task, name: str) -> tuple[Loaded, Fitted]:
     assert isinstance(result.model.forward, torch.nn.Module)
     cut = recipe.epochs < full.epochs
     fitted = Fitted(
-        answer=result.model.answer,
+        predict=result.model.predict,
         size={"parameters": sum(p.numel() for p in result.model.forward.parameters())},
         seconds=sum(e["seconds"] for e in result.history),
         notes=(f"{recipe.epochs} of {full.epochs} epochs, for want of time",) if cut else (),

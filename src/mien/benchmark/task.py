@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from mien.data import FaceDataset
 
-__all__ = ["Answer", "Fitted", "Task"]
+__all__ = ["Fitted", "Predict", "Task"]
 
 #: faces uint8 (N, S, S) -> probabilities (N, K)
-Answer = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+Predict = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 
 
 def _silent(step: str, share: float) -> None:
@@ -53,7 +53,7 @@ class Fitted:
     notes    what a reader of the table must know, such as fewer epochs for want of time
     """
 
-    answer: Answer
+    predict: Predict
     size: Mapping[str, int]
     seconds: float
     figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

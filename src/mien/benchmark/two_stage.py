@@ -69,7 +69,7 @@ def _fit_pipeline(task: Task, name: str) -> Fitted:
     about = {"name": name, "names": list(task.train.names), "train": task.train.fingerprint, "seed": task.seed}
     save_estimator(task.folder / "model.skops", pipeline, about=about)
     return Fitted(
-        answer=lambda images: class_probabilities(pipeline, images, len(task.train.names)),
+        predict=lambda images: class_probabilities(pipeline, images, len(task.train.names)),
         size={"vector": feature_size(pipeline)},
         seconds=seconds,
     )
@@ -99,7 +99,7 @@ def fit_vgg_svm(task: Task) -> Fitted:
     save_estimator(task.folder / "head.skops", head, about={"names": list(task.train.names)})
     return replace(
         network,
-        answer=lambda images: class_probabilities(head, features(model, images), len(task.train.names)),
+        predict=lambda images: class_probabilities(head, features(model, images), len(task.train.names)),
         size={**network.size, "vector": x.shape[1]},
         seconds=network.seconds + time.perf_counter() - start,
     )
@@ -110,7 +110,7 @@ def fit_multi_feature(task: Task) -> Fitted:
     learnt = fit_vgg_svm(task)
     members = [learnt, *(_fit_pipeline(replace(task, folder=task.folder / name), name) for name in _HANDCRAFTED)]
     return Fitted(
-        answer=lambda images: np.mean([m.answer(images) for m in members], 0),
+        predict=lambda images: np.mean([m.predict(images) for m in members], 0),
         size={**learnt.size, "vector": sum(m.size["vector"] for m in members)},
         seconds=sum(m.seconds for m in members),
         notes=learnt.notes,

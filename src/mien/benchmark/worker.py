@@ -99,7 +99,7 @@ def _fold(job: Job, fold: Fold, progress: Any) -> dict[str, Any]:
     fitted: Fitted = METHODS[job.method].fit(task)
     progress("answering", 1.0)
     start = time.perf_counter()
-    p = fitted.answer(fold.val.images)
+    p = fitted.predict(fold.val.images)
     return {
         "probabilities": p,
         "answer_seconds": time.perf_counter() - start,

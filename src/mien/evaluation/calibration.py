@@ -1,7 +1,7 @@
 """Calibration: a temperature for honest probabilities, and sets of candidates that hold the truth as often as promised.
 
 :func:`calibrate` fits both on held-out faces and measures by cross-fit what they are worth on other faces. numpy only.
-Leaves out: running the network (``engine``) and where the figures are kept (``spec``).
+Leaves out: asking a model for its logits and putting what was found into its spec (``calibrated``).
 """
 
 from __future__ import annotations
@@ -62,28 +62,30 @@ class Calibration:
 def calibrate(logits: ArrayLike, labels: ArrayLike, *, coverage: float = 0.9, seed: int = 0) -> Calibration:
     """Fit temperature and threshold on all rows, and measure them by two-fold cross-fit.
 
-    logits    ``(N, K)``, finite, N at least ``MIN_ROWS``; log probabilities serve as well, softmax is shift invariant
+    logits    ``(N, K)``, or ``(V, N, K)`` of V test-time views whose probabilities are averaged; finite, N at least
+              ``MIN_ROWS``; log probabilities serve as well, softmax is shift invariant. A mean over views is less sure
+              than one view, so each number of views has a temperature and a threshold of its own.
     labels    int ``(N,)`` in ``0..K-1``
     coverage  share of faces whose set of candidates shall hold the true class, between 0 and 1
     seed      of the random halves, which hold equally many rows of each class, give or take one
 
-    For the figures, each half is judged by the temperature and threshold that were fitted on the other one, and the
+    For the figures, each half is measured with the temperature and threshold that were fitted on the other one, and the
     rows of both are counted together. Raises ConfigError where an argument breaks its rule.
     """
     z, y = _checked("logits", logits, labels)
     if len(y) < MIN_ROWS:
         raise ConfigError(f"labels must hold at least {MIN_ROWS} rows, got {len(y)}; calibrate on more faces")
     temperature, threshold = _fit(z, y, coverage)
-    log_p, least = np.empty_like(z), np.empty((len(y), 1))
+    log_p, least = np.empty_like(z[0]), np.empty((len(y), 1))
     halves = _halves(y, seed)
     for fitted, held in (halves, halves[::-1]):
-        t, least[held] = _fit(z[fitted], y[fitted], coverage)
-        log_p[held] = _log_softmax(z[held] / t)
+        t, least[held] = _fit(z[:, fitted], y[fitted], coverage)
+        log_p[held] = _log_mean(z[:, held], t)
     p, rows = np.exp(log_p), np.arange(len(y))
     inside = p >= least
     inside[rows, p.argmax(1)] = True
     size, held_true = inside.sum(1), inside[rows, y]
-    single, before = size == 1, _log_softmax(z)
+    single, before = size == 1, _log_mean(z, 1.0)
     return Calibration(
         temperature=temperature,
         threshold=threshold,
@@ -105,21 +107,26 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     """The temperature T in 0.05..20 that minimises the mean log loss of ``softmax(logits / T)``.
 
     Guo et al. 2017, arXiv 1706.04599, section 4.2. The loss is convex in 1 / T, so its slope has one change of sign,
-    which is halved down to. A bound is the answer where the loss still falls there, as it does at 0.05 where every row
-    is right. Logits that are the same for all classes say nothing: T is 1.
+    which is halved down to; so it is with the mean of several views as far as it was tried. A bound is the answer where
+    the loss still falls there, as it does at 0.05 where every row is right. Logits that are the same for all classes
+    say nothing: T is 1.
 
-    logits  ``(N, K)``, finite; labels int ``(N,)`` in ``0..K-1``. Raises ConfigError where they break their rule.
+    logits  ``(N, K)`` or ``(V, N, K)``, finite; labels int ``(N,)`` in ``0..K-1``. Raises ConfigError where they break
+            their rule.
     """
     z, y = _checked("logits", logits, labels)
-    z = z - z.max(1, keepdims=True)
+    z = z - z.max(-1, keepdims=True)
     if not z.any():
         return 1.0
-    own = z[np.arange(len(y)), y].mean()
+    rows = np.arange(len(y))
     low, high = math.log(_LOW), math.log(_HIGH)
     for _ in range(50):
         middle = (low + high) / 2
+        log_p = _log_softmax(z * math.exp(-middle))
+        own = log_p[:, rows, y]
+        share = np.exp(own - np.logaddexp.reduce(own, axis=0))  # of each view in the true class's probability
         # slope of the loss by 1 / T: the expected logit less the true class's
-        slope = (np.exp(_log_softmax(z * math.exp(-middle))) * z).sum(1).mean() - own
+        slope = (share * ((np.exp(log_p) * z).sum(-1) - z[:, rows, y])).sum(0).mean()
         low, high = (middle, high) if slope > 0 else (low, middle)
     return min(max(math.exp((low + high) / 2), _LOW), _HIGH)
 
@@ -135,7 +142,7 @@ def conformal_threshold(probabilities: ArrayLike, labels: ArrayLike, coverage: f
 
     probabilities  ``(N, K)``, 0..1; labels int ``(N,)`` in ``0..K-1``. Raises ConfigError where they break their rule.
     """
-    p, y = _checked("probabilities", probabilities, labels)
+    (p, *_), y = _checked("probabilities", probabilities, labels)
     if p.min() < 0 or p.max() > 1:
         raise ConfigError(f"probabilities must lie in 0..1, got {p.min():.4g}..{p.max():.4g}; take softmax of logits")
     if not 0 < coverage < 1:
@@ -148,7 +155,7 @@ def conformal_threshold(probabilities: ArrayLike, labels: ArrayLike, coverage: f
 def _fit(z: NDArray[np.float64], y: NDArray[np.int64], coverage: float) -> tuple[float, float]:
     """Temperature, and the threshold for probabilities at that temperature."""
     t = fit_temperature(z, y)
-    return t, conformal_threshold(np.exp(_log_softmax(z / t)), y, coverage)
+    return t, conformal_threshold(np.exp(_log_mean(z, t)), y, coverage)
 
 
 def _halves(y: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -158,25 +165,34 @@ def _halves(y: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray
     return order[0::2], order[1::2]
 
 
+def _log_mean(z: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """Log of the mean over views of ``softmax(z / temperature)``: ``(V, N, K)`` -> ``(N, K)``."""
+    return np.asarray(np.logaddexp.reduce(_log_softmax(z / temperature), axis=0) - math.log(len(z)))
+
+
 def _log_softmax(z: NDArray[np.float64]) -> NDArray[np.float64]:
-    shifted = z - z.max(1, keepdims=True)
-    out: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    shifted = z - z.max(-1, keepdims=True)
+    out: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
     return out
 
 
 def _checked(name: str, values: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """``(V, N, K)``, V 1 for values of one view, and labels ``(N,)``."""
     v, y = np.asarray(values, dtype=np.float64), np.asarray(labels)
-    if v.ndim != 2 or not v.size:
-        raise ConfigError(f"{name} must have shape (N, K) with N, K >= 1, got {v.shape}; give one row a face")
-    if not np.isfinite(v).all():
-        row = int(np.argmin(np.isfinite(v).all(1)))
-        raise ConfigError(f"{name} must be finite, row {row} is {v[row].tolist()}; leave out such rows")
-    if y.shape != (len(v),) or not np.issubdtype(y.dtype, np.integer):
+    v = v[None] if v.ndim == 2 else v
+    if v.ndim != 3 or not v.size:
         raise ConfigError(
-            f"labels must be whole numbers of shape ({len(v)},), one a row of {name}, got {y.dtype} {y.shape}"
+            f"{name} must have shape (N, K) or (V, N, K) with N, K >= 1, got {np.shape(values)}; give one row a face"
         )
-    if y.min() < 0 or y.max() >= v.shape[1]:
+    if not np.isfinite(v).all():
+        view, row = np.argwhere(~np.isfinite(v).all(2))[0]
+        raise ConfigError(f"{name} must be finite, row {row} is {v[view, row].tolist()}; leave out such rows")
+    if y.shape != v.shape[1:2] or not np.issubdtype(y.dtype, np.integer):
         raise ConfigError(
-            f"labels must lie in 0..{v.shape[1] - 1}, got {y.min()}..{y.max()}; leave out rows without a label"
+            f"labels must be whole numbers of shape ({v.shape[1]},), one a row of {name}, got {y.dtype} {y.shape}"
+        )
+    if y.min() < 0 or y.max() >= v.shape[2]:
+        raise ConfigError(
+            f"labels must lie in 0..{v.shape[2] - 1}, got {y.min()}..{y.max()}; leave out rows without a label"
         )
     return v, y.astype(np.int64)

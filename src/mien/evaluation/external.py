@@ -38,7 +38,7 @@ class Rival:
     ask: Callable[[NDArray[np.uint8], int], NDArray[np.float64]]
     notes: dict[str, Any] = field(default_factory=dict)
 
-    def answer(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
+    def predict(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
         """Probabilities ``(N, K)`` for grey faces uint8 ``(N, H, W)``, the mean over 1..10 test-time views."""
         if not 1 <= views <= 10:
             raise ConfigError(f"views must lie in 1..10, got {views}")

@@ -64,7 +64,7 @@ class Answers(Protocol):
     @property
     def file(self) -> str: ...
 
-    def answer(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
+    def predict(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
         """Probabilities ``(N, K)`` for grey faces uint8 ``(N, H, W)``, the mean over 1..10 test-time views."""
         ...
 
@@ -92,10 +92,22 @@ class Loaded:
         """Side of its square input in pixels."""
         return self.spec.size
 
-    def answer(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
+    def predict(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
         """Probabilities ``(N, K)`` for grey faces uint8 ``(N, S, S)``, the mean over test-time views."""
         spec = self.spec
-        return predict(self.forward, images, mean=spec.mean, std=spec.std, views=views, temperature=spec.temperature)
+        return predict(
+            self.forward, images, mean=spec.mean, std=spec.std, views=views, temperature=self.temperature(views)
+        )
+
+    def temperature(self, views: int) -> float:
+        """What logits are divided by before softmax: as it was fitted for the largest number of views up to these."""
+        fitted: dict[str, Any] = self.spec.calibration.get("views", {})
+        known = [v for v in fitted if int(v) <= views]
+        if not known:
+            return self.spec.temperature
+        # an exported graph has divided by the temperature of one view already
+        own: float = fitted[max(known, key=int)]["temperature"] / self.spec.calibration["temperature"]
+        return self.spec.temperature * own
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +168,7 @@ def scored(model: Answers, faces: FaceDataset, *, clean: NDArray[np.bool_] | Non
     clean  bool, one for each labelled face, True where it has no twin in Training; None where that isn't known
     """
     faces = fitting(model, faces)
-    p = model.answer(faces.images, views=views)
+    p = model.predict(faces.images, views=views)
     assert faces.labels is not None
     split, conditions = "+".join(faces.splits), _conditions(model, faces, views)  # the notes are complete by now
     report = score(p, faces.labels, model.labels, clean=clean, split=split, conditions=conditions)
@@ -182,7 +194,7 @@ def corrupted(
     found = []
     for done, (kind, strength) in enumerate([("", 0), *passes], 1):
         images = corrupt(faces.images, kind, strength, seed) if kind else faces.images
-        found.append(float((model.answer(images, views=views).argmax(1) == faces.labels).mean()))
+        found.append(float((model.predict(images, views=views).argmax(1) == faces.labels).mean()))
         if on_pass:
             on_pass(done, len(passes) + 1)
     rows: dict[str, list[float]] = {kind: [] for kind in CORRUPTIONS}

@@ -5,7 +5,7 @@ Leaves out: training (``mien.training``) and photos (``mien.runtime``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mien.errors import ConfigError
 
-__all__ = ["predict", "test_time_views"]
+__all__ = ["predict", "test_time_views", "view_logits"]
 
 Forward = Callable[[Tensor], Tensor]
 
@@ -39,14 +39,27 @@ def predict(
 
     forward  a model in eval mode, or any function from normalised float ``(N, 1, S, S)`` to logits ``(N, K)``
     """
+    logits = _in_blocks(forward, images, mean, std, views)
+    return np.asarray(torch.cat([F.softmax(z / temperature, 2).mean(0) for z in logits]))
+
+
+@torch.no_grad()
+def view_logits(
+    forward: Forward, images: NDArray[np.uint8], *, mean: float, std: float, views: int = 1
+) -> NDArray[np.float64]:
+    """Logits ``(views, N, K)`` for grey images uint8 ``(N, S, S)`` as :func:`predict` takes them, one test-time view
+    after the other; those of fewer views are the first of them."""
+    return np.asarray(torch.cat(list(_in_blocks(forward, images, mean, std, views)), 1))
+
+
+def _in_blocks(forward: Forward, images: NDArray[np.uint8], mean: float, std: float, views: int) -> Iterator[Tensor]:
+    """Logits float64 ``(views, n, K)`` on the CPU, block by block, which bounds memory."""
     if not 1 <= views <= 10:
         raise ConfigError(f"views must lie in 1..10, got {views}")
     if not len(images):
         raise ConfigError("images must hold at least one image, got none")
     device = next(forward.parameters()).device if isinstance(forward, nn.Module) else torch.device("cpu")
-    out = []
     for part in torch.split(torch.from_numpy(np.ascontiguousarray(images))[:, None], 512):
         x = (part.to(device).float() - 255 * mean) / (255 * std)
-        p = [F.softmax(forward(v).double() / temperature, 1) for v in test_time_views(x, views)]
-        out.append(torch.stack(p).mean(0).cpu())
-    return np.asarray(torch.cat(out))
+        # to the CPU first: MPS has no float64
+        yield torch.stack([forward(v).cpu().double() for v in test_time_views(x, views)])
