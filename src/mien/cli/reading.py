@@ -35,7 +35,7 @@ def read_data(
     size: int | None = None,
 ) -> FaceDataset:
     """The faces at ``data``; with ``votes`` and ``target`` those that FER+ labels, see ``data.votes``."""
-    from mien.data import read_source, read_votes, with_votes
+    from mien.data import read_source
     from mien.data.votes import Target
     from mien.errors import ConfigError
 
@@ -44,8 +44,8 @@ def read_data(
         raise ConfigError(f"--target must be one of {', '.join(get_args(Target))}, got {target!r}")
     if target is not None and votes is None:
         raise ConfigError("--target needs --votes FILE")
-    reading = read_source(data, skip_bad=skip_bad, size=size)
+    reading = read_source(data, votes=votes, target=kinds[target], skip_bad=skip_bad, size=size)
     for note in reading.notes:
         typer.echo(f"note: {note}", err=True)
     name_skipped(reading)
-    return with_votes(reading.dataset, read_votes(votes), kinds[target]) if votes else reading.dataset
+    return reading.dataset

@@ -1,6 +1,7 @@
 """Faces as arrays: one checked record, the sources that end in it, a generator of stylised faces, and an audit."""
 
 from mien.data.dataset import FaceDataset
+from mien.data.readers.votes_table import FerPlusVotes, read_votes
 from mien.data.sources import Reading, read_faces, read_source
 from mien.data.splits import (
     describe_split,
@@ -10,7 +11,7 @@ from mien.data.splits import (
     split_train_val,
     train_val,
 )
-from mien.data.votes import FerPlusVotes, read_votes, with_votes
+from mien.data.votes import with_votes
 
 __all__ = [
     "FaceDataset",

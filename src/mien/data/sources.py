@@ -17,7 +17,8 @@ from mien.data.dataset import MAX_SIDE, FaceDataset
 from mien.data.readers.archives import BROKEN, kind_of, reason, unpacked
 from mien.data.readers.csv_table import read_csv
 from mien.data.readers.problems import Problem, Problems
-from mien.data.votes import read_votes, with_votes
+from mien.data.readers.votes_table import read_votes
+from mien.data.votes import Target, with_votes
 from mien.errors import ConfigError, DataError
 
 __all__ = ["Reading", "read_faces", "read_source"]
@@ -38,6 +39,7 @@ def read_faces(
     path: str | Path,
     *,
     votes: str | Path | None = None,
+    target: Target | None = None,
     skip_bad: bool = False,
     size: int | None = None,
     cache: bool = True,
@@ -45,7 +47,8 @@ def read_faces(
     """The faces at ``path`` as one data set; :func:`read_source` also returns what was skipped.
 
     path      a file, folder or archive, or ``"synthetic"``, ``"synthetic:500"``, ``"synthetic:500,seed=3"``
-    votes     ``fer2013new.csv`` of FER+, joined by row number: marks rows that are not a face
+    votes     ``fer2013new.csv`` of FER+, each face joined to its own row: marks rows that are not a face
+    target    what is made of the votes instead: "majority", "argmax", "soft" or "both", see ``with_votes``
     skip_bad  leave out rows and pictures that cannot be read, and log each as a warning; otherwise the first one raises
     size      side in pixels that every face is resized to; its own size where ``None`` (48 for pictures of mixed sizes)
     cache     keep what one file held in the user's cache folder, for next time
@@ -53,7 +56,7 @@ def read_faces(
     ``subject`` is set where the source names people: FERG, CK+ and JAFFE, an export, a column of a Parquet file.
     Raises :class:`DataError` with file and line.
     """
-    reading = read_source(path, votes=votes, skip_bad=skip_bad, size=size, cache=cache)
+    reading = read_source(path, votes=votes, target=target, skip_bad=skip_bad, size=size, cache=cache)
     for problem in reading.skipped:
         _log.warning("skipped %s", problem)
     if reading.skipped:
@@ -65,6 +68,7 @@ def read_source(
     path: str | Path,
     *,
     votes: str | Path | None = None,
+    target: Target | None = None,
     skip_bad: bool = False,
     size: int | None = None,
     cache: bool = True,
@@ -73,14 +77,17 @@ def read_source(
     if size is not None and not 1 <= size <= MAX_SIDE:
         raise ConfigError(f"size must lie in 1..{MAX_SIDE} pixels, got {size}")
     text = str(path)
+    if target is not None and votes is None:
+        raise ConfigError(f"target {target!r} needs votes: give fer2013new.csv of FER+")
     if votes is not None and text.startswith("synthetic"):
         raise ConfigError("votes belong to FER2013, not to synthetic faces: leave them out")
-    reading = (
-        _synthetic(text, size) if re.match(r"synthetic(:|$)", text) else _from_disk(Path(path), skip_bad, size, cache)
-    )
-    if votes is not None:
-        reading = replace(reading, dataset=with_votes(reading.dataset, read_votes(votes)))
-    return reading
+    if re.match(r"synthetic(:|$)", text):
+        return _synthetic(text, size)
+    if votes is None:
+        return _from_disk(Path(path), skip_bad, size, cache)
+    reading = _from_disk(Path(path), skip_bad, None, cache)  # faces are known by their pixels: resized afterwards
+    faces = with_votes(reading.dataset, read_votes(votes), target)
+    return replace(reading, dataset=faces if size is None else faces.resized(size))
 
 
 def _synthetic(text: str, size: int | None) -> Reading:

@@ -1,0 +1,110 @@
+"""Make the fingerprints of fer2013.csv that ship with mien, and measure how safely votes are joined to its faces.
+
+    python -m bench.data.fer2013_rows fer2013.csv fer2013new.csv [--write] [--trials 200]
+
+The CSV needs Training and PublicTest in their order; rows of PrivateTest are not looked at. ``--write`` writes
+src/mien/data/fer2013_rows.npy. Measured are, with the faces known by their pixels and with faces made unknown (24 x 24
+pixels): files from which one row was taken out, and random samples of Training in their order and in any order, numbered anew, as a
+file would be read; and rows of the full file, which have their own numbers. For each: how many were refused, how many
+joined with every vote right, and how many with a wrong one. Writes results/votes.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.conditions import RESULTS, ROOT, conditions, save
+from mien.data import FaceDataset, FerPlusVotes, read_faces, read_votes
+from mien.data.fer2013_rows import KNOWN_ROWS, fingerprint
+from mien.data.votes_join import join_votes
+from mien.errors import DataError
+from mien.labels import FER2013, FERPLUS
+
+SAMPLES = (5, 10, 30, 100, 300, 900, 3000)
+TRAINING = 28_709
+
+
+def agreement(faces: FaceDataset, votes: FerPlusVotes) -> dict[str, Any]:
+    """How often the taggers' majority is the label, of the faces that have a majority."""
+    counts = votes.votes[: len(faces)]
+    sure = counts.max(1) > votes.table[: len(faces)].sum(1) / 2
+    own = np.array([FERPLUS.names.index(n) for n in FER2013.names])
+    assert faces.labels is not None
+    right = counts.argmax(1) == own[faces.labels]
+    by_class = {n: round(float(right[sure & (faces.labels == k)].mean()), 3) for k, n in enumerate(FER2013.names)}
+    return {"n": int(sure.sum()), "all": round(float(right[sure].mean()), 4), "by class": by_class}
+
+
+def outcome(faces: FaceDataset, votes: FerPlusVotes, truth: NDArray[np.int64], pictures: NDArray[np.int64]) -> str:
+    """What joining gives: refused, right, or wrong: a face with the votes of another picture; copies are one picture."""
+    try:
+        rows = join_votes(faces, votes)
+    except DataError:
+        return "refused"
+    known = rows < len(pictures)
+    return "right" if known.all() and (pictures[rows] == pictures[truth]).all() else "wrong"
+
+
+def numbered_anew(faces: FaceDataset, index: NDArray[np.int64]) -> FaceDataset:
+    """The rows at ``index`` as if a file held them alone."""
+    return replace(faces.take(index), rows=np.arange(len(index)))
+
+
+def trials(faces: FaceDataset, votes: FerPlusVotes, count: int) -> dict[str, Any]:
+    """Outcomes of ``count`` joins of every kind."""
+    rng = np.random.default_rng(0)
+    _, pictures = np.unique([fingerprint(image) for image in faces.images], return_inverse=True)
+
+    def counted(take: Callable[[], NDArray[np.int64]], anew: bool = True) -> dict[str, int]:
+        found: Counter[str] = Counter()
+        for _ in range(count):
+            index = take()
+            found[outcome(numbered_anew(faces, index) if anew else faces.take(index), votes, index, pictures)] += 1
+        return dict(sorted(found.items()))
+
+    result: dict[str, Any] = {"whole file": outcome(faces, votes, np.arange(len(faces)), pictures)}
+    disgust = np.flatnonzero(faces.labels != FER2013.names.index("disgust"))
+    result["without disgust"] = outcome(numbered_anew(faces, disgust), votes, disgust, pictures)
+    result["one row of Training taken out"] = counted(lambda: np.delete(np.arange(TRAINING), rng.integers(TRAINING)))
+    for size in SAMPLES:
+        result[f"{size} rows in order"] = counted(lambda size=size: np.sort(rng.choice(TRAINING, size, replace=False)))  # type: ignore[misc]
+        result[f"{size} rows in any order"] = counted(lambda size=size: rng.choice(TRAINING, size, replace=False))  # type: ignore[misc]
+        result[f"{size} rows with their own numbers"] = counted(
+            lambda size=size: np.sort(rng.choice(TRAINING, size, replace=False)),  # type: ignore[misc]
+            anew=False,
+        )
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("csv", type=Path)
+    parser.add_argument("votes", type=Path)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--trials", type=int, default=200)
+    asked = parser.parse_args()
+    faces, votes = read_faces(asked.csv).take(slice(0, KNOWN_ROWS)), read_votes(asked.votes)
+    assert faces.splits == ("Training", "PublicTest")
+    if asked.write:
+        table = np.array([fingerprint(image) for image in faces.images], dtype=np.uint32)
+        np.save(ROOT / "src" / "mien" / "data" / "fer2013_rows.npy", table)
+    record = {
+        "faces": faces.fingerprint,
+        "votes": votes.fingerprint(KNOWN_ROWS),
+        "agreement": agreement(faces, votes),
+        "known by pixels": trials(faces, votes, asked.trials),
+        "unknown pixels": trials(faces.resized(24), votes, asked.trials),
+    }
+    save(RESULTS / "votes.json", {**record, **conditions("numpy", trials=asked.trials)})
+
+
+if __name__ == "__main__":
+    main()
