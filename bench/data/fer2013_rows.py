@@ -4,8 +4,8 @@
 
 The CSV needs Training and PublicTest in their order; rows of PrivateTest are not looked at. ``--write`` writes
 src/mien/data/fer2013_rows.npy. Measured are, with the faces known by their pixels and with faces made unknown (24 x 24
-pixels): files from which one row was taken out, and random samples of Training in their order and in any order, numbered anew, as a
-file would be read; and rows of the full file, which have their own numbers. For each: how many were refused, how many
+pixels): Training without one of its rows; random samples of Training in their order and in any order, numbered anew, as
+a file of them would be; and such samples with the numbers of the full file. For each: how many were refused, how many
 joined with every vote right, and how many with a wrong one. Writes results/votes.json.
 """
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ def agreement(faces: FaceDataset, votes: FerPlusVotes) -> dict[str, Any]:
 
 
 def outcome(faces: FaceDataset, votes: FerPlusVotes, truth: NDArray[np.int64], pictures: NDArray[np.int64]) -> str:
-    """What joining gives: refused, right, or wrong: a face with the votes of another picture; copies are one picture."""
+    """ "refused", "right", or "wrong" where a face got the votes of another picture; exact copies are one picture."""
     try:
         rows = join_votes(faces, votes)
     except DataError:
@@ -63,24 +62,24 @@ def trials(faces: FaceDataset, votes: FerPlusVotes, count: int) -> dict[str, Any
     rng = np.random.default_rng(0)
     _, pictures = np.unique([fingerprint(image) for image in faces.images], return_inverse=True)
 
-    def counted(take: Callable[[], NDArray[np.int64]], anew: bool = True) -> dict[str, int]:
-        found: Counter[str] = Counter()
-        for _ in range(count):
-            index = take()
-            found[outcome(numbered_anew(faces, index) if anew else faces.take(index), votes, index, pictures)] += 1
-        return dict(sorted(found.items()))
-
     result: dict[str, Any] = {"whole file": outcome(faces, votes, np.arange(len(faces)), pictures)}
     disgust = np.flatnonzero(faces.labels != FER2013.names.index("disgust"))
     result["without disgust"] = outcome(numbered_anew(faces, disgust), votes, disgust, pictures)
-    result["one row of Training taken out"] = counted(lambda: np.delete(np.arange(TRAINING), rng.integers(TRAINING)))
+    less = (np.delete(np.arange(TRAINING), rng.integers(TRAINING)) for _ in range(count))
+    found = Counter(outcome(numbered_anew(faces, index), votes, index, pictures) for index in less)
+    result["one row of Training taken out"] = dict(sorted(found.items()))
     for size in SAMPLES:
-        result[f"{size} rows in order"] = counted(lambda size=size: np.sort(rng.choice(TRAINING, size, replace=False)))  # type: ignore[misc]
-        result[f"{size} rows in any order"] = counted(lambda size=size: rng.choice(TRAINING, size, replace=False))  # type: ignore[misc]
-        result[f"{size} rows with their own numbers"] = counted(
-            lambda size=size: np.sort(rng.choice(TRAINING, size, replace=False)),  # type: ignore[misc]
-            anew=False,
-        )
+        kinds: dict[str, Counter[str]] = {}
+        for _ in range(count):
+            index = rng.choice(TRAINING, size, replace=False)
+            ordered = np.sort(index)
+            for kind, part, truth in (
+                ("in order", numbered_anew(faces, ordered), ordered),
+                ("in any order", numbered_anew(faces, index), index),
+                ("with their own numbers", faces.take(ordered), ordered),
+            ):
+                kinds.setdefault(kind, Counter())[outcome(part, votes, truth, pictures)] += 1
+        result |= {f"{size} rows {kind}": dict(sorted(seen.items())) for kind, seen in kinds.items()}
     return result
 
 

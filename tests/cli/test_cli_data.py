@@ -65,7 +65,7 @@ def test_info_as_json_holds_the_same(
 def test_info_with_votes(table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     votes = table.with_name("votes.csv")
     head = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
-    rows = ["Training,a,0,0,0,0,0,0,0,0,0,10", "Training,b,9,0,0,0,0,0,0,0,0,1", "PublicTest,c,0,0,0,0,0,0,0,0,0,9"]
+    rows = ["Training,a,0,0,0,0,0,0,0,0,0,10", "Training,b,0,0,0,0,9,0,0,0,0,1", "PublicTest,c,0,0,0,0,0,0,0,0,0,9"]
     votes.write_text(head + "\n".join(rows))
     assert mien(monkeypatch, "data", "info", table, "--votes", votes) == 0
     assert "warning: 2 images are no face" in capsys.readouterr().out

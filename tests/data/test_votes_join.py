@@ -127,7 +127,10 @@ def test_a_face_that_is_none_of_fer2013_s_is_refused(known: tuple[FaceDataset, F
 def test_the_sealed_part_is_joined_by_place_and_checked(known: tuple[FaceDataset, FerPlusVotes]) -> None:
     ds, votes = known
     assert join_votes(ds.part("PrivateTest"), votes).tolist() == list(range(900, 1000))
-    for wrong in (np.r_[np.arange(900), 901:1000], np.r_[np.arange(900), np.random.default_rng(0).permutation(100) + 900]):
+    for wrong in (
+        np.r_[np.arange(900), 901:1000],
+        np.r_[np.arange(900), np.random.default_rng(0).permutation(100) + 900],
+    ):
         with pytest.raises(DataError, match=r"do not belong to these faces|does not tell which row"):
             join_votes(file_of(ds, wrong), votes)
 
@@ -181,9 +184,9 @@ def test_samples_of_unknown_faces_are_refused_at_any_size(n: int) -> None:
 def test_unknown_faces_without_a_class_are_refused(right: float) -> None:
     ds, votes = pair(right=right)
     assert ds.labels is not None
-    with pytest.raises(DataError, match="do not belong|Usage is"):
+    with pytest.raises(DataError, match=r"do not belong|Usage is"):
         join_votes(file_of(ds, np.flatnonzero(ds.labels != 1)), votes)
-    with pytest.raises(DataError, match="do not belong|Usage is"):
+    with pytest.raises(DataError, match=r"do not belong|Usage is"):
         join_votes(file_of(ds, np.flatnonzero(ds.labels == 3)), votes)
     happy = ds.take(ds.labels == 3)  # with their own numbers
     assert join_votes(happy, votes).tolist() == happy.rows.tolist()
@@ -191,7 +194,7 @@ def test_unknown_faces_without_a_class_are_refused(right: float) -> None:
 
 def test_unknown_faces_without_labels_are_refused() -> None:
     ds, votes = pair(60)
-    with pytest.raises(DataError, match="has no labels, and its pixels are not those of fer2013.csv"):
+    with pytest.raises(DataError, match="has no labels, and its pixels are not those of"):
         with_votes(replace(ds, labels=None), votes)
 
 

@@ -16,10 +16,10 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["KNOWN_ROWS", "ROWS", "fingerprint", "find_rows"]
+__all__ = ["KNOWN_ROWS", "find_rows", "fingerprint"]
 
-#: Rows of fer2013.csv, and how many of them, from the first, have a fingerprint.
-ROWS, KNOWN_ROWS = 35_887, 32_298
+#: How many rows of fer2013.csv, from the first of 35,887, have a fingerprint.
+KNOWN_ROWS = 32_298
 
 _SIDE = 48
 
