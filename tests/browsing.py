@@ -12,6 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from needs import browser_path
 
 WIDTH, HEIGHT = 640, 480
 PATIENCE = 90.0  # seconds: a busy machine may be slow, a quiet one takes a fraction of a second
@@ -103,11 +104,6 @@ def chromium(folder: Path, webcam: Path) -> Iterator[Any]:
         yield driver
     finally:
         driver.quit()
-
-
-def browser_path() -> str:
-    """Where Chromium is, "" where it is not."""
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 
 
 def until(true: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:

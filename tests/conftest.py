@@ -1,4 +1,7 @@
-"""Fixtures for real data, which are never part of the repository: tests that need them are skipped without them."""
+"""Fixtures for real data, which are never part of the repository: tests that need them are skipped without them.
+
+And a list, at the end of a run, of what was not run for want of a browser or another program.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,29 @@ import os
 from pathlib import Path
 
 import pytest
+from needs import BROWSER, NGINX, missing, required
 
 # one thread a process: the suite runs a process per core, and threads that wait for each other are slower than none
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        if missing(mark.args[0]):
+            if required(mark.args[0]):
+                pytest.fail(f"{mark.args[0]}, which MIEN_REQUIRE_... says is there", pytrace=False)
+            pytest.skip(mark.args[0])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name every test that a missing program kept from running: it must not look as if all was well."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    for reason in (BROWSER, NGINX):
+        if names := sorted(report.nodeid for report in skipped if reason in str(report.longrepr)):
+            terminalreporter.section(f"{len(names)} tests were not run: {reason}", yellow=True)
+            for name in names:
+                terminalreporter.line(name)
 
 
 def _real(variable: str) -> Path:

@@ -19,7 +19,8 @@ import numpy as np
 from mien.faces import Face
 from mien.runtime import Found, Predictor
 from mien.web import Limits, create_app, listen
-from mien.web.serving import hosts_for, server
+from mien.web.serving import server
+from mien.web.sockets import hosts_for
 
 
 class Held(Predictor):

@@ -6,7 +6,6 @@ import csv
 import io
 import itertools
 import json
-import shutil
 import time
 from pathlib import Path
 
@@ -14,21 +13,18 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip("selenium")
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 pytest.importorskip("python_multipart")
 pytest.importorskip("prometheus_client")
 
-from browsing import CONTRAST, UNNAMED, browser_path, chromium, complaints, device, film, saved, served, until
+from browsing import CONTRAST, UNNAMED, chromium, complaints, device, film, saved, served, until
+from needs import needs_browser
 
 from mien import Predictor
 from mien.web.app import create_app
 
-if not (browser_path() and shutil.which("chromedriver")):
-    pytest.skip("needs chromium and chromedriver", allow_module_level=True)
-
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, needs_browser]
 
 ASTRONAUT = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
 DONE = ".card:is([data-outcome=good], [data-outcome=bad], [data-outcome=none])"

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from mien.web import AllowedHosts
 
 __all__ = ["serve"]
 
@@ -16,32 +21,51 @@ def serve(
     model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file from `mien export`."),
     detector: str = typer.Option("centerface", help="centerface, or none for pictures that are face crops already."),
     threads: int = typer.Option(
-        0, help="Threads of onnxruntime for one picture; 0 lets it choose, 1 suits many clients with face crops.", min=0
+        0,
+        help="Threads for one picture; 0: one for each processor, 1 suits many clients with face crops.",
+        min=0,
     ),
     jobs: int = typer.Option(0, help="Pictures searched at a time; 0: one for each processor.", min=0),
     open_page: bool = typer.Option(False, "--open", help="Open the page in your browser."),
+    allow_host: list[str] = typer.Option(
+        [],
+        "--allow-host",
+        metavar="NAME",
+        help="A further name that the server answers to, such as faces.example.org behind a proxy; can be repeated. "
+        "With a port only that port; * is any name.",
+    ),
     log: bool = typer.Option(False, "--log", help="One line a request on stderr: method, path, status, time."),
 ) -> None:
     """Serve the web page and the JSON API: photos and webcam in, expressions out. Ctrl-C ends it.
 
     Pictures are worked on in memory and forgotten. POST /v1/predict, GET /v1/model, /healthz, /metrics, /openapi.json.
     """
-    from mien.runtime import Predictor
-    from mien.web import Limits, create_app, listen, run
-    from mien.web.serving import address, hosts_for
+    from mien.web.sockets import address, hosts_for, listen
 
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     logging.getLogger("mien.web").setLevel(logging.INFO if log else logging.WARNING)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # what clients send is answered, not logged
-    limits = Limits()
-    with listen(host, port) as opened:  # first: a taken port is known before the model is loaded
-        app = create_app(
-            Predictor(model or None, detector, threads or None), limits, jobs=jobs or None, hosts=hosts_for(opened)
-        )
-        if hosts_for(opened) is None:
-            typer.echo("warning: anyone on your network can reach this server and send it pictures", err=True)
+    with listen(host, port) as opened:  # first: a taken port is known before anything slow is imported or opened
+        hosts = hosts_for(opened).and_named(allow_host)
+        from mien.runtime import Predictor
+        from mien.runtime.processors import processors
+        from mien.web import Limits, create_app, run
+
+        limits = Limits()
+        predictor = Predictor(model or None, detector, threads or processors())
+        app = create_app(predictor, limits, jobs=jobs or None, hosts=hosts)
+        for line in _warnings(hosts, loopback=not hosts.addresses):
+            typer.echo(line, err=True)
         typer.echo(address(opened))
         typer.echo("Ctrl-C ends it.", err=True)
         if open_page:
             typer.launch(address(opened))
         run(app, opened, limits)
+
+
+def _warnings(hosts: AllowedHosts, *, loopback: bool) -> Iterator[str]:
+    if not loopback:
+        yield "warning: anyone on your network can reach this server and send it pictures"
+        yield f"It answers to {hosts}; for another name, start it with --allow-host NAME."
+    if hosts.anything:
+        yield "warning: it answers to any name, so any web page that somebody here opens can reach it (DNS rebinding)"

@@ -1,19 +1,19 @@
 """The application: its paths, and the way of a prediction from bytes to JSON.
 
-Leaves out: limits while bytes arrive (``uploads``), batches (``batching``), who may ask (``guard``), sockets
-(``serving``).
+Leaves out: limits while bytes arrive (``uploads``), turns and batches (``scheduling``, ``batching``), who may ask
+(``middleware``), sockets (``serving``).
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
+import anyio
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
@@ -26,15 +26,18 @@ from mien.faces import Photo
 from mien.labels import colour
 from mien.reporting.card import INTENDED, LIMITS
 from mien.runtime import Predictor, accuracy_line
+from mien.runtime.processors import processors
 from mien.web.batching import Batcher
-from mien.web.concurrency import Admission
+from mien.web.concurrency import ConcurrencyLimiter, client_of
+from mien.web.hosts import LOOPBACK, AllowedHosts
 from mien.web.limits import Limits
 from mien.web.metrics import MEDIA_TYPE as METRICS_TYPE
 from mien.web.metrics import Metrics
-from mien.web.middleware import LOOPBACK, Guard
+from mien.web.middleware import Middleware
 from mien.web.pictures import photo_dicts
 from mien.web.problems import MEDIA_TYPE, Refusal, install
 from mien.web.replies import Health, ModelReply, PredictReply, Problem, Unreadable
+from mien.web.scheduling import Owner
 from mien.web.uploads import read_uploads
 
 __all__ = ["create_app"]
@@ -53,7 +56,7 @@ _TYPES = {  # not asked of the system, which may call JavaScript plain text
     ".woff2": "font/woff2",
 }
 _REFUSED = {
-    400: "The form is damaged or cut short.",
+    400: "The form is damaged or cut short, or the Host header malformed.",
     403: "The request comes from another site's page.",
     408: "The body did not arrive in time.",
     413: "Too many bytes or files.",
@@ -65,13 +68,13 @@ _REFUSED = {
 _PICTURE = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 
 
-class _Guarded(FastAPI):
-    """FastAPI inside a :class:`Guard`, which thus sees its answers to failures too."""
+class _Application(FastAPI):
+    """FastAPI inside a :class:`Middleware`, which thus sees its answers to failures too."""
 
-    guard: tuple[Metrics, Collection[str] | None]
+    around: tuple[Metrics, AllowedHosts]
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Guard(super().build_middleware_stack(), *self.guard)
+        return Middleware(super().build_middleware_stack(), *self.around)
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:
@@ -91,27 +94,28 @@ def create_app(
     *,
     jobs: int | None = None,
     together: int = 32,
-    hosts: Collection[str] | None = LOOPBACK,
+    hosts: Collection[str] | AllowedHosts | None = LOOPBACK,
 ) -> FastAPI:
     """The web API and its page around one predictor, as an ASGI application.
 
     limits    see :class:`Limits`
-    jobs      pictures that are decoded and searched at a time; None takes the number of processors. More than one pays
-              where the predictor has ``threads=1``
+    jobs      pictures that are decoded and searched at a time; None takes the number of processors that this
+              process may use. More than one pays where the predictor has ``threads=1``
     together  pictures whose faces go through the network in one run, at most
-    hosts     names in the Host header that are answered, any port; None answers to any, for a server that others reach
+    hosts     names in the Host header that are answered, any port, or :class:`AllowedHosts`; None answers to any, which
+              lets other sites' pages in by DNS rebinding unless something in front of the server refuses them
     """
     limits = limits or Limits()
-    admission = Admission(limits)
-    metrics = Metrics(admission)
-    batcher = Batcher(predictor, metrics, jobs=jobs or os.cpu_count() or 1, together=together, pixels=limits.pixels)
+    limiter = ConcurrencyLimiter(limits)
+    metrics = Metrics(limiter)
+    batcher = Batcher(predictor, metrics, limits, jobs=jobs or processors(), together=together)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         batcher.close()
 
-    app = _Guarded(
+    app = _Application(
         title="mien",
         summary="Facial expressions in photos. An expression is a movement of the face, not a feeling.",
         version=__version__,
@@ -120,9 +124,9 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.guard = (metrics, hosts)
+    app.around = (metrics, AllowedHosts.of(hosts))
     install(app)
-    app.include_router(_api(predictor, limits, admission, batcher))
+    app.include_router(_api(predictor, limits, limiter, batcher))
     app.include_router(_rest(predictor, metrics))
     return app
 
@@ -132,7 +136,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": _REFUSED[status], "content": content} for status in statuses}
 
 
-def _api(predictor: Predictor, limits: Limits, admission: Admission, batcher: Batcher) -> APIRouter:
+def _api(predictor: Predictor, limits: Limits, limiter: ConcurrencyLimiter, batcher: Batcher) -> APIRouter:
     """``/v1``."""
     router = APIRouter(prefix="/v1")
     spec = predictor.spec
@@ -144,7 +148,7 @@ def _api(predictor: Predictor, limits: Limits, admission: Admission, batcher: Ba
     }
     body = {"multipart/form-data": {"schema": form}, "image/*": {"schema": _PICTURE}}
 
-    @router.get("/model", response_model=ModelReply, responses=_problems(421))
+    @router.get("/model", response_model=ModelReply, responses=_problems(400, 421))
     async def model() -> dict[str, Any]:
         """Which model answers, how good it is, what it is for, and what one request may hold."""
         return {
@@ -172,18 +176,21 @@ def _api(predictor: Predictor, limits: Limits, admission: Admission, batcher: Ba
         ] = "false",
     ) -> dict[str, Any]:
         """The faces of one or more photos and their expressions. Nothing is kept."""
-        with admission.place() as place:
+        owner = Owner(client_of(request.scope))
+        with limiter.place(owner.client) as place:
             uploads = await read_uploads(request, limits, place)
+            place.arrive()
             started = time.perf_counter()
 
             async def answer() -> list[dict[str, Any]]:
-                photos = await batcher.photos(uploads)
+                photos = await batcher.photos(owner, uploads)
                 _refuse_unreadable(photos)
-                if pictures == "false":
-                    return [photo.to_dict() for photo in photos]
-                return await batcher.in_thread(lambda: photo_dicts(photos, predictor, pictures, limits.explained))
+                return await photo_dicts(photos, predictor, pictures, limits.explained, batcher, owner)
 
-            photos = await _while_connected(request, answer())
+            try:
+                photos = await _while_connected(request, answer())
+            finally:
+                batcher.drop(owner)
         return {"model": spec.name, "photos": photos, "seconds": round(time.perf_counter() - started, 4)}
 
     return router
@@ -205,7 +212,7 @@ def _rest(predictor: Predictor, metrics: Metrics) -> APIRouter:
             raise HTTPException(404)
         return _page_file(name)
 
-    @router.get("/healthz", response_model=Health, responses=_problems(421))
+    @router.get("/healthz", response_model=Health, responses=_problems(400, 421))
     async def healthz() -> dict[str, str]:
         """Whether the server answers."""
         return {"status": "ok", "model": name}
@@ -213,7 +220,7 @@ def _rest(predictor: Predictor, metrics: Metrics) -> APIRouter:
     @router.get(
         "/metrics",
         response_class=Response,
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **_problems(421)},
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **_problems(400, 421)},
     )
     async def prometheus() -> Response:
         """Counts and times in Prometheus' text format."""
@@ -246,7 +253,8 @@ async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
     finally:
         task.cancel()
         watch.cancel()
-        await asyncio.gather(task, watch, return_exceptions=True)  # given up before the place is free again
+        with anyio.CancelScope(shield=True):  # given up before the place is free again
+            await asyncio.gather(task, watch, return_exceptions=True)
 
 
 async def _gone(request: Request) -> None:

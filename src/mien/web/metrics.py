@@ -8,7 +8,7 @@ from __future__ import annotations
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from mien.faces import Photo
-from mien.web.concurrency import Admission
+from mien.web.concurrency import ConcurrencyLimiter
 
 __all__ = ["MEDIA_TYPE", "Metrics"]
 
@@ -22,7 +22,7 @@ _BATCHES = (1, 2, 4, 8, 16, 32)
 class Metrics:
     """The counters of one server."""
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, limiter: ConcurrencyLimiter) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter("mien_requests", "Requests answered.", ("route", "status"), registry=self.registry)
         self._seconds = Histogram(
@@ -36,10 +36,12 @@ class Metrics:
         )
         self._photos = Counter("mien_photos", "Pictures by outcome.", ("outcome",), registry=self.registry)
         self._faces = Counter("mien_faces", "Faces answered.", registry=self.registry)
-        waiting = Gauge("mien_requests_waiting", "Prediction requests under way.", registry=self.registry)
-        waiting.set_function(lambda: admission.requests)
+        waiting = Gauge("mien_requests_waiting", "Prediction requests whose body is there.", registry=self.registry)
+        waiting.set_function(lambda: limiter.waiting)
+        arriving = Gauge("mien_bodies_arriving", "Prediction requests being sent.", registry=self.registry)
+        arriving.set_function(lambda: limiter.arriving)
         held = Gauge("mien_held_bytes", "Bytes of bodies that are held in memory.", registry=self.registry)
-        held.set_function(lambda: admission.bytes)
+        held.set_function(lambda: limiter.bytes)
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """One answer; ``route`` is one of the server's own paths, never what a client made up."""

@@ -1,28 +1,24 @@
 """Around every request: whose page may ask (Host, Origin), the headers of every answer, one count and one log line.
 
-Against DNS rebinding a server on loopback answers only to loopback names; other sites' pages may not post; no CORS.
-Leaves out: what is asked. The log has method, path, status and time, nothing else.
+Against DNS rebinding a server answers to known names only; other sites' pages may not post; no CORS.
+Leaves out: which names (``hosts``), what is asked. The log has method, path, status and time, nothing else.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection
-from urllib.parse import urlsplit
 
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mien.web.hosts import AllowedHosts
 from mien.web.metrics import Metrics
 from mien.web.problems import problem
 
-__all__ = ["LOOPBACK", "Guard"]
-
-#: The names of this machine to itself.
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+__all__ = ["Middleware"]
 
 _LOG = logging.getLogger("mien.web")
 _LINGER = 1.0  # seconds
@@ -37,13 +33,10 @@ _HEADERS = {
 }
 
 
-class Guard:
-    """ASGI application around another one.
+class Middleware:
+    """ASGI application around another one."""
 
-    hosts    names in the Host header that are answered, any port; None answers to any
-    """
-
-    def __init__(self, app: ASGIApp, metrics: Metrics, hosts: Collection[str] | None) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, hosts: AllowedHosts) -> None:
         self._app, self._metrics, self._hosts = app, metrics, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,17 +57,17 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
-        host = headers.get("host", "")
-        if self._hosts is not None and _without_port(host) not in self._hosts:
-            names = ", ".join(sorted(self._hosts))
-            return problem(421, f"this server answers to {names} only; open the address that `mien serve` printed")
-        origin = headers.get("origin")
-        if (
-            origin is not None
-            and scope["method"] not in ("GET", "HEAD")
-            and urlsplit(origin).netloc.lower() != host.lower()
-        ):
-            return problem(403, "pages of other sites may not send pictures here")
+        host, origin = headers.get("host", ""), headers.get("origin")
+        try:
+            known = self._hosts.answers(host)
+        except ValueError:
+            return problem(400, "the Host header is malformed; a name or an address with or without a port is needed")
+        if not known:
+            hint = "open the address that `mien serve` printed, or start it with --allow-host NAME"
+            return problem(421, f"this server answers to {self._hosts} only; {hint}")
+        if origin is not None and scope["method"] not in ("GET", "HEAD") and not self._hosts.may_send(origin, host):
+            hint = "behind a proxy, start `mien serve` with --allow-host and the site's name"
+            return problem(403, f"pages of other sites may not send pictures here; {hint}")
         return None
 
 
@@ -119,11 +112,6 @@ class _Exchange:
         with anyio.move_on_after(_LINGER):
             while self._unread:
                 await self.receive()
-
-
-def _without_port(host: str) -> str:
-    name = host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
-    return name.lower()
 
 
 def _route(scope: Scope) -> str:

@@ -6,6 +6,7 @@ Leaves out: decoding. Starlette's own form parser spools to temporary files, so 
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,7 +53,7 @@ async def read_uploads(request: Request, limits: Limits, place: Place) -> list[U
         if stated.isdecimal() and int(stated) > sink.most:  # before a byte of it is read
             raise _over(sink.most)
         with anyio.fail_after(limits.seconds):
-            async for chunk in request.stream():
+            async for chunk in _pieces(request, limits):
                 count += len(chunk)
                 if count > sink.most:
                     raise _over(sink.most)
@@ -63,6 +64,20 @@ async def read_uploads(request: Request, limits: Limits, place: Place) -> list[U
         raise Refusal(408, f"the body did not arrive within {limits.seconds:g} seconds; {count:,} bytes did") from error
     except FormParserError as error:
         raise Refusal(400, f"the form is damaged: {error}") from error
+
+
+async def _pieces(request: Request, limits: Limits) -> AsyncIterator[bytes]:
+    """The body as it comes; 408 where nothing comes for too long."""
+    stream = request.stream()
+    while True:
+        try:
+            with anyio.fail_after(limits.stall):
+                chunk = await anext(stream)
+        except TimeoutError as error:
+            raise Refusal(408, f"nothing of the body arrived for {limits.stall:g} seconds") from error
+        except StopAsyncIteration:
+            return
+        yield chunk
 
 
 def _sink(request: Request, limits: Limits) -> _Sink:

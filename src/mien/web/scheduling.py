@@ -1,0 +1,225 @@
+"""Whose work is done next: clients take turns, their requests take turns, predictions go before explanations.
+
+One piece of work is one picture or one face's explanation, so nobody waits for another's whole request. What nobody
+waits for any more is not begun. The pixels that are worked on at a time are bounded.
+Leaves out: what the work is (``batching``), how many requests may wait (``concurrency``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from mien.errors import ConfigError
+
+__all__ = ["Owner", "Rotation", "Scheduler"]
+
+T = TypeVar("T")
+
+_PATIENCE = 32  # times that work too large for what is free is passed over before all others wait for it
+_EXPLAINS = 8  # while predictions wait, one piece of work in so many is an explanation, so that these end too
+
+
+@dataclass(frozen=True, eq=False)
+class Owner:
+    """One request, as far as turns go."""
+
+    client: str
+
+
+class Rotation(Generic[T]):
+    """A queue that serves clients by turns, and each client's requests by turns. Not safe for threads by itself."""
+
+    def __init__(self) -> None:
+        self._clients: OrderedDict[str, OrderedDict[Owner, deque[T]]] = OrderedDict()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def put(self, owner: Owner, item: T, *, first: bool = False) -> None:
+        """Append to the request's own line; ``first`` puts back what was taken, and its turn with it."""
+        requests = self._clients.setdefault(owner.client, OrderedDict())
+        line = requests.setdefault(owner, deque())
+        (line.appendleft if first else line.append)(item)
+        if first:
+            requests.move_to_end(owner, last=False)
+            self._clients.move_to_end(owner.client, last=False)
+        self._count += 1
+
+    def take(self, fits: Callable[[T], bool] = lambda item: True) -> T | None:
+        """The next item whose turn it is and that fits; None where there is none. Whoever is served goes to the end."""
+        for client, requests in self._clients.items():
+            for owner, line in requests.items():
+                if fits(line[0]):
+                    item = line.popleft()
+                    self._count -= 1
+                    self._turn(client, owner)
+                    return item
+        return None
+
+    def drop(self, owner: Owner) -> list[T]:
+        """Forget what waits of one request, and give it back."""
+        requests = self._clients.get(owner.client, OrderedDict())
+        line = requests.pop(owner, deque())
+        if not requests:
+            self._clients.pop(owner.client, None)
+        self._count -= len(line)
+        return list(line)
+
+    def _turn(self, client: str, owner: Owner) -> None:
+        requests = self._clients[client]
+        requests.move_to_end(owner)
+        if not requests[owner]:
+            del requests[owner]
+        self._clients.move_to_end(client)
+        if not requests:
+            del self._clients[client]
+
+
+@dataclass(eq=False)
+class _Work:
+    """One piece of work; its future is cancelled when nobody waits for it. ``pixels`` is None until it is measured."""
+
+    owner: Owner
+    run: Callable[[], Any]
+    measure: Callable[[], int] | None
+    explains: bool
+    pixels: int | None = None
+    passed: int = 0
+    done: Future[Any] = field(default_factory=Future)
+
+
+class Scheduler:
+    """A small pool of threads that takes work by turns.
+
+    jobs    threads
+    pixels  of all work under way; a larger piece is done alone
+    """
+
+    def __init__(self, jobs: int, pixels: int) -> None:
+        if jobs < 1:
+            raise ConfigError(f"jobs must be 1 or more, got {jobs}")
+        self._pool = ThreadPoolExecutor(jobs, "mien-web")
+        self._jobs, self._pixels = jobs, pixels
+        self._lock = threading.Lock()  # of all that follows
+        self._predicting: Rotation[_Work] = Rotation()
+        self._explaining: Rotation[_Work] = Rotation()
+        self._under_way: set[_Work] = set()
+        self._owed: _Work | None = None  # what was passed over too often: until it fits, no other work begins
+        self._since_explained = 0
+        self._closed = False
+
+    async def do(
+        self, owner: Owner, run: Callable[[], T], *, measure: Callable[[], int] | None = None, explains: bool = False
+    ) -> T:
+        """What ``run`` returns, in a thread, when its turn has come; cancel it to give it up.
+
+        measure   its pixels, asked in a thread, too; what it raises is raised here. None: none worth counting
+        explains  behind what does not
+        """
+        work = _Work(owner, run, measure, explains, pixels=None if measure else 0)
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the server is ending")
+            self._line(work).put(owner, work)
+            self._pool.submit(self._serve)
+        result: T = await asyncio.wrap_future(work.done)
+        return result
+
+    def drop(self, owner: Owner) -> None:
+        """Forget a request's work that has not begun."""
+        with self._lock:
+            dropped = self._predicting.drop(owner) + self._explaining.drop(owner)
+            if self._owed in dropped:
+                self._owed = None
+                self._call()
+        for work in dropped:
+            work.done.cancel()
+
+    def close(self) -> None:
+        """Finish what runs, drop what has not begun."""
+        with self._lock:
+            self._closed = True
+        self._pool.shutdown(cancel_futures=True)
+
+    def _line(self, work: _Work) -> Rotation[_Work]:
+        return self._explaining if work.explains else self._predicting
+
+    def _serve(self) -> None:
+        """A thread's part: work until nothing is left that may begin now. Whoever ends a piece looks for the next."""
+        while (work := self._next()) is not None:
+            if work.pixels is not None or self._measured(work):
+                _run(work)
+            with self._lock:
+                self._under_way.discard(work)
+                self._call()
+
+    def _next(self) -> _Work | None:
+        with self._lock:
+            if self._closed:
+                return None
+            lines = [self._predicting, self._explaining]
+            if self._since_explained >= _EXPLAINS - 1:
+                lines.reverse()
+            for line in lines:
+                if (work := line.take(self._fits)) is not None:
+                    self._under_way.add(work)
+                    self._owed = None if self._owed is work else self._owed
+                    self._since_explained = 0 if work.explains else self._since_explained + bool(self._explaining)
+                    return work
+            return None
+
+    def _measured(self, work: _Work) -> bool:
+        """Measure it; False where that fails or where it is too large now, so that its turn comes again."""
+        assert work.measure is not None
+        try:
+            pixels = work.measure()
+        except Exception as error:
+            _run(work, error)
+            return False
+        with self._lock:
+            self._under_way.discard(work)
+            work.pixels = pixels
+            if self._fits(work):
+                self._under_way.add(work)
+                return True
+            self._line(work).put(work.owner, work, first=True)
+            return False
+
+    def _fits(self, work: _Work) -> bool:
+        """Whether it may begin beside what is under way; half of the threads, but one at least, may explain."""
+        if work.explains and 2 * sum(w.explains for w in self._under_way) >= max(self._jobs - 1, 1):
+            return False
+        if self._owed not in (None, work):
+            return False
+        used = sum(w.pixels or 0 for w in self._under_way)
+        if not used or used + (work.pixels or 0) <= self._pixels:
+            return True
+        work.passed += 1
+        if work.passed >= _PATIENCE:
+            self._owed = work
+        return False
+
+    def _call(self) -> None:
+        """Let other threads look, too, for what may begin since something has ended."""
+        left = min(len(self._predicting) + len(self._explaining), self._jobs - 1)
+        for _ in range(0 if self._closed else left):
+            self._pool.submit(self._serve)
+
+
+def _run(work: _Work, error: Exception | None = None) -> None:
+    """Settle the work's future: by doing it, or with an error that has come up already."""
+    if not work.done.set_running_or_notify_cancel():
+        return
+    try:
+        if error is not None:
+            raise error
+        work.done.set_result(work.run())
+    except BaseException as failure:
+        work.done.set_exception(failure)

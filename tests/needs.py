@@ -1,0 +1,40 @@
+"""Programs that some tests need beside Python: where one is missing, its tests are skipped and named at the end.
+
+Where ``MIEN_REQUIRE_BROWSER`` or ``MIEN_REQUIRE_NGINX`` is set, they fail instead: a run that counts on
+the program must not pass without it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+
+import pytest
+
+__all__ = ["BROWSER", "NGINX", "browser_path", "missing", "needs_browser", "needs_nginx"]
+
+#: Why a test was skipped, as ``conftest`` finds it again.
+BROWSER = "needs a browser: chromium, chromedriver and selenium"
+NGINX = "needs nginx"
+
+
+def browser_path() -> str:
+    """Where Chromium is, "" where it is not."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+
+
+def missing(reason: str) -> bool:
+    """Whether what a test needs is not there."""
+    if reason == NGINX:
+        return not (shutil.which("nginx") or os.path.exists("/usr/sbin/nginx"))
+    return not (browser_path() and shutil.which("chromedriver") and importlib.util.find_spec("selenium"))
+
+
+def required(reason: str) -> bool:
+    """Whether its absence is a failure."""
+    return bool(os.environ.get("MIEN_REQUIRE_NGINX" if reason == NGINX else "MIEN_REQUIRE_BROWSER"))
+
+
+needs_browser = pytest.mark.needs(BROWSER)
+needs_nginx = pytest.mark.needs(NGINX)
