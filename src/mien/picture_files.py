@@ -32,6 +32,7 @@ _WORDS = {
     "broken_link": ("broken link", "broken links"),
     "linked_folder": ("linked folder", "linked folders"),
     "unreadable_folder": ("folder that cannot be read", "folders that cannot be read"),
+    "drawing": ("drawing of mien (-mien.png)", "drawings of mien (-mien.png)"),
     "no_file": ("socket, pipe or device", "sockets, pipes or devices"),
 }
 
@@ -41,7 +42,7 @@ class PassedOver:
     """What a walk passed over: ``counts`` by kind, and the first few names (or, of files, endings) of each.
 
     Kinds: ``other_ending``, ``heic_without_extra``, ``apple_double``, ``hidden``, ``broken_link``, ``linked_folder``,
-    ``unreadable_folder``, ``no_file``.
+    ``unreadable_folder``, ``no_file``, and ``drawing`` for what ``mien predict --save`` wrote.
     """
 
     counts: Counter[str] = field(default_factory=Counter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -19,6 +20,7 @@ from typer.testing import CliRunner
 from mien.cli import app
 from mien.errors import ConfigError, MissingExtra, ModelError, OutputError
 from mien.labels import FER2013
+from mien.results.schema import columns
 from mien.runtime import DEFAULT_MODEL, Predictor
 from mien.spec import ModelSpec
 
@@ -74,19 +76,7 @@ def test_csv_has_one_row_a_face_and_one_for_a_photo_without(net, album):
     result = run(album / "a.jpg", album / "b.png", "--model", net, "--csv")
     assert result.exit_code == 0
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
-    expected = ["photo", "face", "label", "confidence", *FER2013.names, "left", "top", "right", "bottom", "score"]
-    more = [
-        "uncertain",
-        "prediction_set",
-        "outcome",
-        "usable",
-        "problems",
-        "side",
-        "sharpness",
-        "brightness",
-        "contrast",
-    ]
-    assert list(rows[0]) == [*expected, *more, "yaw", "pitch", "roll", "error", "model"]
+    assert list(rows[0]) == list(columns(FER2013.names, file=True))
     assert [r["outcome"] for r in rows] == ["faces", "no face"]
     assert (rows[0]["usable"], rows[0]["problems"], rows[0]["model"]) == ("1", "", "tiny")
     assert float(rows[0]["side"]) > 50
@@ -99,7 +89,8 @@ def test_csv_has_one_row_a_face_and_one_for_a_photo_without(net, album):
     assert candidates[0] == rows[0]["label"]
     assert rows[0]["uncertain"] == str(int(len(candidates) > 1))
     assert {k: v for k, v in rows[1].items() if v} == {
-        **{"photo": str(album / "b.png"), "face": "0", "outcome": "no face", "model": "tiny"}
+        **{"photo": str(album / "b.png"), "face": "0", "outcome": "no face", "model": "tiny", "run": rows[0]["run"]},
+        **{"width": "120", "height": "90", "sha256": hashlib.sha256((album / "b.png").read_bytes()).hexdigest()},
     }
 
 
@@ -301,7 +292,9 @@ def test_wrong_flags_say_the_rule(net):
         (("--out", "a.csv", "--parquet", "b"), ConfigError, "exclude"),
         (("--out", "a.xlsx"), ConfigError, ".csv, .jsonl, .json, .parquet"),
         (("--resume",), ConfigError, "--out FILE"),
-        (("--resume", "--out", "a.json"), ConfigError, "grows with the run"),
+        (("--resume", "--force", "--out", "a.json"), ConfigError, "exclude"),
+        (("--force",), ConfigError, "--out FILE"),
+        (("--excel", "--out", "a.json"), ConfigError, "ends in .csv"),
         (("--detector", "haar"), ConfigError, "centerface, yunet or none"),
         (("--detector", "yunet"), ConfigError, "--detector-model"),
         (("--detector-size", "3"), ConfigError, "size"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 import time
+from pathlib import Path
 
 import cv2
 import pytest
@@ -15,9 +17,7 @@ from video_files import square, write_av, write_cv
 
 from mien.cli import app
 from mien.errors import ConfigError, DataError, MissingExtra, need
-from mien.results import video_recorder
-from mien.results.video_recorder import columns
-from mien.spec import ModelSpec
+from mien.results import recorder
 from mien.video import read_frames, timeline
 
 
@@ -113,7 +113,7 @@ def test_a_file_cut_short_keeps_what_was_read_and_ends_with_1(net, tmp_path):
 def test_ctrl_c_leaves_whole_files(net, clip, tmp_path, monkeypatch, name):
     pytest.importorskip("av")
     pq = pytest.importorskip("pyarrow.parquet")
-    add, seen = video_recorder.VideoRecorder.add, []
+    add, seen = recorder.VideoRecorder.add, []
 
     def interrupted(self, one):
         add(self, one)
@@ -121,7 +121,7 @@ def test_ctrl_c_leaves_whole_files(net, clip, tmp_path, monkeypatch, name):
         if len(seen) == 9:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(video_recorder.VideoRecorder, "add", interrupted)
+    monkeypatch.setattr(recorder.VideoRecorder, "add", interrupted)
     result = run(net, clip, "--out", tmp_path / name, "--save", tmp_path / "m.mp4")
     assert result.exit_code == 130
     assert "what was read is kept" in result.stderr
@@ -227,12 +227,25 @@ def test_a_missing_file_is_named(net, tmp_path):
     assert "none.mp4: no such file" in str(result.exception)
 
 
-def test_a_label_called_like_a_column_gets_a_name_of_its_own():
-    names = columns(ModelSpec("odd", ("time", "happy", "score")))
-    assert [n for n in names if n.endswith(("time", "happy", "score"))] == [
-        "time",
-        "p_time",
-        "happy",
-        "p_score",
-        "score",
-    ]
+def test_what_is_there_is_overwritten_with_force_only(net, clip, tmp_path):
+    out = tmp_path / "t.csv"
+    out.write_text("mine")
+    result = run(net, clip, "--out", out)
+    assert "is there already: --force overwrites it" in str(result.exception)
+    assert out.read_text() == "mine"
+    assert run(net, clip, "--out", out, "--force").exit_code == 0
+    assert len(table(out)) == 24
+    (tmp_path / "m.mp4").write_text("mine")
+    assert "is there already" in str(run(net, clip, "--save", tmp_path / "m.mp4").exception)
+
+
+def test_the_metadata_name_the_video_the_model_the_detector_and_the_settings(net, clip, tmp_path):
+    assert run(net, clip, "--every", "6", "--out", tmp_path / "t.json").exit_code == 0
+    document = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))
+    assert document["video"]["sha256"] == hashlib.sha256(clip.read_bytes()).hexdigest()
+    assert document["model"]["sha256"] == hashlib.sha256(Path(net).read_bytes()).hexdigest()
+    assert document["detector"]["name"] == "none"
+    assert document["settings"] == {"fps": None, "every": 6, "look": 0.2, "smooth": 0.3}
+    assert document["complete"] is True
+    assert [photo["frame"] for photo in document["photos"]] == [0, 6, 12, 18]
+    assert all(photo["faces"][0]["raw_label"] for photo in document["photos"])

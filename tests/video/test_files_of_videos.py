@@ -2,81 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import json
-
 import cv2
 import numpy as np
 import pytest
 from video_files import square
 
 from mien.errors import ConfigError, MissingExtra, OutputError
-from mien.results import video_table as table
-from mien.results.video_table import TableWriter
 from mien.video import Segment, Timeline, VideoWriter, read_frames, timeline, writer
-
-COLUMNS = {"time": float, "frame": int, "label": str, "usable": bool}
-ROWS = [
-    {"time": 0.5, "frame": 1, "label": 'a,"b"', "usable": True},
-    {"time": 1.0, "frame": 2, "label": None, "usable": None},
-]
-
-
-def read(path):
-    if path.suffix == ".csv":
-        with path.open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
-def test_rows_can_be_read_while_the_table_grows(tmp_path, ending):
-    path = tmp_path / f"t{ending}"
-    with TableWriter(path, COLUMNS) as out:
-        for i in range(3):
-            out.write(ROWS)
-            assert len(read(path)) == 2 * (i + 1)
-    if ending == ".csv":
-        assert read(path)[:2] == [
-            {"time": "0.5", "frame": "1", "label": 'a,"b"', "usable": "1"},
-            {"time": "1.0", "frame": "2", "label": "", "usable": ""},
-        ]
-    else:
-        assert read(path)[:2] == ROWS
-
-
-def test_parquet_has_its_types_and_groups_and_is_whole_after_an_interrupt(tmp_path, monkeypatch):
-    pq = pytest.importorskip("pyarrow.parquet")
-    monkeypatch.setattr(table, "_GROUP", 5)
-    path = tmp_path / "t.parquet"
-
-    def stopped():
-        with TableWriter(path, COLUMNS) as out:
-            for _ in range(6):
-                out.write(ROWS)
-            assert not path.exists()
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        stopped()
-    found = pq.read_table(path)
-    assert found.to_pylist() == ROWS * 6
-    assert pq.ParquetFile(path).num_row_groups == 2
-    assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
-
-
-def test_a_table_says_what_it_cannot_write(tmp_path, monkeypatch):
-    with pytest.raises(ConfigError, match=r"\.csv, \.jsonl, \.parquet"):
-        TableWriter(tmp_path / "t.xlsx", COLUMNS)
-    with pytest.raises(OutputError, match="cannot be written"):
-        TableWriter(tmp_path / "none" / "t.csv", COLUMNS)
-
-    def missing(module, extra):
-        raise MissingExtra(f"pip install 'mien[{extra}]'")
-
-    monkeypatch.setattr(table, "need", missing)
-    with pytest.raises(MissingExtra, match=r"mien\[parquet\]"):
-        TableWriter(tmp_path / "t.parquet", COLUMNS)
 
 
 def test_a_video_keeps_pictures_and_times_and_is_made_even(tmp_path):

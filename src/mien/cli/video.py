@@ -1,6 +1,6 @@
 """``mien video``: a video or a camera in; a table, segments, a timeline and a marked video out.
 
-Leaves out: what is kept while it runs (``mien.results.video_recorder``).
+Leaves out: what is kept while it runs (``mien.results.recorder``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mien.cli.screen import stdout
 from mien.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
-    from mien.results.video_recorder import VideoRecorder
+    from mien.results.recorder import VideoRecorder
     from mien.spec import ModelSpec
     from mien.video import TrackedFrame
 
@@ -33,7 +33,9 @@ def video(
     source: str = typer.Argument(help="A video file or address, or the number of a camera, such as 0."),
     fps: float | None = typer.Option(None, help="Look at so many frames a second at most, by their times."),
     every: int | None = typer.Option(None, min=1, help="Look at every N-th frame."),
-    out: Path | None = typer.Option(None, help="Table: .csv, .jsonl or .parquet; segments and timeline go beside it."),
+    out: Path | None = typer.Option(
+        None, help="Table: .csv, .jsonl, .json, .parquet; segments and timeline beside it."
+    ),
     save: Path | None = typer.Option(None, help="Write a marked video (.mp4)."),
     show: bool = typer.Option(False, "--show", help="Show it in a window; q ends it."),
     model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file from `mien export`."),
@@ -46,14 +48,16 @@ def video(
     smooth: float = typer.Option(0.3, min=0, help="Time constant of each face's mean probabilities, s; 0: none."),
     hold: float = typer.Option(0.4, min=0, help="Seconds that a label must last to be a segment."),
     threads: int = typer.Option(1, min=1, help="Threads of onnxruntime, besides those that read and search."),
+    excel: bool = typer.Option(False, "--excel", help="Begin CSV with the mark by which Excel knows UTF-8."),
+    force: bool = typer.Option(False, "--force", help="Write --out and --save anew if they are there already."),
 ) -> None:
     """Follow the faces of a video and say what they express, and from when to when.
 
     Rows are written as they come. A video without a face is no error; broken or missing frames are named, what was read
-    is kept, and the exit code is 1. Ctrl-C stops: all files are whole up to there.
+    is kept, and the exit code is 1. Ctrl-C stops: files are whole up to there. docs/columns.md says what is in them.
     """
-    _check(source, fps, every, out, save, show)
-    from mien.results.video_recorder import VideoRecorder
+    _check(source, fps, every, out, save, show, force=force)
+    from mien.results.recorder import VideoRecorder, open_video_table
     from mien.runtime import Predictor, make_detector
     from mien.video import VideoWriter, length, track_faces
 
@@ -64,7 +68,9 @@ def video(
     seen = track_faces(predictor, given, fps=fps, every=every, smooth=smooth, look=look)
     stopped = False
     with ExitStack() as files:
-        recorder = files.enter_context(VideoRecorder(predictor.spec, out, hold))
+        settings = {"fps": fps, "every": every, "look": look, "smooth": smooth}
+        table = open_video_table(out, predictor, detector, source, settings, excel=excel, force=force) if out else None
+        recorder = files.enter_context(VideoRecorder(table, hold))
         writer = files.enter_context(VideoWriter(save)) if save else None
         files.callback(seen.close)
         progress = _Progress(whole)
@@ -72,7 +78,7 @@ def video(
             _run(seen, recorder, writer, show, progress)
         except KeyboardInterrupt:
             progress.clear()
-            stopped = not isinstance(given, int)  # a camera has no other end
+            stopped = recorder.stopped = not isinstance(given, int)  # a camera has no other end
             typer.echo(f"stopped at {recorder.last:.2f} s; what was read is kept", err=True)
     _draw_timeline(recorder, out, source, predictor.spec)
     _report(recorder, out, save, predictor.spec)
@@ -83,11 +89,13 @@ def video(
         raise typer.Exit(1)
 
 
-def _check(source: str, fps: float | None, every: int | None, out: Path | None, save: Path | None, show: bool) -> None:
+def _check(
+    source: str, fps: float | None, every: int | None, out: Path | None, save: Path | None, show: bool, *, force: bool
+) -> None:
     """Everything that can be wrong with the flags, before a model is opened or a file made."""
     from mien.errors import need
-    from mien.files import check_writable
-    from mien.results.video_table import check_table
+    from mien.files import check_new
+    from mien.results.forms import check_suffix
     from mien.video.reader import check_source, sampler
 
     if fps is not None and every is not None:
@@ -97,11 +105,11 @@ def _check(source: str, fps: float | None, every: int | None, out: Path | None, 
         check_source(source)
     for path in (out, save):
         if path is not None:
-            check_writable(path.parent)
             if path.exists() and Path(source).exists() and path.samefile(source):
                 raise ConfigError(f"{path} is the video itself: choose another name")
+            check_new(path, force=force)
     if out is not None:
-        check_table(out)
+        check_suffix(out)
     if save is not None:
         if save.suffix.lower() != ".mp4":
             raise ConfigError(f"--save writes .mp4, got {save.name}")

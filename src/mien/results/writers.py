@@ -1,233 +1,184 @@
-"""Where the results of ``mien predict`` go: JSON, JSON lines, CSV and Parquet, on stdout or into a file.
+"""Tables that grow with the run, in files and on stdout.
 
-CSV and JSON lines grow while the run goes on, and such a file can be resumed; JSON and Parquet are written at the end.
-Leaves out: predicting (``predict``), and what the columns mean (``mien.results.table``).
+Every row is flushed when it is written. When a run ends, also after an error or Ctrl-C, the table is whole up to there;
+after a crash or a power cut what has grown remains (``forms``), and can be resumed (``resume``).
+Leaves out: what is in a row (``schema``).
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from types import TracebackType
+from typing import Any, Protocol, TextIO
 
-from mien import __version__
-from mien.errors import ConfigError, OutputError, need
-from mien.files import check_writable, replace_file, write_text
+from mien.errors import OutputError, need
+from mien.files import replace_file, reported
+from mien.results.cells import csv_line, json_line
+from mien.results.forms import Form
+from mien.results.provenance import sidecar, write_sidecar
+from mien.results.schema import Record, arrow_schema
 
-if TYPE_CHECKING:
-    from mien.faces import Photo
-    from mien.spec import ModelSpec
+__all__ = ["METADATA_KEY", "CsvFile", "JsonDocument", "PrintedCsv", "PrintedJson", "TableFile", "TableWriter"]
 
-__all__ = ["SUFFIXES", "CsvLines", "JsonDocument", "Kept", "Output", "open_output"]
+#: Key of the metadata, one line of JSON, in a Parquet file.
+METADATA_KEY = "mien"
 
-#: Endings of the files that a run can be written into; the first two can be resumed.
-SUFFIXES = (".csv", ".jsonl", ".json", ".parquet")
+_GROUP = 10_000  # rows of a Parquet file that are converted at a time
 
 
-class Output(Protocol):
-    """Takes one photo after the other; then ``finish`` where the run came to its end, and ``close`` in any case.
+class TableWriter(Protocol):
+    """Takes one picture or frame after the other, then what is known at the end.
 
     on_stdout  whether it writes there while the run goes on
     """
 
-    @property
-    def on_stdout(self) -> bool: ...
-    def add(self, photo: Photo) -> None: ...
-    def finish(self) -> None: ...
-    def close(self) -> None: ...
+    on_stdout: bool
+
+    def add(self, record: Record) -> None: ...
+    def close(self, complete: bool, about: Mapping[str, Any]) -> None: ...
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What a resumed file holds already: photos by their path as it was given, and how many of them are unreadable."""
+class TableFile:
+    """A table in a file. ``close`` in any case; ``more`` goes on with what the growing file holds."""
 
-    photos: frozenset[str] = frozenset()
-    unreadable: int = 0
+    on_stdout = False
+
+    def __init__(self, path: Path, form: Form, metadata: Mapping[str, Any], *, more: bool = False) -> None:
+        self.path, self.form, self.metadata, self.end = path, form, dict(metadata), dict[str, Any]()
+        self.growing = form.growing(path)
+        with reported(self.growing):
+            write_sidecar(self.growing, {**self.metadata, "complete": False})
+            self._stream = open(self.growing, "a" if more else "w", encoding="utf-8", newline="")  # noqa: SIM115
+        if not self._stream.tell():
+            _write(self._stream, form.head())
+
+    def add(self, record: Record) -> None:
+        """Write and flush the rows of a record."""
+        _write(self._stream, self.form.text(self.form.entries(record)))
+
+    def close(self, complete: bool, about: Mapping[str, Any]) -> None:
+        """End the table; ``complete`` where the run came to its end, ``about`` goes into the metadata."""
+        with reported(self.growing):
+            self._stream.close()
+        self.end = {"complete": complete, **about}
+        if self.growing == self.path:
+            write_sidecar(self.path, {**self.metadata, **self.end})
+            return
+        replace_file(self.path, self._make_json if self.form.suffix == ".json" else self._make_parquet)
+        for left in (self.growing, sidecar(self.growing)):
+            left.unlink(missing_ok=True)
+
+    def _make_json(self, path: Path) -> None:
+        """The document out of the lines that have grown."""
+        with (
+            path.open("w", encoding="utf-8", newline="") as out,
+            self.growing.open(encoding="utf-8", newline="\n") as f,
+        ):
+            document = JsonDocument(out.write, self.metadata)
+            for line in f:
+                document.add(line)
+            document.close(self.end)
+
+    def _make_parquet(self, path: Path) -> None:
+        """The Parquet file out of the lines that have grown, some thousand rows at a time."""
+        arrow, parquet = need("pyarrow", "parquet"), need("pyarrow.parquet", "parquet")
+        model = self.metadata["model"]
+        about = {METADATA_KEY: json.dumps({**self.metadata, **self.end}), "model": model["name"]}
+        schema = arrow_schema(self.form.kinds, {**about, "licence": model["licence"]})
+        with self.growing.open(encoding="utf-8", newline="\n") as f, parquet.ParquetWriter(path, schema) as out:
+            rows = []
+            for line in f:
+                rows.append(json.loads(line))
+                if len(rows) == _GROUP:
+                    out.write_table(arrow.Table.from_pylist(rows, schema=schema))
+                    rows = []
+            if rows:
+                out.write_table(arrow.Table.from_pylist(rows, schema=schema))
+
+
+class CsvFile:
+    """Context manager: a plain CSV file of ``columns``, each row flushed, without metadata."""
+
+    def __init__(self, path: Path, columns: Sequence[str], *, bom: bool = False) -> None:
+        self.columns = columns
+        with reported(path):
+            self._stream = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115 - closed by close()
+        _write(self._stream, "\ufeff" * bom + csv_line(columns))
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows and flush them; None or a missing value is an empty cell."""
+        _write(self._stream, "".join(csv_line(row.get(name) for name in self.columns) for row in rows))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def __enter__(self) -> CsvFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
 
 
 class JsonDocument:
-    """One JSON document with the model, given to ``write`` at the end."""
+    """One JSON document, written as it comes: metadata, then ``photos``, a line each, then what came at the end."""
 
-    on_stdout = False
+    def __init__(self, write: Callable[[str], object], head: Mapping[str, Any]) -> None:
+        self._write, self._first = write, True
+        write("".join(f"{'{' if i == 0 else ''}\n  {_pair(k, v)}," for i, (k, v) in enumerate(head.items())))
+        write('\n  "photos": [')
 
-    def __init__(self, write: Callable[[str], object], spec: ModelSpec, detector: str) -> None:
-        model = {"name": spec.name, "labels": list(spec.labels), "scores": spec.scores, "licence": spec.licence}
-        self._head = {"mien": __version__, "model": model, "detector": detector}
-        self._write, self._photos = write, list[dict[str, Any]]()
+    def add(self, line: str) -> None:
+        """Add a line of JSON."""
+        self._write(f"{'' if self._first else ','}\n    {line.strip()}")
+        self._first = False
 
-    def add(self, photo: Photo) -> None:
-        self._photos.append(photo.to_dict())
-
-    def finish(self) -> None:
-        self._write(json.dumps({**self._head, "photos": self._photos}, indent=2, ensure_ascii=False) + "\n")
-
-    def close(self) -> None:
-        pass
+    def close(self, about: Mapping[str, Any]) -> None:
+        """End the list and the document."""
+        self._write("\n  ]" + "".join(f",\n  {_pair(k, v)}" for k, v in about.items()) + "\n}\n")
 
 
-class CsvLines:
-    """The rows of ``mien.results.table`` and the model's name, written and flushed photo by photo."""
+class PrintedJson:
+    """One JSON document on a stream, of which each photo is flushed."""
 
-    def __init__(self, stream: TextIO, spec: ModelSpec, *, head: bool = True) -> None:
-        self._stream, self._spec, self._heads = stream, spec, csv_columns(spec)
-        if head:
-            _write(stream, _csv_text([self._heads]))
+    on_stdout = True
 
-    def add(self, photo: Photo) -> None:
-        from mien.results.table import rows
+    def __init__(self, stream: TextIO, metadata: Mapping[str, Any]) -> None:
+        self._stream = stream
+        self._document = JsonDocument(stream.write, metadata)
 
-        lines = [[_cell(h, {**row, "model": self._spec.name}) for h in self._heads] for row in rows(photo)]
-        _write(self._stream, _csv_text(lines))
-
-    @property
-    def on_stdout(self) -> bool:
-        return self._stream is sys.stdout
-
-    def finish(self) -> None:
+    def add(self, record: Record) -> None:
+        """Write and flush the photo."""
+        self._document.add(json_line(record.document()))
         self._stream.flush()
 
-    def close(self) -> None:
-        if not self.on_stdout:
-            self._stream.close()
-
-
-class _JsonLines:
-    """One line of JSON a photo, with the model's name, flushed at once."""
-
-    on_stdout = False
-
-    def __init__(self, stream: TextIO, spec: ModelSpec) -> None:
-        self._stream, self._name = stream, spec.name
-
-    def add(self, photo: Photo) -> None:
-        _write(self._stream, json.dumps({**photo.to_dict(), "model": self._name}, ensure_ascii=False) + "\n")
-
-    def finish(self) -> None:
+    def close(self, complete: bool, about: Mapping[str, Any]) -> None:
+        """End the document, which is whole also after Ctrl-C."""
+        self._document.close({"complete": complete, **about})
         self._stream.flush()
 
-    def close(self) -> None:
-        self._stream.close()
+
+class PrintedCsv:
+    """The rows as CSV on a stream, each photo flushed."""
+
+    on_stdout = True
+
+    def __init__(self, stream: TextIO, form: Form) -> None:
+        self._stream, self._form = stream, form
+        _write(stream, form.head())
+
+    def add(self, record: Record) -> None:
+        """Write and flush the rows of a record."""
+        _write(self._stream, self._form.text(record.rows()))
+
+    def close(self, complete: bool, about: Mapping[str, Any]) -> None:
+        """Nothing is left to write."""
 
 
-class _Parquet:
-    """The rows of ``mien.results.table`` in one Parquet file, whose metadata name the model and its terms."""
-
-    on_stdout = False
-
-    def __init__(self, path: Path, spec: ModelSpec) -> None:
-        self._path, self._spec, self._rows = path, spec, list[dict[str, Any]]()
-        self._parquet = need("pyarrow.parquet", "parquet")
-
-    def add(self, photo: Photo) -> None:
-        from mien.results.table import rows
-
-        self._rows += rows(photo)
-
-    def finish(self) -> None:
-        from mien.results.table import to_arrow
-
-        about = {"mien": __version__, "model": self._spec.name, "licence": self._spec.licence}
-        table = to_arrow(self._rows, self._spec.labels).replace_schema_metadata(about)
-        replace_file(self._path, lambda p: self._parquet.write_table(table, p))
-
-    def close(self) -> None:
-        pass
-
-
-def csv_columns(spec: ModelSpec) -> list[str]:
-    """The columns of :class:`CsvLines`."""
-    from mien.results.table import columns
-
-    return [*columns(spec.labels), "model"]
-
-
-def open_output(
-    path: Path, spec: ModelSpec, detector: str, *, resume: bool = False, parquet: bool = False
-) -> tuple[Output, Kept]:
-    """The output for a file by its ending, and what is kept of it with ``resume``; ConfigError says what is wrong.
-
-    ``parquet``: whatever it ends in. Of a resumed CSV the last photo is done again, since its rows may be incomplete;
-    a broken last JSON line likewise.
-    """
-    suffix = ".parquet" if parquet else path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ConfigError(f"--out must end in {', '.join(SUFFIXES)}, got {path}")
-    if resume and suffix not in SUFFIXES[:2]:
-        raise ConfigError(f"--resume needs an --out that grows with the run, {' or '.join(SUFFIXES[:2])}, got {path}")
-    check_writable(path.parent)
-    if suffix == ".json":
-        return JsonDocument(lambda text: write_text(path, text), spec, detector), Kept()
-    if suffix == ".parquet":
-        return _Parquet(path, spec), Kept()
-    if path.exists() and not resume:
-        raise ConfigError(f"{path} is there already: --resume goes on with it, else delete it or choose another file")
-    kept = _keep(path, spec) if path.exists() else Kept()
-    try:
-        new = not path.exists() or not path.stat().st_size
-        stream = path.open("a", encoding="utf-8", newline="")
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another file") from error
-    return (CsvLines(stream, spec, head=new) if suffix == ".csv" else _JsonLines(stream, spec)), kept
-
-
-def _keep(path: Path, spec: ModelSpec) -> Kept:
-    """Cut what may be incomplete off the end of the file, and say what is left."""
-    try:
-        text = path.read_bytes().decode("utf-8", "replace")
-        found, kept = (_kept_csv if path.suffix.lower() == ".csv" else _kept_lines)(text, spec)
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise ConfigError(f"{path}: cannot be resumed ({error}); choose another file") from error
-    if found != text:
-        replace_file(path, lambda p: p.write_bytes(found.encode()))
-    return kept
-
-
-def _kept_csv(text: str, spec: ModelSpec) -> tuple[str, Kept]:
-    lines = list(csv.reader(io.StringIO(text, newline="")))
-    if not lines:
-        return "", Kept()
-    heads = csv_columns(spec)
-    if lines[0] != heads:
-        if len(lines) == 1 and _csv_text([heads]).startswith(text):  # cut in the middle of its head
-            return "", Kept()
-        raise ValueError("its columns are not those of this model and version")
-    last = lines[-1][0] if lines[-1] else ""
-    whole = [line for line in lines[1:] if line and line[0] != last]
-    told = [dict(zip(heads, line, strict=True)) for line in whole]
-    _check_model({row["model"] for row in told}, spec)
-    bad = len({row["photo"] for row in told if row["error"]})
-    return _csv_text([heads, *whole]), Kept(frozenset(row["photo"] for row in told), bad)
-
-
-def _kept_lines(text: str, spec: ModelSpec) -> tuple[str, Kept]:
-    whole = text[: text.rfind("\n") + 1]
-    told = [json.loads(line) for line in whole.splitlines()]
-    _check_model({row["model"] for row in told}, spec)
-    return whole, Kept(frozenset(row["photo"] for row in told), sum("error" in row for row in told))
-
-
-def _check_model(names: set[str], spec: ModelSpec) -> None:
-    if names - {spec.name}:
-        raise ValueError(f"it was written with the model {', '.join(sorted(names))}, not {spec.name}")
-
-
-def _cell(head: str, row: dict[str, Any]) -> str:
-    """Places to a hundredth, chances to a millionth, truth as 1 and 0, and nothing where there is nothing."""
-    value = row.get(head)
-    if value is None:
-        return ""
-    return str(int(value)) if isinstance(value, bool) else str(value)
-
-
-def _csv_text(lines: Sequence[Sequence[str]]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(lines)
-    return out.getvalue()
+def _pair(key: str, value: Any) -> str:
+    return f"{json.dumps(key)}: {json_line(value).strip()}"
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -237,4 +188,6 @@ def _write(stream: TextIO, text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OutputError(f"{stream.name}: cannot be written ({error.strerror}); --resume goes on from here") from error
+        raise OutputError(
+            f"{stream.name}: cannot be written ({error.strerror}); make room: what is there is kept"
+        ) from error

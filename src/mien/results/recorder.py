@@ -1,0 +1,127 @@
+"""What ``mien video`` keeps of a video while it runs: the table, the segments, the timeline, and the sums.
+
+Leaves out: flags and the screen (``cli.video``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from mien.faces import Face
+from mien.files import sha256_of
+from mien.results.forms import form_of
+from mien.results.provenance import provenance_of
+from mien.results.resume import open_table
+from mien.results.schema import Record
+from mien.results.writers import CsvFile, TableFile
+from mien.video import Segment, SegmentFinder, Timeline, TrackedFrame
+
+if TYPE_CHECKING:
+    from mien.runtime import Predictor
+
+__all__ = ["SEGMENT_COLUMNS", "VideoRecorder", "open_video_table"]
+
+#: The columns of ``NAME-segments.csv``.
+SEGMENT_COLUMNS = ("track", "label", "start", "end", "mean_probability", "frames")
+
+_KEPT = 1000  # segments for the screen; the file has all
+
+
+class VideoRecorder:
+    """Context manager: takes frames, writes the table and the segments beside it as they come.
+
+    table  where each frame goes, or None; closed here. The segments go into ``NAME-segments.csv`` beside it
+    hold   see :class:`~mien.video.SegmentFinder`
+    """
+
+    def __init__(self, table: TableFile | None = None, hold: float = 0.4) -> None:
+        self.timeline, self.segments = Timeline(), list[Segment]()
+        self.frames = self.without = self.unusable = self.faces = self.broken = self.missing = self.tracks = 0
+        self.count = 0  # of segments
+        self.first: float | None = None
+        self.last = 0.0
+        self.stopped = False  # before the video's end, by the user
+        self._finder, self._table = SegmentFinder(hold), table
+        self.segment_path = table.path.with_name(f"{table.path.stem}-segments.csv") if table else None
+        bom = table is not None and table.form.bom
+        self._segment_file = CsvFile(self.segment_path, SEGMENT_COLUMNS, bom=bom) if self.segment_path else None
+
+    def add(self, seen: TrackedFrame) -> None:
+        """One frame: its rows are in the file when this returns."""
+        photo, time = seen.photo, seen.frame.time
+        self.first = time if self.first is None else self.first
+        self.last = max(self.last, time)
+        if photo.error:
+            self.broken += 1
+            self.missing += max(1, seen.frame.missing)
+        else:
+            self.frames += 1
+            self.without += photo.outcome == "no face"
+            self.unusable += photo.outcome == "unusable"
+            self.faces += len(photo)
+        if self._table is not None:
+            self._table.add(Record(photo, seen.raw, seen.frame.number))
+        for face in photo:
+            self._follow(face, time)
+        self._take(self._finder.tick(time))
+
+    def _follow(self, face: Face, time: float) -> None:
+        if face.track is None:
+            return
+        self.tracks = max(self.tracks, face.track)  # they are numbered from 1
+        self.timeline.add(face.track, time, face.probabilities)
+        if face.usable:
+            self._take(self._finder.add(face.track, time, face.label, face.probabilities))
+
+    def _take(self, segments: list[Segment]) -> None:
+        for segment in segments:
+            self.count += 1
+            self.timeline.add_segment(segment)
+            if len(self.segments) < _KEPT:
+                self.segments.append(segment)
+        if segments and self._segment_file is not None:
+            self._segment_file.write([s.to_dict() for s in segments])
+
+    def close(self, *, complete: bool = True) -> None:
+        """End the open segments and close the files; ``complete`` where the video came to its end."""
+        try:
+            self._take(self._finder.close())
+        finally:
+            if self._segment_file is not None:
+                self._segment_file.close()
+            if self._table is not None:
+                counts = {"frames": self.frames, "missing": self.missing, "faces": self.faces, "tracks": self.tracks}
+                self._table.close(complete and not self.stopped, {"counts": counts})
+
+    def __enter__(self) -> VideoRecorder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close(complete=kind is None)
+
+
+def open_video_table(
+    path: Path,
+    predictor: Predictor,
+    detector: str,
+    source: str,
+    settings: Mapping[str, Any],
+    *,
+    excel: bool = False,
+    force: bool = False,
+) -> TableFile:
+    """The table of a video, whose metadata name it, with the SHA-256 of its file where it is one.
+
+    detector  the name by which it was asked for
+    settings  of the run, where they decide an answer
+    """
+    provenance = provenance_of(predictor, detector, settings)
+    about: dict[str, Any] = {"source": source}
+    if os.path.isfile(source):
+        about |= {"bytes": os.path.getsize(source), "sha256": sha256_of(source)}
+    form = form_of(path, provenance, video=True, excel=excel)
+    return open_table(path, form, provenance, force=force, more={"video": about})[0]
