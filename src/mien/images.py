@@ -13,6 +13,8 @@ import contextlib
 import ctypes
 import importlib
 import io
+import logging
+import math
 import os
 import re
 import threading
@@ -58,6 +60,8 @@ SUFFIXES = (
 HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 
 _ORIENTATION = 0x0112  # the EXIF tag
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+_SILENT = logging.NullHandler()
 _LIBTIFF = threading.Lock()  # its handlers of errors belong to the process
 _STRIP = 1 << 20  # pixels that are converted at a time: bounds the memory beside the picture's own
 _FORMATS = (
@@ -71,6 +75,13 @@ _FORMATS = (
     (b"MM\0*", "Tiff", "TiffImageFile"),
     *((b"P%d" % kind, "Ppm", "PpmImageFile") for kind in range(1, 7)),
 )
+
+# More pixels than this for each byte of a file are a header that lies: the decoder would fill memory and then see it.
+# A block of 8 x 8 takes a bit of a JPEG; LZW and deflate, which TIFF uses, pack 1,400 to one at most. The others, and
+# fax in TIFF, can pack a blank sheet smaller than this, and nothing that shows a face.
+_PIXELS_A_BYTE = {"JPEG": 512, "MPO": 512, "TIFF": 1400, "WEBP": 1000, "AVIF": 1000, "HEIF": 1000}
+_ALWAYS = 4_000_000  # pixels that cost too little to ask
+_TEXT_PIXELS = 1_000_000  # of a PNM picture written as text, which is slow to read
 
 
 def as_picture(image: Any, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
@@ -117,13 +128,15 @@ def decode(
     """Decode a picture: uint8 ``(H, W, 3)`` BGR with ``colour``, else ``(H, W)`` grey.
 
     where       names the picture in the DataError that an empty, unknown, damaged or gigantic picture raises
-    max_pixels  the most pixels of a picture, checked before they are decoded
+    max_pixels  the most pixels of a picture, checked before they are decoded; of a WebP half as many
     enough      the shorter side in pixels that the caller needs: a larger JPEG is decoded at a half, a quarter or an
                 eighth, which is faster. None decodes the picture as it is
     """
     with _reading(where):
         picture = _opened(data, where)
-        _check_size(picture.size, where, max_pixels)
+        webp = picture.format == "WEBP"  # whose decoder holds a picture four times
+        _check_size(picture.size, where, max_pixels // 2 if webp else max_pixels)
+        _check_claim(picture, where, len(data))
         if enough is not None and picture.format == "JPEG":
             picture.draft(None, (enough, enough))
         return _pixels(picture, where, colour=colour)
@@ -181,6 +194,7 @@ def _from_array(image: NDArray[Any]) -> NDArray[np.uint8]:
 def _reading(where: str) -> Iterator[None]:
     """Make a DataError of whatever Pillow raises, and keep it from warning: damaged pictures cause both."""
     quiet = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+    logging.getLogger("PIL").addHandler(_SILENT)  # else Python prints what Pillow logs where nobody set up logging
     filters = cast("list[Any]", warnings.filters)
     filters.insert(0, quiet)  # not catch_warnings, which threads would undo for one another
     try:
@@ -199,22 +213,30 @@ def _opened(data: bytes, where: str) -> ImageFile.ImageFile:
     """The picture with its header read, by the parser that will read its pixels."""
     if not data:
         raise DataError("the picture is empty (0 bytes)", where)
-    found = next(((module, name) for magic, module, name in _FORMATS if data.startswith(magic)), None)
-    if found is None and data[4:8] == b"ftyp":
-        found = ("Avif", "AvifImageFile") if b"avi" in data[8 : min(64, data[3])] else _heif(where)
+    found = next(((module, name) for magic, module, name in _FORMATS if data.startswith(magic)), None) or _iso(data)
     if found is None:
         raise DataError("not a picture that can be read: PNG, JPEG, WebP, AVIF, BMP, GIF, TIFF or PNM is needed", where)
-    module = importlib.import_module("pillow_heif" if found[0] == "Heif" else f"PIL.{found[0]}ImagePlugin")
+    name, reader = found
+    if name == "Heif" and find_spec("pillow_heif") is None:
+        raise DataError("HEIC photos need one package more: pip install 'mien[heif]'", where)
+    module = importlib.import_module("pillow_heif" if name == "Heif" else f"PIL.{name}ImagePlugin")
+    if not getattr(module, "SUPPORTED", True):
+        raise DataError(f"Pillow was built without {name} here: pip install --force-reinstall pillow", where)
     try:
-        return cast("ImageFile.ImageFile", getattr(module, found[1])(io.BytesIO(data)))
+        return cast("ImageFile.ImageFile", getattr(module, reader)(io.BytesIO(data)))
     except Exception as error:
         raise DataError("the picture's header is damaged or cut short", where) from error
 
 
-def _heif(where: str) -> tuple[str, str]:
-    if find_spec("pillow_heif") is None:
-        raise DataError("HEIC photos need one package more: pip install 'mien[heif]'", where)
-    return "Heif", "HeifImageFile"
+def _iso(data: bytes) -> tuple[str, str] | None:
+    """AVIF or HEIC by the brands of an ISO file's first box; None for another, such as a video."""
+    if data[4:8] != b"ftyp":
+        return None
+    box = data[8 : min(128, int.from_bytes(data[:4], "big"))]
+    brands = {box[i : i + 4] for i in range(0, len(box), 4)}
+    if brands & {b"avif", b"avis"}:
+        return "Avif", "AvifImageFile"
+    return ("Heif", "HeifImageFile") if brands & _HEIF_BRANDS else None
 
 
 def _check_size(size: tuple[int, int], where: str, most: int) -> None:
@@ -225,11 +247,22 @@ def _check_size(size: tuple[int, int], where: str, most: int) -> None:
         raise DataError(f"{width} x {height} pixels are over the limit of {most:,}; make it smaller", where)
 
 
+def _check_claim(picture: ImageFile.ImageFile, where: str, count: int) -> None:
+    """Refuse a header that claims more pixels than ``count`` bytes can hold or can be read from them in good time."""
+    width, height = picture.size
+    each = _PIXELS_A_BYTE.get(picture.format or "", width * height)
+    if width * height > max(_ALWAYS, count * each):
+        raise DataError(f"the header claims {width} x {height} pixels, more than {count:,} bytes can hold", where)
+    if picture.tile and picture.tile[0][0] == "ppm_plain" and width * height > _TEXT_PIXELS:
+        raise DataError(f"{width} x {height} pixels as text are too many; save it as binary PNM or as PNG", where)
+
+
 def _pixels(picture: Image.Image, where: str, *, colour: bool) -> NDArray[np.uint8]:
     """What Pillow opened -> uint8 ``(H, W, 3)`` BGR or ``(H, W)``, upright; by strips, so that nothing lies twice."""
     if picture.mode in ("F", "I") and picture.format not in ("PNG", "PPM"):
         raise DataError("the picture is of a rare kind, values of 32 bits; save it with 8 bits", where)
     with _silent_libtiff() if picture.format == "TIFF" else contextlib.nullcontext():
+        picture = _plain_pnm(picture) if picture.format == "PPM" else picture
         picture.load()
     width, height = picture.size
     out = np.empty((height, width, 3) if colour else (height, width), np.uint8)
@@ -264,19 +297,30 @@ def _silent_libtiff() -> Iterator[None]:
                 setter(handler)
 
 
+def _plain_pnm(picture: Any) -> Image.Image:
+    """PNM whose white is neither 255 nor 65535, as 8 bits: Pillow would take it value by value, in Python."""
+    tile: Any = picture.tile[0] if getattr(picture, "tile", None) else ("",)
+    if tile[0] != "ppm":
+        return cast("Image.Image", picture)
+    (_, white), shape = tile[3], (picture.height, picture.width, 3)[: 3 if picture.mode == "RGB" else 2]
+    table = np.minimum(np.round(np.arange(1 << 16) * 255 / white), 255).astype(np.uint8)
+    values = np.frombuffer(picture.fp.getvalue(), ">u2" if white > 255 else "u1", math.prod(shape), tile[2])
+    return Image.fromarray(table[values].reshape(shape))
+
+
 def _strip(part: Image.Image) -> NDArray[np.uint8]:
     """A part of a picture -> BGR, or grey where it has no colours; alpha on white, 16 bits as 8."""
     if part.mode.startswith("I"):
         deep = np.asarray(part).astype(np.uint16)
         return np.asarray(cv2.convertScaleAbs(deep, alpha=1 / 257), np.uint8)
     if part.has_transparency_data:
-        values = _array(part.convert("RGBA"), "RGBA", 4)
+        values = _array(part if part.mode == "RGBA" else part.convert("RGBA"), "RGBA", 4)
         alpha = cv2.merge([values[..., 3]] * 3)
         out = cv2.multiply(cv2.cvtColor(values, cv2.COLOR_RGBA2BGR), alpha, scale=1 / 255)
         return np.asarray(cv2.add(out, cv2.bitwise_not(alpha)), np.uint8)
     if part.mode in ("1", "L"):
         return _array(part.convert("L"), "L", 1)[..., 0]
-    values = _array(part.convert("RGB"), "RGBX", 4)
+    values = _array(part if part.mode == "RGB" else part.convert("RGB"), "RGBX", 4)
     return np.asarray(cv2.cvtColor(values, cv2.COLOR_RGBA2BGR), np.uint8)
 
 

@@ -1,0 +1,1 @@
+"""What decoding pictures costs, and what damaged and hostile ones do."""
