@@ -14,7 +14,7 @@ from video_files import square, write_av, write_cv
 from mien.errors import ConfigError, DataError
 from mien.video import Frame, length, read_frames
 from mien.video import reader as frames
-from mien.video.reader import sampler
+from mien.video.frames import sampler
 
 PICTURES = [square(i) for i in range(36)]
 

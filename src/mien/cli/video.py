@@ -96,7 +96,8 @@ def _check(
     from mien.errors import need
     from mien.files import check_new
     from mien.results.forms import check_suffix
-    from mien.video.reader import check_source, sampler
+    from mien.video.frames import sampler
+    from mien.video.reader import check_source
 
     if fps is not None and every is not None:
         raise ConfigError("--fps and --every exclude each other: choose one")

@@ -3,7 +3,8 @@
 ``FaceStream`` joins these parts; it knows a predictor and its detector only by what it asks of them.
 """
 
-from mien.video.reader import Frame, Source, length, read_frames
+from mien.video.frames import Frame, Source
+from mien.video.reader import FrameReader, length, read_frames
 from mien.video.search import LOOK
 from mien.video.segments import Segment, SegmentFinder
 from mien.video.smoothing import SMOOTH, Smoother
@@ -18,6 +19,7 @@ __all__ = [
     "FacePredictor",
     "FaceStream",
     "Frame",
+    "FrameReader",
     "Segment",
     "SegmentFinder",
     "Smoother",

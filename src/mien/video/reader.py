@@ -2,7 +2,7 @@
 
 PyAV reads files and streams where it is installed (extra ``video``), OpenCV where it is not, and OpenCV reads cameras.
 A frame that cannot be decoded, and an end before the time that the container promises, come as frames with ``error``:
-the others go on. A picture that the file says to turn (a phone held upright) is turned.
+the others go on. Pictures are upright and in square pixels. A live stream that breaks off is asked for again.
 Leaves out: sound; what is in a frame.
 """
 
@@ -11,260 +11,124 @@ from __future__ import annotations
 import importlib.util
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from mien.errors import ConfigError, DataError
-from mien.images import MAX_PIXELS
+from mien.video.camera import read_camera
+from mien.video.frames import Frame, Numbering, Source, Wanted, own_frames, sampler
+from mien.video.opened import BrokeOff, Opened, early_end, is_address
+from mien.video.reader_av import AvFile
+from mien.video.reader_cv import CvFile
 
-__all__ = ["Frame", "Source", "check_source", "length", "read_frames", "sampler"]
+__all__ = ["RETRY", "FrameReader", "check_source", "length", "read_frames"]
+
+#: Seconds for which a live stream that broke off is asked for again.
+RETRY = 30.0
 
 
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One frame of a video.
+class FrameReader(Iterator[Frame]):
+    """The frames of a source in order, in constant memory; see :func:`read_frames`.
 
-    number  its place in the video, from 0, whatever was sampled
-    time    seconds from the start by the container's clock; for a camera, seconds since its first frame
-    pixels  uint8 ``(H, W, 3)`` BGR; None for a frame that cannot be read
-    error   why it cannot be read, "" for one that was
-    missing frames that an ``error`` stands for; a guess from the rate where the container does not count its frames
+    live  whether the source does not wait for whoever reads; of an address it is known when it is open
     """
 
-    number: int
-    time: float
-    pixels: NDArray[np.uint8] | None = None
-    error: str = ""
-    missing: int = 0
+    def __init__(self, source: Source, fps: float | None = None, every: int | None = None) -> None:
+        check_source(source)
+        self.live = isinstance(source, int)
+        wanted = sampler(fps, every)
+        if isinstance(source, int):
+            self._frames = read_camera(int(source), wanted)
+        elif isinstance(source, str | os.PathLike):
+            self._frames = self._read(os.fspath(source), wanted)
+        else:
+            self._frames = own_frames(source, wanted)
+
+    def __next__(self) -> Frame:
+        return next(self._frames)
+
+    def close(self) -> None:
+        """Let the file or camera go."""
+        close = getattr(self._frames, "close", None)
+        if close is not None:
+            close()
+
+    def _read(self, path: str, wanted: Wanted) -> Iterator[Frame]:
+        opened: Opened | None = _open(path)
+        assert opened is not None
+        self.live = opened.live
+        numbering = Numbering(wanted, opened.rate)
+        numbering.note(opened.note)
+        while opened is not None:
+            with closing(opened):
+                try:
+                    for decoded in opened.decode():
+                        frame = numbering(decoded)
+                        if frame is not None:
+                            yield frame
+                    yield from early_end(numbering, opened.promise())
+                    return
+                except BrokeOff as broken:
+                    why = f"the stream broke off at {numbering.now:.2f} s ({broken})"
+            away = time.monotonic()
+            yield numbering.lost(f"{why}; asking for it again" if self.live else why)
+            opened = _again(path) if self.live else None
+            numbering.pause(time.monotonic() - away)
+        if self.live:
+            yield numbering.lost(f"the stream did not come back within {RETRY:.0f} s")
 
 
-#: A path or address, the number of a camera, or frames of your own.
-Source = str | os.PathLike[str] | int | Iterable[Frame]
-
-Wanted = Callable[[int, float], bool]
-
-
-def read_frames(source: Source, *, fps: float | None = None, every: int | None = None) -> Iterator[Frame]:
-    """The frames of ``source`` in order, in constant memory; see :func:`sampler` for ``fps`` and ``every``.
+def read_frames(source: Source, *, fps: float | None = None, every: int | None = None) -> FrameReader:
+    """The frames of ``source``; see :func:`~mien.video.frames.sampler` for ``fps`` and ``every``.
 
     DataError for a file or camera that is not there or holds no video; what breaks later is a frame with ``error``.
     """
-    check_source(source)
-    wanted = sampler(fps, every)
-    if isinstance(source, bool | int):
-        return _read_camera(int(source), wanted)
-    if isinstance(source, str | os.PathLike):
-        read = _read_av if _has_av() else _read_cv
-        return read(os.fspath(source), wanted)
-    return (f for f in source if f.error or wanted(f.number, f.time))
-
-
-def sampler(fps: float | None = None, every: int | None = None) -> Wanted:
-    """Which frames are looked at, asked once a frame, in order.
-
-    fps    at most so many a second, by the frames' times: the first one at or after each tick
-    every  each N-th frame; the two exclude each other, and without either all are taken
-    """
-    if fps is not None and every is not None:
-        raise ConfigError("fps and every exclude each other: choose one")
-    if fps is not None and not 0 < fps < float("inf"):
-        raise ConfigError(f"fps must be greater than 0, got {fps}")
-    if every is not None and every < 1:
-        raise ConfigError(f"every must be 1 or more, got {every}")
-    due: float | None = None
-
-    def by_time(number: int, time: float) -> bool:
-        nonlocal due
-        assert fps is not None
-        if due is not None and due - 1.5 / fps < time < due - 1e-6:
-            return False
-        start = due if due is not None and time >= due else time  # a clock that was set back starts anew
-        due = start + (int((time - start) * fps + 1e-6) + 1) / fps
-        return True
-
-    if fps is not None:
-        return by_time
-    return lambda number, time: number % (every or 1) == 0
+    return FrameReader(source, fps, every)
 
 
 def check_source(source: Source) -> None:
     """DataError for a path that names no file; ConfigError for what can be no source at all."""
     if isinstance(source, str | os.PathLike):
-        if "://" not in os.fspath(source) and not Path(source).is_file():
-            why = "a folder, a video file is needed" if Path(source).is_dir() else "no such file"
-            raise DataError(why, os.fspath(source))
+        path = os.fspath(source)
+        if not is_address(path) and not Path(path).is_file():
+            why = "a folder, a video file is needed" if Path(path).is_dir() else "no such file"
+            if path.startswith("/dev/video"):
+                why = f"a camera is given by its number: {path.removeprefix('/dev/video') or '0'}"
+            raise DataError(why, path)
     elif isinstance(source, int):
-        if source < 0:
+        if isinstance(source, bool) or source < 0:
             raise ConfigError(f"a camera's number must be 0 or more, got {source}")
-    elif not isinstance(source, Iterable):
+    elif not isinstance(source, Iterable) or isinstance(source, bytes):
         kind = type(source).__name__
-        raise ConfigError(f"source must be a path, a camera's number or an iterable of Frame, got {kind}")
+        raise ConfigError(f"source must be a path, a camera's number or frames (Frame or pixels), got {kind}")
 
 
 def length(source: Source) -> float | None:
-    """Seconds that the container promises; None where it does not say (a camera, a live stream)."""
-    if not isinstance(source, str | os.PathLike):
+    """Seconds that a file promises; None where it does not say, and for what is sent or a camera."""
+    if not isinstance(source, str | os.PathLike) or is_address(os.fspath(source)):
         return None
     check_source(source)
-    if _has_av():
-        container, stream = _open_av(os.fspath(source))
-        with container:
-            return _promised(container, stream)[0]
-    capture = _open_cv(os.fspath(source))
-    rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    capture.release()
-    return count / rate if rate > 0 and count > 0 else None
+    with closing(_open(os.fspath(source))) as opened:
+        return opened.promise().seconds
+
+
+def _open(path: str) -> Opened:
+    return AvFile(path) if _has_av() else CvFile(path)
 
 
 def _has_av() -> bool:
     return importlib.util.find_spec("av") is not None
 
 
-def _open_av(path: str) -> tuple[Any, Any]:
-    import av
-
-    try:
-        container = av.open(path)
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise DataError(f"not a video that can be read ({_reason(error)})", path) from error
-    if not container.streams.video:
-        container.close()
-        raise DataError("there is no picture in this file, only sound or data", path)
-    stream = container.streams.video[0]
-    width, height = stream.codec_context.width, stream.codec_context.height
-    if width * height > MAX_PIXELS:
-        container.close()
-        raise DataError(f"{width} x {height} pixels are over the limit of {MAX_PIXELS:,}; make it smaller", path)
-    stream.codec_context.thread_count = 1  # decoding has a thread of its own already; more would need more memory
-    return container, stream
-
-
-def _read_av(path: str, wanted: Wanted) -> Iterator[Frame]:
-    import av
-
-    container, stream = _open_av(path)
-    zero = (container.start_time or 0) / 1e6
-    rate = float(stream.average_rate or 0) or 25.0
-    number, now = 0, 0.0
-    with container:
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                break
-            except (av.FFmpegError, OSError) as error:  # a stream that breaks off
-                yield Frame(number, now, error=f"the stream broke off at {now:.2f} s ({_reason(error)})", missing=1)
-                return
-            try:
-                frames = packet.decode()
-            except (av.FFmpegError, ValueError) as error:
-                at = now if packet.pts is None else float(packet.pts * packet.time_base) - zero
-                yield Frame(number, at, error=f"frame {number} at {at:.2f} s is broken ({_reason(error)})", missing=1)
-                number += 1
-                continue
-            for frame in frames:
-                now = number / rate if frame.time is None else float(frame.time) - zero
-                if frame.is_corrupt:
-                    yield Frame(number, now, error=f"frame {number} at {now:.2f} s is damaged", missing=1)
-                elif wanted(number, now):
-                    yield Frame(number, now, _pixels(frame))
-                number += 1
-        promised, slack = _promised(container, stream)
-        yield from _early_end(number, now + 1 / rate, promised, slack, stream.frames, rate)
-
-
-def _pixels(frame: Any) -> NDArray[np.uint8]:
-    """A frame of PyAV as it is to be looked at: BGR, turned by the angle that the file states, counter-clockwise."""
-    pixels = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
-
-
-def _promised(container: Any, stream: Any) -> tuple[float | None, float]:
-    """Seconds that the container promises for the picture, and by how much that may be wrong."""
-    if stream.duration is not None:
-        return float(stream.duration * stream.time_base), 0.5
-    hours, _, rest = stream.metadata.get("DURATION", "").partition(":")  # Matroska: 00:01:02.345000000
-    minutes, _, seconds = rest.partition(":")
-    try:
-        return 3600 * int(hours) + 60 * int(minutes) + float(seconds), 0.5
-    except ValueError:
-        whole = None if container.duration is None else container.duration / 1e6
-        return whole, 2.0 if container.streams.audio else 0.5  # that is the longer of sound and picture
-
-
-def _early_end(
-    number: int, end: float, promised: float | None, slack: float, count: int, rate: float
-) -> Iterator[Frame]:
-    """One frame with ``error`` where the video ends before its time."""
-    if promised is None or end >= promised - max(slack, 3 / rate):
-        return
-    missing = count - number if count > number else max(1, round((promised - end) * rate))
-    why = f"the video ends at {end:.2f} s of {promised:.2f} s: about {missing:,} frames are missing"
-    yield Frame(number, end, error=why, missing=missing)
-
-
-def _open_cv(path: str) -> Any:
-    capture = cv2.VideoCapture(path)
-    if not capture.isOpened():
-        capture.release()
-        raise DataError("not a video that OpenCV can read; with PyAV more can be: pip install 'mien[video]'", path)
-    return capture
-
-
-def _read_cv(path: str, wanted: Wanted) -> Iterator[Frame]:
-    """Without PyAV. OpenCV passes over broken frames in silence, so that only their number is known, at the end."""
-    capture = _open_cv(path)
-    rate = capture.get(cv2.CAP_PROP_FPS) or 25.0
-    count = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-    number, end = 0, 0.0
-    try:
-        while capture.grab():
-            now = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            now = now if now > 0 or number == 0 else number / rate
-            if wanted(number, now):
-                good, pixels = capture.retrieve()
-                if good:
-                    yield Frame(number, now, np.asarray(pixels, np.uint8))
-                else:
-                    yield Frame(number, now, error=f"frame {number} at {now:.2f} s is broken", missing=1)
-            number, end = number + 1, now + 1 / rate
-    finally:
-        capture.release()
-    yield from _early_end(number, end, count / rate if count else None, 0.5, count, rate)
-
-
-def _read_camera(number: int, wanted: Wanted) -> Iterator[Frame]:
-    """A camera, until it stops; its time is the clock."""
-    capture = cv2.VideoCapture(number)
-    try:
-        if not capture.isOpened():
-            raise DataError(
-                "this camera is not there, or another program holds it; Linux lists them with `ls /dev/video*`",
-                f"camera {number}",
-            )
-        at, start = 0, 0.0
-        while True:
-            good, pixels = capture.read()
-            now = time.monotonic()
-            start = start or now
-            if not good:
-                yield Frame(at, now - start, error=f"camera {number} stopped after {at:,} frames", missing=1)
-                return
-            if wanted(at, now - start):
-                yield Frame(at, now - start, np.asarray(pixels, np.uint8))
-            at += 1
-    finally:
-        capture.release()
-
-
-def _reason(error: BaseException) -> str:
-    """The short part of FFmpeg's message."""
-    return str(getattr(error, "strerror", None) or error)
+def _again(path: str) -> Opened | None:
+    """Open a live stream that broke off; None where it does not come back in time."""
+    end, wait = time.monotonic() + RETRY, 0.5
+    while True:
+        try:
+            return _open(path)
+        except DataError:
+            if time.monotonic() + wait > end:
+                return None
+        time.sleep(wait)
+        wait = min(2 * wait, 8.0)

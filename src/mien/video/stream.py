@@ -9,7 +9,7 @@ Leaves out: opening files and cameras (``reader``), tables and the screen.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from mien.faces import Detection, Face, Photo
 from mien.spec import ModelSpec
+from mien.video.frames import Frame, Source
 from mien.video.prefetch import Prefetch, blocks
-from mien.video.reader import Frame, Source, read_frames
+from mien.video.reader import FrameReader, read_frames
 from mien.video.search import LOOK, Searcher
 from mien.video.smoothing import SMOOTH, Smoother
 from mien.video.tracking import Tracker
@@ -163,24 +164,22 @@ def track_faces(
 
     Arguments are checked at once, not at the first frame.
     """
-    live = isinstance(source, int)
-    name = f"camera {source}" if live else os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+    name = f"camera {source}" if isinstance(source, int) else ""
+    name = os.fspath(source) if isinstance(source, str | os.PathLike) else name
     stream = FaceStream(predictor, smooth=smooth, look=look, name=name)
-    frames = Prefetch(read_frames(source, fps=fps, every=every), 1 if live else _DEPTH, newest=live)
-    return _in_threads(stream, frames, 1 if live else _TOGETHER)
+    return _in_threads(stream, read_frames(source, fps=fps, every=every))
 
 
-def _in_threads(stream: FaceStream, frames: Prefetch[Frame], together: int) -> Generator[TrackedFrame, None, None]:
-    searched = Prefetch(_search(stream, frames), min(_DEPTH, together))
+def _in_threads(stream: FaceStream, reader: FrameReader) -> Generator[TrackedFrame, None, None]:
+    """Of a live source the newest frame wins: frames that nobody had time for are passed over."""
+
+    def depth() -> int:
+        return 1 if reader.live else _DEPTH
+
+    frames = Prefetch(reader, depth, spare=lambda frame: reader.live and not frame.error)
+    searched = Prefetch(map(stream.search, frames), depth)
     try:
-        for block in blocks(searched, together):
+        for block in blocks(searched, lambda: 1 if reader.live else _TOGETHER):
             yield from stream.classify(block)
     finally:
-        searched.close()
-
-
-def _search(stream: FaceStream, frames: Prefetch[Frame]) -> Iterator[SearchedFrame]:
-    try:
-        yield from map(stream.search, frames)
-    finally:
-        frames.close()
+        searched.close(frames)
