@@ -38,8 +38,17 @@ class Track:
 
     @property
     def trimmed(self) -> bool:
-        """Whether the edit list leaves out frames that are stored."""
-        return self.frames > 0 and self.stored - self.shown > 1.5 * self.stored / self.frames
+        """Whether the edit list leaves out more of the stored frames than one, which rounding may explain."""
+        return self._left_out > 1.5
+
+    @property
+    def rounded(self) -> bool:
+        """Whether it may leave out one."""
+        return 0.5 < self._left_out <= 1.5
+
+    @property
+    def _left_out(self) -> float:
+        return (self.stored - self.shown) * self.frames / self.stored if self.stored else 0.0
 
 
 def read_tracks(path: str | os.PathLike[str]) -> tuple[Track, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import cv2
@@ -15,8 +16,21 @@ from numpy.typing import NDArray
 
 from mien.images import MAX_PIXELS
 from mien.video.frames import Decoded, Frame, Numbering
+from mien.video.mp4 import Track
 
-__all__ = ["COVER", "LIVE", "PATIENCE", "BrokeOff", "Opened", "Promise", "early_end", "is_address", "square"]
+__all__ = [
+    "COVER",
+    "LIVE",
+    "PATIENCE",
+    "BrokeOff",
+    "Opened",
+    "Promise",
+    "cut_short",
+    "early_end",
+    "is_address",
+    "mp4_promise",
+    "square",
+]
 
 #: Seconds for which a sender may be silent.
 PATIENCE = 10.0
@@ -64,33 +78,58 @@ class Promise:
     seconds  its length; None where it does not say
     frames   how many are to be seen; 0 where it does not count them, or counts others too
     start    seconds on the container's own clock at which the picture begins; some count their length from 0
-    exact    whether one frame less than ``frames`` is one that is missing
+    least    how many less than ``frames`` are missing for certain; 0 where ``frames`` is a guess
     slack    seconds by which ``seconds`` may be wrong
+    cut      whether the file has fewer bytes than its head says
     doubt    why what was read may not be the film at all
     """
 
     seconds: float | None = None
     frames: int = 0
     start: float = 0.0
-    exact: bool = False
+    least: int = 0
     slack: float = _SLACK
+    cut: bool = False
     doubt: str = ""
 
 
 def early_end(seen: Numbering, promise: Promise) -> Iterator[Frame]:
     """One frame with ``error`` where a video has less than it promises."""
-    short = promise.seconds is not None and seen.end + max(0.0, promise.start) < promise.seconds - max(
-        promise.slack, 3 / seen.rate
-    )
+    whole = None if promise.seconds is None else promise.seconds - max(0.0, promise.start)
+    slack = 1.5 / seen.rate if promise.cut else max(promise.slack, 3 / seen.rate)
     left = promise.frames - seen.number
     if promise.doubt:
         yield seen.lost(promise.doubt)
-    elif promise.exact and not short and left > 0:
-        yield seen.lost(f"{left:,} of {promise.frames:,} frames could not be read", missing=left)
-    elif short and promise.seconds is not None:
-        missing = left if left > 0 else max(1, round((promise.seconds - seen.end) * seen.rate))
-        words = f"the video ends at {seen.end:.2f} s of {promise.seconds:.2f} s: about {missing:,} frames are missing"
+    elif whole is not None and seen.end < whole - slack:
+        missing = left if left > 0 else max(1, round((whole - seen.end) * seen.rate))
+        words = f"the video ends at {seen.end:.2f} s of {whole:.2f} s: about {missing:,} frames are missing"
         yield seen.lost(words, missing=missing)
+    elif 0 < promise.least <= left:
+        yield seen.lost(f"{left:,} of {promise.frames:,} frames could not be read", missing=left)
+
+
+def mp4_promise(track: Track) -> Promise:
+    """What an MP4's header says of a track that does not come in fragments."""
+    frames = 0 if track.trimmed else track.frames
+    return Promise(track.shown, frames, least=0 if not frames else 2 if track.rounded else 1)
+
+
+def cut_short(path: str) -> bool:
+    """Whether an AVI, Matroska or WebM file has fewer bytes than its head says."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(4096)
+        size = Path(path).stat().st_size
+    except OSError:
+        return False
+    if head[:4] == b"RIFF" and len(head) >= 8:
+        return int.from_bytes(head[4:8], "little") + 8 > size
+    at = head.find(b"\x18\x53\x80\x67") + 4  # Matroska's segment; its length is a number of 1 to 8 bytes
+    if not head.startswith(b"\x1a\x45\xdf\xa3") or at < 4 or at + 8 > len(head) or not head[at]:
+        return False
+    wide = 9 - head[at].bit_length()
+    length = int.from_bytes(head[at : at + wide], "big") - (1 << 7 * wide)
+    return length < (1 << 7 * wide) - 1 and at + wide + length > size  # all ones: unknown, as of a live recording
 
 
 def is_address(path: str) -> bool:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from mien.errors import DataError
 from mien.images import MAX_PIXELS
 from mien.video.frames import Decoded
-from mien.video.opened import COVER, LIVE, PATIENCE, BrokeOff, Promise, is_address, square
+from mien.video.mp4 import read_tracks
+from mien.video.opened import COVER, LIVE, PATIENCE, BrokeOff, Promise, cut_short, is_address, mp4_promise, square
 
 __all__ = ["AvFile"]
 
@@ -29,6 +30,7 @@ class AvFile:
 
     def __init__(self, path: str) -> None:
         self._path, self._sent = path, is_address(path)
+        self._tracks = () if self._sent else read_tracks(path)
         self._container = self._open()
         try:
             self._stream, self.note = self._film()
@@ -118,15 +120,17 @@ class AvFile:
 
     def promise(self) -> Promise:
         """Seconds that the container promises for the picture, and frames where it counts those that are shown."""
+        track = self._tracks[self._stream.index] if self._stream.index < len(self._tracks) else None
+        if track is not None and track.kind == "vide" and track.frames:
+            return mp4_promise(track)
         seconds, counted = self._seconds(), self._stream.frames
-        kind = self._container.format.name
-        if "avi" in kind.split(","):  # its length is guessed from the bytes that are there, the frames are counted
-            return Promise(max(seconds or 0.0, counted / self.rate) or None, counted)
-        if seconds is not None and abs(counted / self.rate - seconds) > 2.5 / self.rate:
-            counted = 0  # an edit list leaves some out
+        cut = not self._sent and cut_short(self._path)
+        if self._container.format.name == "avi":  # its length is guessed from the bytes there are, frames are counted
+            return Promise(max(seconds or 0.0, counted / self.rate) or None, counted, least=int(cut), cut=cut)
         both = self._stream.duration is None and bool(self._container.streams.audio)
-        start = 0.0 if "mov" in kind else self._zero or 0.0
-        return Promise(seconds, counted, start, slack=2.0 if both else 0.5)  # the longer of sound and picture
+        return Promise(
+            seconds, 0, self._zero or 0.0, slack=2.0 if both else 0.5, cut=cut
+        )  # the longer of sound and picture
 
     def close(self) -> None:
         """Close the file."""

@@ -20,11 +20,12 @@ from mien.errors import DataError
 from mien.images import MAX_PIXELS
 from mien.video.frames import Decoded
 from mien.video.mp4 import Hidden, Track, read_tracks
-from mien.video.opened import COVER, LIVE, PATIENCE, BrokeOff, Promise, is_address, square
+from mien.video.opened import COVER, LIVE, PATIENCE, BrokeOff, Promise, cut_short, is_address, mp4_promise, square
 
 __all__ = ["CvFile"]
 
 _CLOCK = 10_000  # "frames a second" above this are the ticks of a clock: of a cover, or of a camera's stream
+_TRIES = 9  # failures in a row after which there is no further frame
 _MORE = "with PyAV more can be: pip install 'mien[video]'"
 
 
@@ -89,8 +90,14 @@ class CvFile:
 
     def decode(self) -> Iterator[Decoded]:
         """All frames that OpenCV gives."""
-        number, timeless, began = 0, False, time.monotonic()
-        while self._capture.grab():
+        number, failed, timeless, began = 0, 0, False, time.monotonic()
+        while failed == 0 or (failed < _TRIES and number < self._count):
+            if not self._capture.grab():
+                failed += 1
+                continue
+            for _ in range(failed):
+                yield Decoded(None, error="is broken")
+            number, failed = number + failed, 0
             at = time.monotonic() - began if self.live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             if number == 0:
                 self._start = max(0.0, self._first())
@@ -120,9 +127,12 @@ class CvFile:
             return Promise(doubt=f"OpenCV sees one picture in this file, perhaps a cover; {_MORE}")
         track = self._track
         if track is not None and track.frames:
-            frames = 0 if track.trimmed else track.frames
-            return Promise(track.shown, frames, exact=bool(frames))
-        return Promise(self._count / self.rate if self._count else None, self._count, self._start)
+            return mp4_promise(track)
+        seconds = self._count / self.rate if self._count else None
+        cut = not self._sent and cut_short(self._path)
+        if self._start:  # the count is a guess from the length, which may include the time before
+            return Promise(seconds, 0, self._start, cut=cut)
+        return Promise(seconds, self._count, least=int(cut), cut=cut)
 
     def close(self) -> None:
         """Close the file."""
