@@ -7,7 +7,7 @@
 ``score`` evaluates every run, one a seed, on PublicTest, with and without views, full and clean; of runs with two heads
 the second becomes NAME-ferplus, scored on both of FER+'s tests. ``ship`` exports the seed that did best, with --int8 as
 int8 if that loses at most 0.3 points and is faster, evaluates the very file that it leaves in the package, clean and
-spoilt, and writes its card; the card gives mean and spread over the seeds beside the file's own score. The tables in
+corrupted, and writes its card; the card gives mean and spread over the seeds beside the file's own score. The tables in
 README and docs are made from these results by bench/reporting/tables.py.
 """
 
@@ -29,7 +29,7 @@ import numpy as np
 from bench.conditions import RESULTS, ROOT
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
 from mien.evaluation.metrics import mean_and_spread
-from mien.evaluation.scoring import Answers, corrupted, evaluate, open_model
+from mien.evaluation.scoring import Model, evaluate, measure_robustness, open_model
 from mien.export.onnx import export_onnx, write_spec
 from mien.export.quantize import quantize_onnx
 from mien.files import replace_file, write_text
@@ -110,7 +110,7 @@ def _seed(run: Path, file: Path, tests: Tests) -> dict[str, Any]:
     }
 
 
-def reports(model: Answers, tests: Tests) -> dict[str, Any]:
+def reports(model: Model, tests: Tests) -> dict[str, Any]:
     """``model`` scored on every test, without and with views."""
     return {
         f"{test}{views}": evaluate(model, val, train=train, views=views).to_dict()
@@ -141,7 +141,7 @@ def ship(name: str, runs: Path, data: str, votes: str | None, int8: bool) -> Non
     train, val = next(iter(tests.values()))
     quantization = _try_int8(file, train, val) if int8 else None
     scores = reports(open_model(file), tests)
-    robustness = corrupted(open_model(file), val).to_dict()
+    robustness = measure_robustness(open_model(file), val).to_dict()
     spec = replace(open_model(file).spec, scores={_split(key, r): r for key, r in scores.items()})
     write_spec(file, spec)
     size = file.stat().st_size

@@ -12,7 +12,7 @@ from onnx_nets import write_net
 
 from mien.cli import main
 from mien.cli.evaluation_view import show_groups
-from mien.evaluation import Judgement
+from mien.evaluation import Evaluation
 from mien.evaluation.groups import SMALL, GroupScore
 from mien.evaluation.metrics import Report
 from mien.runtime import Classifier
@@ -163,7 +163,7 @@ def test_evaluate_against_another_model_and_by_group(
     mien("evaluate", run, *flags, "--against", "mien-nano", "--group-by", "subject", "--json", tmp_path / "r.json")
     out, err = capfd.readouterr()
     assert err == ""
-    found = Judgement.from_dict(json.loads((tmp_path / "r.json").read_text()))
+    found = Evaluation.from_dict(json.loads((tmp_path / "r.json").read_text()))
     assert found.against is not None
     assert found.against.paired.sentence("tiny", "mien-nano") in out
     assert f"only tiny is right on {found.against.paired.only_a} faces" in out
@@ -197,11 +197,11 @@ def test_evaluate_a_rival_as_file_and_as_function(
     (tmp_path / "own_of_cli_test.py").write_text("def guess(faces):\n    return ['happy'] * len(faces)\n")
     mien("evaluate", "--callable", "own_of_cli_test:guess", *flags, "--against", net, "--labels", "fer2013")
     out = capfd.readouterr().out
-    assert "it answers with labels only" in out
+    assert "it predicts labels only" in out
     assert "own_of_cli_test:guess" in out
     assert "theirs" in out
     mien("evaluate", run, *flags, "--against", "callable:own_of_cli_test:guess", "--json", "-")
-    assert json.loads(capfd.readouterr().out)["against"]["report"]["conditions"]["answers"] == "labels only"
+    assert json.loads(capfd.readouterr().out)["against"]["report"]["conditions"]["output"] == "labels only"
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_many_groups_are_cut_short_and_small_ones_marked(run: Path, capsys: pyte
     groups = [
         GroupScore(f"g{i}", n, 0.5, (0.4, 0.6), None if i else 0.25, n < SMALL) for i, n in enumerate(range(60, 15, -1))
     ]
-    show_groups(Judgement(report, group_by="person", groups=tuple(groups)))
+    show_groups(Evaluation(report, group_by="person", groups=tuple(groups)))
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].split() == ["g0", "60", "50.0%", "40.0%", "to", "60.0%", "0.250"]
     assert lines[33].split()[-3:] == ["-", "few", "faces"]

@@ -162,14 +162,14 @@ def test_the_figures_are_those_of_a_slow_loop():
     assert found.log_loss == pytest.approx(-np.log(p[np.arange(101), y]).mean())
 
 
-def test_no_row_is_judged_by_what_was_fitted_on_it(monkeypatch):
+def test_no_row_is_measured_by_what_was_fitted_on_it(monkeypatch):
     z, y = drawn(120)
     z[:, 0] = np.arange(120) / 1000  # each row can be told by its first logit
     seen = []
 
     def spy(logits, labels):
         seen.append({round(v * 1000) for v in logits[0, :, 0].tolist()})
-        return 1.0 if len(labels) == 120 else 1e3 * len(seen)  # no sensible fit: judged by it, a row would show it
+        return 1.0 if len(labels) == 120 else 1e3 * len(seen)  # no sensible fit: measured by it, a row would show it
 
     monkeypatch.setattr(calibration, "fit_temperature", spy)
     calibrate(z, y)
@@ -188,7 +188,7 @@ def test_what_is_memorised_does_not_leak():
     wrong = z.copy()
     wrong[first, (y[first] + 1) % 4] += 4.0
     found = calibrate(wrong, y, seed=0)
-    assert found.coverage < 0.8  # the half that is wrong is judged by a threshold that never saw it
+    assert found.coverage < 0.8  # the half that is wrong is measured by a threshold that never saw it
     assert calibrate(z, y, seed=0).coverage >= 0.9
 
 

@@ -1,4 +1,4 @@
-"""Corruptions of faces: shape and range, the seed decides, each strength is worse than the one before, known cases."""
+"""Corruptions of faces: shape and range, the seed decides, each severity is worse than the one before, known cases."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mien.data.synthetic.generate import generate
 from mien.errors import ConfigError
-from mien.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 
 KINDS = list(CORRUPTIONS)
 RANDOM = {"noise", "rotation"}
@@ -29,17 +29,17 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_every_kind_has_five_strengths_that_grow_or_fall() -> None:
-    assert list(STRENGTHS) == KINDS
-    for values in STRENGTHS.values():
+    assert list(SEVERITIES) == KINDS
+    for values in SEVERITIES.values():
         assert len(values) == 5
         assert list(values) in (sorted(set(values)), sorted(set(values), reverse=True))
 
 
-@pytest.mark.parametrize("strength", LEVELS)
+@pytest.mark.parametrize("severity", LEVELS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_new_images_of_the_same_shape_and_the_originals_are_left_alone(kind, strength, faces) -> None:
+def test_new_images_of_the_same_shape_and_the_originals_are_left_alone(kind, severity, faces) -> None:
     before = faces.copy()
-    out = corrupt(faces, kind, strength)
+    out = corrupt(faces, kind, severity)
     assert (out.shape, out.dtype) == (faces.shape, np.uint8)
     assert not np.shares_memory(out, faces)
     assert (faces == before).all()
@@ -64,24 +64,24 @@ def test_each_strength_is_further_from_the_clean_faces(kind, size) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(size=st.integers(16, 96), n=st.integers(1, 3), kind=st.sampled_from(KINDS), strength=st.integers(1, 5))
-def test_any_size_works(size: int, n: int, kind: str, strength: int) -> None:
+@given(size=st.integers(16, 96), n=st.integers(1, 3), kind=st.sampled_from(KINDS), severity=st.integers(1, 5))
+def test_any_size_works(size: int, n: int, kind: str, severity: int) -> None:
     images = np.random.default_rng(size).integers(0, 256, (n, size, size), dtype=np.uint8)
-    out = corrupt(images, kind, strength)
+    out = corrupt(images, kind, severity)
     assert (out.shape, out.dtype) == (images.shape, np.uint8)
 
 
 @settings(max_examples=40, deadline=None)
-@given(size=st.integers(16, 96), kind=st.sampled_from(["eyes", "mouth"]), strength=st.integers(1, 5))
-def test_occlusion_covers_one_rectangle_of_one_grey_in_its_half(size: int, kind: str, strength: int) -> None:
+@given(size=st.integers(16, 96), kind=st.sampled_from(["eyes", "mouth"]), severity=st.integers(1, 5))
+def test_occlusion_covers_one_rectangle_of_one_grey_in_its_half(size: int, kind: str, severity: int) -> None:
     images = np.full((2, size, size), 200, np.uint8)
     images[:, ::2] = 90  # mean 145 at most, so that the patch differs from every pixel
-    changed = corrupt(images, kind, strength) != images
+    changed = corrupt(images, kind, severity) != images
     assert (changed[0] == changed[1]).all()
     rows, columns = (np.flatnonzero(changed[0].any(axis)) for axis in (1, 0))
     assert changed[0].sum() == len(rows) * len(columns)
     assert (np.ptp(rows), np.ptp(columns)) == (len(rows) - 1, len(columns) - 1)
-    assert len(rows) == pytest.approx(STRENGTHS[kind][strength - 1] * size, abs=1)
+    assert len(rows) == pytest.approx(SEVERITIES[kind][severity - 1] * size, abs=1)
     assert (rows.max() < 0.56 * size) if kind == "eyes" else (rows.min() > 0.56 * size)
     assert (columns.min() + columns.max() + 1) == pytest.approx(size, abs=1.01)
 
@@ -109,40 +109,40 @@ def test_brightness_goes_both_ways_by_turns_and_clips() -> None:
 
 
 def test_contrast_keeps_the_mean_and_shrinks_the_spread(faces) -> None:
-    for strength, factor in enumerate(STRENGTHS["contrast"], 1):
-        out = corrupt(faces, "contrast", strength).astype(float)
+    for severity, factor in enumerate(SEVERITIES["contrast"], 1):
+        out = corrupt(faces, "contrast", severity).astype(float)
         np.testing.assert_allclose(out.mean((1, 2)), faces.mean((1, 2)), atol=0.5)  # grey values are whole
         np.testing.assert_allclose(out.std((1, 2)), factor * faces.std((1, 2)), rtol=0.02)
 
 
-@pytest.mark.parametrize("strength", LEVELS)
-def test_noise_has_its_size_and_no_bias(strength: int) -> None:
-    wanted = 255 * STRENGTHS["noise"][strength - 1]
-    added = corrupt(np.full((4, 96, 96), 128, np.uint8), "noise", strength) - 128.0
+@pytest.mark.parametrize("severity", LEVELS)
+def test_noise_has_its_size_and_no_bias(severity: int) -> None:
+    wanted = 255 * SEVERITIES["noise"][severity - 1]
+    added = corrupt(np.full((4, 96, 96), 128, np.uint8), "noise", severity) - 128.0
     # points of the normal distribution at one sigma: clipping at the ends of the range leaves them alone
     np.testing.assert_allclose(np.percentile(added, [15.87, 50, 84.13]), [-wanted, 0, wanted], atol=1 + 0.03 * wanted)
 
 
-@pytest.mark.parametrize("strength", LEVELS)
-def test_rotation_turns_by_its_angle_either_way(strength: int) -> None:
+@pytest.mark.parametrize("severity", LEVELS)
+def test_rotation_turns_by_its_angle_either_way(severity: int) -> None:
     """The darkest spot, right of the middle, lies where the angle says."""
     size, radius = 65, 20
     y, x = np.mgrid[:size, :size]
     spot = 255 - 255 * np.exp(-((x - 32 - radius) ** 2 + (y - 32) ** 2) / 18)
-    out = corrupt(np.repeat(spot.astype(np.uint8)[None], 40, 0), "rotation", strength)
+    out = corrupt(np.repeat(spot.astype(np.uint8)[None], 40, 0), "rotation", severity)
     places = np.array([np.unravel_index(o.argmin(), o.shape) for o in out]) - 32
     angles = np.degrees(np.arctan2(places[:, 0], places[:, 1]))
-    np.testing.assert_allclose(np.abs(angles), STRENGTHS["rotation"][strength - 1], atol=3)
+    np.testing.assert_allclose(np.abs(angles), SEVERITIES["rotation"][severity - 1], atol=3)
     assert set(np.sign(angles)) == {-1, 1}
 
 
 def test_jpeg_is_what_opencv_writes_and_reads(faces) -> None:
-    for strength, quality in enumerate(STRENGTHS["jpeg"], 1):
+    for severity, quality in enumerate(SEVERITIES["jpeg"], 1):
         wanted = [
             cv2.imdecode(cv2.imencode(".jpg", f, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_UNCHANGED)
             for f in faces
         ]
-        assert (corrupt(faces, "jpeg", strength) == np.stack(wanted)).all()
+        assert (corrupt(faces, "jpeg", severity) == np.stack(wanted)).all()
 
 
 def test_blur_and_low_resolution_of_a_flat_face_change_nothing_and_lose_detail(faces) -> None:
@@ -157,7 +157,7 @@ def test_blur_agrees_with_a_slow_one() -> None:
     """A point of light spreads as the normal density does."""
     image = np.zeros((1, 49, 49), np.uint8)
     image[0, 24, 24] = 255
-    sigma = STRENGTHS["blur"][2] * 49
+    sigma = SEVERITIES["blur"][2] * 49
     y, x = np.mgrid[-24:25, -24:25]
     density = np.exp(-(x**2 + y**2) / (2 * sigma**2))
     np.testing.assert_allclose(corrupt(image, "blur", 3)[0], 255 * density / density.sum(), atol=1.5)
@@ -167,10 +167,10 @@ def test_blur_agrees_with_a_slow_one() -> None:
     ("arguments", "words"),
     [
         ({"kind": "fog"}, "kind must be one of blur, .*got 'fog'"),
-        ({"strength": 0}, r"strength must be a whole number in 1\.\.5, got 0"),
-        ({"strength": 6}, "got 6"),
-        ({"strength": 2.5}, "got 2.5"),
-        ({"strength": True}, "got True"),
+        ({"severity": 0}, r"severity must be a whole number in 1\.\.5, got 0"),
+        ({"severity": 6}, "got 6"),
+        ({"severity": 2.5}, "got 2.5"),
+        ({"severity": True}, "got True"),
         ({"seed": -1}, "seed must be 0 or more, got -1"),
         ({"images": np.zeros((2, 48, 48))}, r"images must be uint8 \(N, S, S\).*float64"),
         ({"images": np.zeros((2, 48, 40), np.uint8)}, r"\(2, 48, 40\)"),
@@ -179,6 +179,6 @@ def test_blur_agrees_with_a_slow_one() -> None:
     ],
 )
 def test_wrong_arguments_are_named(arguments, words) -> None:
-    good = {"images": np.zeros((1, 48, 48), np.uint8), "kind": "blur", "strength": 1, "seed": 0}
+    good = {"images": np.zeros((1, 48, 48), np.uint8), "kind": "blur", "severity": 1, "seed": 0}
     with pytest.raises(ConfigError, match=words):
         corrupt(**{**good, **arguments})

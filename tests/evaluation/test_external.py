@@ -1,4 +1,4 @@
-"""Rivals: functions and foreign ONNX files, judged like ours, against ours, and by group."""
+"""External models: functions and foreign ONNX files, evaluated like ours, against ours, and by group."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from mien.data.synthetic.generate import generate
 from mien.errors import ConfigError, DataError, ModelError
 from mien.evaluation import (
     Against,
-    Judgement,
-    Rival,
+    Evaluation,
+    ExternalModel,
+    as_model,
+    assess,
     class_names,
-    judge,
     open_callable,
+    open_models,
     open_onnx,
-    open_rival,
-    open_rivals,
     read_groups,
     shared,
 )
-from mien.evaluation.groups import NO_GROUP, SMALL, GroupScore, by_group, largest_gap
+from mien.evaluation.groups import NO_GROUP, SMALL, GroupScore, by_group, homogeneity, largest_gap
 from mien.evaluation.metrics import Report, wilson
 from mien.evaluation.scoring import evaluate, open_model
 from mien.evaluation.significance import compare_pairs
@@ -64,7 +64,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], s
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "modules", dict(sys.modules))
 
-    def write(text: str, name: str = "rival_of_a_test") -> str:
+    def write(text: str, name: str = "model_of_a_test") -> str:
         (tmp_path / f"{name}.py").write_text(f"import numpy as np\n{text}\n")
         sys.modules.pop(name, None)
         import importlib
@@ -78,7 +78,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], s
 # ---- functions
 
 
-def test_probabilities_numbers_and_names_give_the_same_answers(module, faces) -> None:
+def test_probabilities_numbers_and_names_give_the_same_scores(module, faces) -> None:
     name = module(
         f"LABELS = {FER2013.names!r}\n"
         "def numbers(x):\n    return x[:, 20, 20].astype(int) % 7\nnumbers.labels = LABELS\n"
@@ -90,8 +90,8 @@ def test_probabilities_numbers_and_names_give_the_same_answers(module, faces) ->
     found = {f: evaluate(open_callable(f"{name}:{f}"), faces) for f in ("numbers", "names", "rows", "net")}
     assert len({json.dumps(r.confusion) for r in found.values()}) == 1
     assert found["rows"].log_loss < found["numbers"].log_loss
-    assert found["numbers"].conditions["answers"] == found["names"].conditions["answers"] == "labels only"
-    assert "answers" not in found["rows"].conditions
+    assert found["numbers"].conditions["output"] == found["names"].conditions["output"] == "labels only"
+    assert "output" not in found["rows"].conditions
     assert found["rows"].conditions["labels"] == "taken to be FER2013's"
     assert "labels" not in found["net"].conditions
     assert found["rows"].conditions["model"] == f"{name}:rows"
@@ -106,15 +106,15 @@ def test_names_are_matched_and_labels_may_come_in_any_order(module, faces) -> No
     assert evaluate(turned, faces).accuracy == said.accuracy
 
 
-def test_faces_come_in_blocks_and_cannot_be_spoilt(module) -> None:
+def test_faces_come_in_blocks_and_cannot_be_changed(module) -> None:
     name = module(
         "sizes = []\ndef f(x):\n    sizes.append((x.dtype.name, x.shape))\n    p = np.zeros((len(x), 7))\n"
         "    p[:, 0] = x[:, 0, 0] / 255\n    p[:, 1] = 1 - p[:, 0]\n    x[:] = 0\n    return p\n"
     )
-    rival = open_callable(f"{name}:f")
+    external = open_callable(f"{name}:f")
     images = np.random.default_rng(0).integers(0, 256, (600, 5, 6), dtype=np.uint8)
     before = images.copy()
-    assert np.allclose(rival.predict(images)[:, 0], before[:, 0, 0] / 255)
+    assert np.allclose(external.predict(images)[:, 0], before[:, 0, 0] / 255)
     assert np.array_equal(images, before)
     assert sys.modules[name].sizes == [("uint8", (n, 5, 6)) for n in (256, 256, 88)]
 
@@ -124,18 +124,73 @@ def test_views_are_those_of_our_models(module) -> None:
         "def f(x):\n    left = x[:, :, :3].mean((1, 2)) / 255\n    return np.stack([left, 1 - left], 1)\n"
         "f.labels = 'a', 'b'\n"
     )
-    rival = open_callable(f"{name}:f")
+    external = open_callable(f"{name}:f")
     images = np.zeros((1, 6, 6), np.uint8)
     images[:, :, :3] = 255  # bright on the left: its mirror is dark there, a shift by 2 brings one column or all
-    assert rival.predict(images)[0, 0] == 1
-    assert rival.predict(images, views=2)[0, 0] == 0.5
+    assert external.predict(images)[0, 0] == 1
+    assert external.predict(images, views=2)[0, 0] == 0.5
     # the image and shifts down and up, which change nothing: 1, their mirrors 0; left 1/3, right 1, mirrors 2/3, 0
     whole, mirrored = [1, 1, 1, 1 / 3, 1], [0, 0, 0, 0, 2 / 3]
-    assert rival.predict(images, views=10)[0, 0] == pytest.approx(np.mean(whole + mirrored))
+    assert external.predict(images, views=10)[0, 0] == pytest.approx(np.mean(whole + mirrored))
     with pytest.raises(ConfigError, match=r"views must lie in 1\.\.10"):
-        rival.predict(images, views=11)
+        external.predict(images, views=11)
     with pytest.raises(ConfigError, match="at least one image"):
-        rival.predict(images[:0])
+        external.predict(images[:0])
+
+
+FORMS = {
+    "plain": "[{k: v for k, v in zip(KEYS, row)} for row in P]",
+    "percentages": "[{k: 100 * v for k, v in zip(KEYS, row)} for row in P]",
+    "deepface": "[{'emotion': dict(zip(KEYS, 100 * row)), 'dominant_emotion': 'x', 'region': {}} for row in P]",
+    "a list of one face each": "[[{'emotion': dict(zip(KEYS, 100 * row))}] for row in P]",
+    "FER": "[[{'box': (0, 0, 9, 9), 'emotions': dict(zip(KEYS, row.round(2)))}] for row in P]",
+    "labels and scores": "[[{'label': k, 'score': v} for k, v in zip(KEYS, row)] for row in P]",
+    "columns": "dict(zip(KEYS, P.T))",
+    "tensors": "[{k: torch.tensor(v) for k, v in zip(KEYS, row)} for row in P]",
+    "a generator": "({k: v for k, v in zip(KEYS, row)} for row in P)",
+    "percentages in rows": "100 * P[:, ORDER]",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_dictionaries_of_other_libraries_are_understood(module, form) -> None:
+    keys = ["happiness", "Anger", "sad", "surprise", "neutral", "disgust", "fear"]
+    order = [keys.index(k) for k in ("Anger", "disgust", "fear", "happiness", "sad", "surprise", "neutral")]
+    name = module(
+        f"import torch\nKEYS, ORDER = {keys}, {order}\nP = np.random.default_rng(0).dirichlet(np.ones(7), 20)\n"
+        f"def f(x):\n    return {FORMS[form]}"
+    )
+    p = np.random.default_rng(0).dirichlet(np.ones(7), 20)[:, order]
+    got = open_callable(f"{name}:f").predict(np.zeros((20, 8, 8), np.uint8))
+    assert np.allclose(got, p, atol=0.02 if form == "FER" else 1e-6)
+    assert np.allclose(got.sum(1), 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("[{'happy': 90.0}] * 5", r"row 0: its shares sum to 90; .* sum to 1, or to 100 as percentages"),
+        (
+            "[{'dominant_emotion': 'happy'}] * 5",
+            "row 0: is a dictionary with 'dominant_emotion'; must be p.*'emotion'",
+        ),
+        ("[{}] * 5", r"row 0: is a dictionary with ; must be probabilities"),
+        ("[{'happy': 0.5, 'joy': 0.5}] * 5", "the class 'joy' is there twice"),
+        ("[{'happy': float('nan')}] * 5", "the class 'happy' has the value nan, not a number of 0 or more"),
+        ("[{'happy': 2, 'sad': -1}] * 5", "the class 'sad' has the value -1"),
+        ("[{'happy': 0.5, 'bored': 0.5}] * 5", "row 0: names the class 'bored', none of angry, .*--labels"),
+        ("[{'happy': 1.0}] * 4", "returned 4 dictionaries for 5 faces"),
+        ("{'emotion': {'happy': 1.0}}", "returned 1 dictionaries for 5 faces"),
+        ("[[{'happy': 1.0}]] * 4 + [[]]", "row 4: holds no face; .* switch its detection off"),
+        ("[[{'happy': 1.0}, {'happy': 1.0}]] * 5", "row 0: holds 2 faces; return the largest one's"),
+        ("[{'happy': 1.0}] * 4 + [None]", "row 4: is None; must be probabilities"),
+        ("[{'happy': '1.0'}] * 5", "row 0: is a dictionary with 'happy'; must be"),
+    ],
+)
+def test_dictionaries_that_break_a_rule_are_named(module, body, message) -> None:
+    external = open_callable(f"{module(f'def f(x):{chr(10)}    return {body}')}:f")
+    with pytest.raises(ModelError, match=message):
+        external.predict(np.zeros((5, 8, 8), np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -147,16 +202,20 @@ def test_views_are_those_of_our_models(module) -> None:
             r"faces 0\.\.69 \(uint8 \(70, 48, 48\)\): failed with ValueError: no idea",
         ),
         ("raise RuntimeError", None, "failed with RuntimeError; call it"),
-        ("return None", None, r"must return probabilities \(70, K\), or class numbers"),
+        (
+            "return None",
+            None,
+            r"must return probabilities \(N, K\), class numbers .*one dictionary a face.*got NoneType",
+        ),
         ("return np.zeros((69, 7))", None, r"got float64 \(69, 7\)"),
         ("return np.zeros((70, 7, 1))", None, r"got float64 \(70, 7, 1\)"),
         ("return np.full((70, 7), np.nan)", None, r"row 0 is \[nan, .*apply softmax"),
         (
             "p = np.full((70, 7), 1 / 7)\n    p[3, :2] = -1, 2\n    return p",
             None,
-            r"not negative and sum to 1; row 3 is \[-1, 2, 0\.1429",
+            r"not negative and sum to 1 .or 100.; row 3 is \[-1, 2, 0\.1429",
         ),
-        ("return np.ones((70, 7))", None, r"sum to 1; row 0 is \[1, 1"),
+        ("return np.ones((70, 7))", None, r"sum to 1 .or 100.; row 0 is \[1, 1"),
         ("return np.full((70, 8), 1 / 8)", None, "8 probabilities a face and nobody said .*--labels"),
         ("return np.full((70, 8), 1 / 8)", SEVEN, "8 probabilities a face for the 7 labels angry"),
         ("return np.full((70, 7), 'x')", None, "probabilities must be numbers"),
@@ -167,14 +226,14 @@ def test_views_are_those_of_our_models(module) -> None:
         ("return np.zeros(70, bool)", SEVEN, r"whole numbers \(int\), got bool"),
         ("return ['sad'] * 69 + ['hungry']", None, "row 69 is 'hungry', which is none of angry"),
         ("return ['sad'] * 69 + [None]", None, "row 69 is None"),
-        ("return [[1], [1, 2]] * 35", None, "failed with ValueError"),
+        ("return [[1], [1, 2]] * 35", None, "must return probabilities.*got ValueError"),
     ],
 )
 def test_what_a_function_does_wrong_is_named(module, faces, body, labels, message) -> None:
-    rival = open_callable(f"{module(f'def f(x):{chr(10)}    {body}')}:f", labels)
+    external = open_callable(f"{module(f'def f(x):{chr(10)}    {body}')}:f", labels)
     with pytest.raises(ModelError, match=message) as error:
-        evaluate(rival, faces)
-    assert "callable rival_of_a_test:f" in str(error.value)
+        evaluate(external, faces)
+    assert "callable model_of_a_test:f" in str(error.value)
 
 
 def test_the_place_of_a_later_failure_is_named(module) -> None:
@@ -280,11 +339,11 @@ def foreign(
 
 
 @pytest.mark.parametrize("views", [1, 10])
-def test_our_own_file_without_its_spec_answers_the_same(tmp_path, faces, views) -> None:
+def test_our_own_file_without_its_spec_predicts_the_same(tmp_path, faces, views) -> None:
     ours = open_model(write_net(tmp_path / "a.onnx", SPEC))
-    rival = open_onnx(write_net(tmp_path / "b.onnx", SPEC, with_spec=False), labels=SEVEN, pixels="0.5,0.25")
-    assert np.allclose(rival.predict(faces.images, views=views), ours.predict(faces.images, views=views), atol=1e-5)
-    assert evaluate(rival, faces).confusion == evaluate(ours, faces).confusion
+    external = open_onnx(write_net(tmp_path / "b.onnx", SPEC, with_spec=False), labels=SEVEN, pixels="0.5,0.25")
+    assert np.allclose(external.predict(faces.images, views=views), ours.predict(faces.images, views=views), atol=1e-5)
+    assert evaluate(external, faces).confusion == evaluate(ours, faces).confusion
 
 
 @pytest.mark.parametrize(
@@ -300,15 +359,15 @@ def test_our_own_file_without_its_spec_answers_the_same(tmp_path, faces, views) 
         ((300, 1, "h", "w"), "0.5,0.25", TensorProto.FLOAT),
     ],
 )
-def test_every_layout_and_batch_gives_the_same_answers(tmp_path, faces, shape, pixels, dtype) -> None:
+def test_every_layout_and_batch_gives_the_same_probabilities(tmp_path, faces, shape, pixels, dtype) -> None:
     wanted = open_model(write_net(tmp_path / "a.onnx", SPEC)).predict(faces.images)
     for softmax in (False, True):
-        rival = open_onnx(
+        external = open_onnx(
             foreign(tmp_path / "b.onnx", shape, dtype=dtype, softmax=softmax), labels=SEVEN, pixels=pixels
         )
-        assert np.allclose(rival.predict(faces.images), wanted, atol=1e-4)
-        assert rival.notes["output"] == ("probabilities" if softmax else "no probabilities, softmax applied")
-    assert re.match(r"N[CHW]+, [13] channels?, (48|any) x (48|any), pixels 0\.5", rival.notes["input"])
+        assert np.allclose(external.predict(faces.images), wanted, atol=1e-4)
+        assert external.notes["output"] == ("probabilities" if softmax else "no probabilities, softmax applied")
+    assert re.match(r"N[CHW]+, [13] channels?, (48|any) x (48|any), pixels 0\.5", external.notes["input"])
 
 
 def test_pixels_of_each_scale(tmp_path) -> None:
@@ -322,8 +381,8 @@ def test_pixels_of_each_scale(tmp_path) -> None:
     save(graph, tmp_path / "a.onnx")
     image = np.array([[[0, 255]]], np.uint8)
     for pixels, span in {"0..255": 255, "0..1": 1, "-1..1": 2, "0.3,0.5": 2, "0,4": 0.25}.items():
-        rival = open_onnx(tmp_path / "a.onnx", labels="a,b", pixels=pixels, layout="NCHW")
-        p = rival.predict(image)[0]
+        external = open_onnx(tmp_path / "a.onnx", labels="a,b", pixels=pixels, layout="NCHW")
+        p = external.predict(image)[0]
         wanted = [0, 1] if span == 1 else [1 / (1 + np.exp(span)), 1 / (1 + np.exp(-span))]  # 0 and 1 sum to 1 already
         assert p == pytest.approx(wanted, abs=1e-6), pixels
 
@@ -331,8 +390,8 @@ def test_pixels_of_each_scale(tmp_path) -> None:
 def test_uint8_and_float16_inputs(tmp_path, faces) -> None:
     wanted = open_onnx(foreign(tmp_path / "a.onnx"), labels=SEVEN).predict(faces.images)
     for dtype in (TensorProto.UINT8, TensorProto.FLOAT16):
-        rival = open_onnx(foreign(tmp_path / "b.onnx", dtype=dtype), labels=SEVEN)
-        assert np.allclose(rival.predict(faces.images), wanted)
+        external = open_onnx(foreign(tmp_path / "b.onnx", dtype=dtype), labels=SEVEN)
+        assert np.allclose(external.predict(faces.images), wanted)
     with pytest.raises(ConfigError, match=r"must be 0\.\.255 for a network that takes uint8"):
         open_onnx(foreign(tmp_path / "c.onnx", dtype=TensorProto.UINT8), labels=SEVEN, pixels="0..1")
 
@@ -359,8 +418,8 @@ def test_faces_are_resized_to_the_graphs_side(tmp_path, faces) -> None:
 def test_the_output_is_found_by_its_width(tmp_path, faces) -> None:
     alone = open_onnx(foreign(tmp_path / "a.onnx"), labels=SEVEN).predict(faces.images)
     for extra in ({"tail": (1, 1)}, {"outputs": (2, 5)}):
-        rival = open_onnx(foreign(tmp_path / "b.onnx", **extra), labels=SEVEN)
-        assert np.array_equal(rival.predict(faces.images), alone)
+        external = open_onnx(foreign(tmp_path / "b.onnx", **extra), labels=SEVEN)
+        assert np.array_equal(external.predict(faces.images), alone)
     with pytest.raises(ModelError, match=r"must have one output of the shape \(N, 7\), got p tensor.*extra0"):
         open_onnx(foreign(tmp_path / "c.onnx", outputs=(7,)), labels=SEVEN)
 
@@ -406,12 +465,12 @@ def test_an_input_without_a_shape_is_named(tmp_path) -> None:
         open_onnx(tmp_path / "a.onnx", labels="a,b")
     graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", "h", "w"]))
     save(graph, tmp_path / "b.onnx")
-    rival = open_onnx(tmp_path / "b.onnx", labels="a,b")
+    external = open_onnx(tmp_path / "b.onnx", labels="a,b")
     with pytest.raises(ModelError, match=r"shape \(1, 9\), \(1, 2\) is needed"):
-        rival.predict(np.zeros((1, 3, 3), np.uint8))
+        external.predict(np.zeros((1, 3, 3), np.uint8))
 
 
-def test_answers_that_stop_being_probabilities_are_named(tmp_path) -> None:
+def test_outputs_that_stop_being_probabilities_are_named(tmp_path) -> None:
     """The first face's two numbers are 0 and 1, the second's are not; decided once, the rule holds."""
     graph = helper.make_graph(
         [helper.make_node("Flatten", ["x"], ["y"], axis=1), helper.make_node("Div", ["y", "s"], ["p"])],
@@ -421,14 +480,14 @@ def test_answers_that_stop_being_probabilities_are_named(tmp_path) -> None:
         [numpy_helper.from_array(np.array([1.0, 1.0], np.float32), "s")],
     )
     save(graph, tmp_path / "a.onnx")
-    rival = open_onnx(tmp_path / "a.onnx", labels="a,b", pixels="0..1")
+    external = open_onnx(tmp_path / "a.onnx", labels="a,b", pixels="0..1")
     first = np.array([[[0, 255]]], np.uint8)
-    assert rival.predict(first).tolist() == [[0, 1]]
+    assert external.predict(first).tolist() == [[0, 1]]
     with pytest.raises(ModelError, match=r"faces 0\.\.0: gives rows that are not probabilities after"):
-        rival.predict(first // 2)
+        external.predict(first // 2)
     broken = open_onnx(tmp_path / "a.onnx", labels="a,b", pixels="0,1e-45")
     with (
-        pytest.raises(ModelError, match="the answer for face 0 is not finite; check --pixels"),
+        pytest.raises(ModelError, match="the output for face 0 is not finite; check --pixels"),
         np.errstate(all="ignore"),
     ):
         broken.predict(first)
@@ -441,13 +500,13 @@ def test_a_word_opens_what_it_names(tmp_path, module) -> None:
     write_net(tmp_path / "ours.onnx", SPEC)
     write_net(tmp_path / "bare.onnx", SPEC, with_spec=False)
     name = module("def f(x):\n    return np.full((len(x), 7), 1 / 7)\n")
-    assert open_rival(tmp_path / "ours.onnx").name == "tiny"
-    assert open_rival("mien-nano").labels == FER2013.names
-    assert open_rival(f"callable:{name}:f", labels="ferplus").labels == FERPLUS.names
-    rival = open_rival(tmp_path / "bare.onnx", labels=SEVEN, pixels="-1..1", layout="NCHW")
-    assert isinstance(rival, Rival)
-    assert (rival.name, rival.file) == ("bare", str(tmp_path / "bare.onnx"))
-    one, two = open_rivals([tmp_path / "ours.onnx", tmp_path / "bare.onnx"], labels=SEVEN, pixels="0..1")
+    assert as_model(tmp_path / "ours.onnx").name == "tiny"
+    assert as_model("mien-nano").labels == FER2013.names
+    assert as_model(f"callable:{name}:f", labels="ferplus").labels == FERPLUS.names
+    external = as_model(tmp_path / "bare.onnx", labels=SEVEN, pixels="-1..1", layout="NCHW")
+    assert isinstance(external, ExternalModel)
+    assert (external.name, external.file) == ("bare", str(tmp_path / "bare.onnx"))
+    one, two = open_models([tmp_path / "ours.onnx", tmp_path / "bare.onnx"], labels=SEVEN, pixels="0..1")
     assert (one.name, two.name) == ("tiny", "bare")
 
 
@@ -455,15 +514,15 @@ def test_what_is_missing_or_idle_is_named(tmp_path, module) -> None:
     write_net(tmp_path / "ours.onnx", SPEC)
     write_net(tmp_path / "bare.onnx", SPEC, with_spec=False)
     with pytest.raises(ModelError, match=r"bare\.onnx: holds no mien spec.*--labels, and --pixels.*its 7 classes"):
-        open_rival(tmp_path / "bare.onnx")
+        as_model(tmp_path / "bare.onnx")
     with pytest.raises(ConfigError, match=r"^--pixels: .*ours\.onnx cannot take it.*leave it out"):
-        open_rival(tmp_path / "ours.onnx", pixels="0..1")
+        as_model(tmp_path / "ours.onnx", pixels="0..1")
     with pytest.raises(ConfigError, match=r"^--layout: "):
-        open_rival("callable:a:b", layout="NHW")
+        as_model("callable:a:b", layout="NHW")
     with pytest.raises(ConfigError, match="pixels must be"):
-        open_rival(tmp_path / "bare.onnx", labels=SEVEN, pixels="?")
+        as_model(tmp_path / "bare.onnx", labels=SEVEN, pixels="?")
     with pytest.raises(ModelError, match="no model 'nobody'"):
-        open_rival("nobody")
+        as_model("nobody")
 
 
 # ---- judging
@@ -473,7 +532,7 @@ def test_against_is_the_paired_test_of_two_evaluations(tmp_path, faces) -> None:
     ours = open_model(write_net(tmp_path / "a.onnx", SPEC))
     other = open_onnx(write_net(tmp_path / "b.onnx", SPEC, with_spec=False), labels=SEVEN, pixels="-1..1", size=48)
     part, train = faces.part("validation"), faces.part("Training")
-    found = judge(ours, part, train=train, against=other, views=2)
+    found = assess(ours, part, train=train, against=other, views=2)
     assert found.report == evaluate(ours, part, train=train, views=2)
     assert found.against is not None
     assert found.against.report == evaluate(other, part, train=train, views=2)
@@ -482,18 +541,18 @@ def test_against_is_the_paired_test_of_two_evaluations(tmp_path, faces) -> None:
     assert found.against.clean is not None
     assert found.against.clean.n == found.report.clean.n
     assert found.against.left_out == {}
-    assert judge(ours, part).against is None
+    assert assess(ours, part).against is None
 
 
-def test_a_twin_in_training_counts_in_no_clean_pair(tmp_path, faces) -> None:
+def test_a_near_duplicate_in_training_counts_in_no_clean_pair(tmp_path, faces) -> None:
     ours = open_model(write_net(tmp_path / "a.onnx", SPEC))
     part = faces.part("validation")
-    found = judge(ours, part, train=part.take([0]), against=ours)
+    found = assess(ours, part, train=part.take([0]), against=ours)
     assert found.against.clean.n <= len(part) - 1
-    assert judge(ours, part, train=part, against=ours).against.clean is None
+    assert assess(ours, part, train=part, against=ours).against.clean is None
 
 
-def test_both_are_judged_on_what_both_know(tmp_path, module, faces) -> None:
+def test_both_are_evaluated_on_what_both_know(tmp_path, module, faces) -> None:
     ours = open_model(write_net(tmp_path / "a.onnx", SPEC))
     name = module("def f(x):\n    return ['happy'] * len(x)\n")
     few = open_callable(f"{name}:f", labels="sad,happy,neutral,contempt")
@@ -503,7 +562,7 @@ def test_both_are_judged_on_what_both_know(tmp_path, module, faces) -> None:
     counts = dict(zip(faces.names, faces.counts().tolist(), strict=True))
     known = {"sad", "happy", "neutral"}
     for one, two in ((ours, few), (few, ours)):
-        found = judge(one, faces, against=two, groups=[str(i % 2) for i in range(len(faces))], group_by="parity")
+        found = assess(one, faces, against=two, groups=[str(i % 2) for i in range(len(faces))], group_by="parity")
         assert found.against.left_out == {n: c for n, c in counts.items() if n not in known}
         assert found.report.n == found.against.report.n == found.against.paired.n == sum(counts[n] for n in known)
         assert found.report.names == one.labels
@@ -513,9 +572,9 @@ def test_both_are_judged_on_what_both_know(tmp_path, module, faces) -> None:
     kept = np.isin(faces.labels, [faces.names.index(n) for n in known])
     assert found.against.report.accuracy == pytest.approx(right[kept].mean())
     with pytest.raises(ConfigError, match="not among them: angry"):
-        judge(few, faces)
+        assess(few, faces)
     with pytest.raises(ConfigError, match=f"share none with all of tiny: {', '.join(FER2013.names)}; {name}:f: x, y"):
-        judge(ours, faces, against=open_callable(f"{name}:f", labels="x,y"))
+        assess(ours, faces, against=open_callable(f"{name}:f", labels="x,y"))
     mask, left = shared(faces, ours)
     assert mask.all()
     assert left == {}
@@ -524,46 +583,46 @@ def test_both_are_judged_on_what_both_know(tmp_path, module, faces) -> None:
 def test_a_model_of_another_size_sees_resized_faces(tmp_path, faces) -> None:
     ours = open_model(write_net(tmp_path / "a.onnx", SPEC))
     small = open_model(write_net(tmp_path / "b.onnx", replace(SPEC, name="small", size=24)))
-    found = judge(ours, faces, against=small)
+    found = assess(ours, faces, against=small)
     assert found.against.report.conditions["resized"] == "from 48 x 48 to 24 x 24 pixels"
     assert "resized" not in found.report.conditions
     with pytest.raises(ConfigError, match="48 x 48 pixels"):
-        judge(small, faces, against=ours) if small.size == 48 else judge(
+        assess(small, faces, against=ours) if small.size == 48 else assess(
             ours, replace(faces, images=faces.images[:, ::2, ::2])
         )
 
 
 def test_wrong_faces_are_named_before_the_work(tmp_path, faces, monkeypatch) -> None:
     ours = open_model(write_net(tmp_path / "a.onnx", SPEC))
-    monkeypatch.setattr("mien.evaluation.compare.twins", lambda *_: pytest.fail("worked first"))
+    monkeypatch.setattr("mien.evaluation.assessment.twins", lambda *_: pytest.fail("worked first"))
     with pytest.raises(ConfigError, match="no labelled faces"):
-        judge(ours, replace(faces, labels=np.full(len(faces), -1)), train=faces)
+        assess(ours, replace(faces, labels=np.full(len(faces), -1)), train=faces)
     with pytest.raises(ConfigError, match="it has no labels"):
-        judge(ours, replace(faces, labels=None), train=faces, against=ours)
+        assess(ours, replace(faces, labels=None), train=faces, against=ours)
     with pytest.raises(ConfigError, match="each of the 70 faces, got 3"):
-        judge(ours, faces, groups=["a"] * 3)
+        assess(ours, faces, groups=["a"] * 3)
 
 
 def test_what_was_found_survives_json(tmp_path, faces) -> None:
     ours = open_model(write_net(tmp_path / "a.onnx", SPEC))
     part = faces.part("validation")
     groups = read_groups(part, "subject")
-    found = judge(
+    found = assess(
         ours, part, train=faces.part("Training"), against=ours, groups=groups, group_by="subject", corrupt=True
     )
     raw = json.loads(json.dumps(found.to_dict()))
     assert {"against", "groups", "robustness"} <= set(raw)
-    assert Judgement.from_dict(raw) == found
+    assert Evaluation.from_dict(raw) == found
     assert Report.from_dict(raw) == found.report
-    plain = judge(ours, part)
-    assert Judgement.from_dict(json.loads(json.dumps(plain.to_dict()))) == plain
+    plain = assess(ours, part)
+    assert Evaluation.from_dict(json.loads(json.dumps(plain.to_dict()))) == plain
     assert not {"against", "groups", "robustness"} & set(plain.to_dict())
     with pytest.raises(ConfigError, match=r"unknown: \['other'\]"):
         Report.from_dict({**raw, "other": 1})
     with pytest.raises(ConfigError, match=r"against must have .*\['paired'\]"):
         Against.from_dict({k: v for k, v in raw["against"].items() if k != "paired"})
     with pytest.raises(ConfigError, match=r"groups must have .*\['x'\]"):
-        Judgement.from_dict({**raw, "groups": {**raw["groups"], "x": 1}})
+        Evaluation.from_dict({**raw, "groups": {**raw["groups"], "x": 1}})
     with pytest.raises(ConfigError, match=r"a group must have .*\['n'\]"):
         GroupScore.from_dict({k: v for k, v in raw["groups"]["scores"][0].items() if k != "n"})
 
@@ -597,16 +656,17 @@ def group(name: str, hits: int, n: int) -> GroupScore:
 
 
 def test_the_largest_gap_counts_no_small_group() -> None:
-    said = largest_gap([group("a", 90, 100), group("b", 40, 100), group("c", 0, 29), group(NO_GROUP, 0, 300)])
-    assert (
-        said == "largest gap 50.0 points, between a (90.0%, n 100) and b (40.0%, n 100); their intervals do not overlap"
+    assert gap(group("a", 90, 100), group("b", 40, 100), group("c", 0, 29), group(NO_GROUP, 0, 300)) == (
+        "largest gap 50.0 points, between a (90.0%, n 100) and b (40.0%, n 100); the groups differ (test of "
+        "homogeneity over 2 groups, p < 0.001); apart from the rest, corrected by Holm: a, b"
     )
-    assert "overlap: chance may account for it" in largest_gap([group("a", 20, 40), group("b", 18, 40)])
-    assert (
-        largest_gap([group("a", 20, 40), group("c", 1, 3)])
-        == "no gap can be stated: 1 of 2 groups hold 30 faces or more"
-    )
-    assert "same accuracy" in largest_gap([group("a", 20, 40), group("b", 30, 60)])
+    assert "no difference shown: chance may account for it" in gap(group("a", 20, 40), group("b", 18, 40))
+    assert gap(group("a", 20, 40), group("c", 1, 3)) == "no gap can be stated: 1 of 2 groups hold 30 faces or more"
+    assert "same accuracy" in gap(group("a", 20, 40), group("b", 30, 60))
+
+
+def gap(*groups: GroupScore) -> str:
+    return largest_gap(groups, homogeneity(groups))
 
 
 def test_own_columns(faces) -> None:
@@ -711,7 +771,7 @@ def test_a_classical_method_is_a_model_too(tmp_path: Path) -> None:
     pipeline = make_classical("lbp-svm").fit(known.images, known.labels)
     save_estimator(tmp_path / "model.skops", pipeline, about={"name": "lbp-svm", "names": list(faces.names)})
     for word in (tmp_path, tmp_path / "model.skops"):
-        found = open_rival(word)
+        found = as_model(word)
         p = found.predict(faces.images)
         assert (found.name, found.labels) == ("lbp-svm", faces.names)
         assert p.shape == (70, 7)
@@ -720,4 +780,4 @@ def test_a_classical_method_is_a_model_too(tmp_path: Path) -> None:
         assert (p.argmax(1) == pipeline.predict(faces.images)).all()
     save_estimator(tmp_path / "nameless.skops", pipeline, about={})
     with pytest.raises(ModelError, match="does not say its classes"):
-        open_rival(tmp_path / "nameless.skops")
+        as_model(tmp_path / "nameless.skops")

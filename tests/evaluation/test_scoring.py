@@ -1,4 +1,4 @@
-"""Accuracy on spoilt faces: the same figures as an evaluation of them, and what ``mien evaluate --corrupt`` says."""
+"""Accuracy on corrupted faces: the same figures as an evaluation of them, and what ``mien evaluate --corrupt`` says."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from mien.cli.evaluation_view import passes_bar, show_robustness
 from mien.data import FaceDataset
 from mien.data.synthetic.generate import generate
 from mien.errors import ConfigError
-from mien.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from mien.evaluation.metrics import Report, Robustness
-from mien.evaluation.scoring import Loaded, corrupted, evaluate, open_model
+from mien.evaluation.scoring import Loaded, evaluate, measure_robustness, open_model
 from mien.spec import ModelSpec
 
 DATA = "synthetic:70,seed=2"
@@ -40,7 +40,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def found(net: Path, faces: FaceDataset) -> Robustness:
-    return corrupted(open_model(net), faces)
+    return measure_robustness(open_model(net), faces)
 
 
 def mien(*words: object, code: int = 0) -> None:
@@ -50,20 +50,20 @@ def mien(*words: object, code: int = 0) -> None:
     assert (end.value.code or 0) == code
 
 
-def test_each_figure_is_that_of_an_evaluation_of_the_spoilt_faces(net, faces, found) -> None:
+def test_each_figure_is_that_of_an_evaluation_of_the_corrupted_faces(net, faces, found) -> None:
     model = open_model(net)
     whole = evaluate(model, faces)
     assert (found.n, found.clean, found.split) == (whole.n, whole.accuracy, "validation")
     assert {k: v for k, v in found.conditions.items() if k in whole.conditions} == whole.conditions
     assert list(found.accuracies) == list(CORRUPTIONS)
-    assert found.conditions["strengths"] == {k: list(v) for k, v in STRENGTHS.items()}
-    for kind, strength in (("blur", 1), ("noise", 5), ("eyes", 3)):
-        spoilt = replace(faces, images=corrupt(faces.images, kind, strength))
-        assert found.accuracies[kind][strength - 1] == evaluate(model, spoilt).accuracy
+    assert found.conditions["severities"] == {k: list(v) for k, v in SEVERITIES.items()}
+    for kind, severity in (("blur", 1), ("noise", 5), ("eyes", 3)):
+        corrupted = replace(faces, images=corrupt(faces.images, kind, severity))
+        assert found.accuracies[kind][severity - 1] == evaluate(model, corrupted).accuracy
 
 
 def test_a_model_that_sees_only_the_left_edge_minds_no_mouth(faces) -> None:
-    """The net's answer is the label as written into the first column, so what leaves that alone leaves it right."""
+    """The net's output is the label as written into the first column, so what leaves that alone leaves it right."""
     images = faces.images.copy()
     images[:, :, 0] = 30 + 30 * faces.labels[:, None].astype(np.uint8)
     marked = replace(faces, images=images)
@@ -73,7 +73,7 @@ def test_a_model_that_sees_only_the_left_edge_minds_no_mouth(faces) -> None:
         return -((grey[:, None] - 30 - 30 * torch.arange(7)) ** 2)
 
     model = Loaded(forward, ModelSpec("edge", faces.names, mean=0.0, std=1.0), "")
-    found = corrupted(model, marked)
+    found = measure_robustness(model, marked)
     assert found.clean == 1
     assert found.by_kind["mouth"] == found.by_kind["eyes"] == 1
     assert found.by_kind["brightness"] < 1
@@ -82,10 +82,10 @@ def test_a_model_that_sees_only_the_left_edge_minds_no_mouth(faces) -> None:
 
 def test_seed_views_and_progress(net, faces, found) -> None:
     model, seen = open_model(net), []
-    again = corrupted(model, faces, on_pass=lambda done, total: seen.append((done, total)))
+    again = measure_robustness(model, faces, on_pass=lambda done, total: seen.append((done, total)))
     assert again == found
     assert seen == [(i, 46) for i in range(1, 47)]
-    other = corrupted(model, faces, seed=5, views=2)
+    other = measure_robustness(model, faces, seed=5, views=2)
     assert (other.conditions["seed"], other.conditions["views"]) == (5, 2)
     assert other.clean == evaluate(model, faces, views=2).accuracy
 
@@ -93,25 +93,25 @@ def test_seed_views_and_progress(net, faces, found) -> None:
 def test_labels_are_brought_into_the_order_of_the_model(net, faces, found) -> None:
     names = tuple(reversed(faces.names))
     turned = replace(faces, names=names, labels=6 - faces.labels)
-    assert corrupted(open_model(net), turned).accuracies == found.accuracies
+    assert measure_robustness(open_model(net), turned).accuracies == found.accuracies
 
 
 def test_wrong_faces_and_seeds_are_named(net, faces) -> None:
     model = open_model(net)
     with pytest.raises(ConfigError, match="no labelled faces"):
-        corrupted(model, replace(faces, labels=np.full(len(faces), -1)))
+        measure_robustness(model, replace(faces, labels=np.full(len(faces), -1)))
     with pytest.raises(ConfigError, match="48 x 48 pixels"):
-        corrupted(model, replace(faces, images=faces.images[:, ::2, ::2]))
+        measure_robustness(model, replace(faces, images=faces.images[:, ::2, ::2]))
     with pytest.raises(ConfigError, match="seed must be 0 or more"):
-        corrupted(model, faces, seed=-1)
+        measure_robustness(model, faces, seed=-1)
     with pytest.raises(ConfigError, match="views"):
-        corrupted(model, faces, views=11)
+        measure_robustness(model, faces, views=11)
 
 
 def test_means_and_what_survives_json(found) -> None:
     made = Robustness(10, 0.8, {"a": (0.6, 0.4), "b": (0.2, 0.0)}, "P", {"seed": 1})
     assert made.by_kind == pytest.approx({"a": 0.5, "b": 0.1})
-    assert made.by_strength == pytest.approx((0.4, 0.2))
+    assert made.by_severity == pytest.approx((0.4, 0.2))
     assert (made.mean, made.relative) == pytest.approx((0.3, 0.375))
     assert str(made) == "corrupted 30.00%, 37.5% of 80.00% clean (P, n 10)"
     assert Robustness(1, 0.0, {"a": (0.0,)}).relative == 0
@@ -126,7 +126,7 @@ def test_a_record_that_breaks_its_rule_is_refused() -> None:
     with pytest.raises(ConfigError, match="unknown: \\['clean'\\]"):
         Robustness.from_dict({k: v for k, v in good.items() if k != "clean"})
     for rows in ({}, {"a": ()}, {"a": (0.1,), "b": (0.1, 0.2)}):
-        with pytest.raises(ConfigError, match="equally many strengths"):
+        with pytest.raises(ConfigError, match="equally many severities"):
             Robustness(10, 0.8, rows)
     with pytest.raises(ConfigError, match=r"0\.\.1, got 62\.5"):
         Robustness(10, 62.5, {"a": (0.1,)})
@@ -164,7 +164,7 @@ def test_the_command_prints_both_tables_and_no_progress(net, found, tmp_path, ca
 
 def test_a_folder_that_cannot_be_written_is_named_before_the_work(net, tmp_path, capfd, monkeypatch) -> None:
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("mien.evaluation.judge", lambda *_, **__: pytest.fail("worked first"))
+    monkeypatch.setattr("mien.evaluation.assess", lambda *_, **__: pytest.fail("worked first"))
     mien(
         "evaluate", net, "--data", DATA, "--split", "validation", "--corrupt-plot", tmp_path / "file" / "k.png", code=2
     )
@@ -180,6 +180,24 @@ def test_progress_goes_to_a_terminal_on_stderr(net, faces, monkeypatch, capsys) 
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
     with passes_bar(True) as on_pass:
-        corrupted(open_model(net), faces, on_pass=on_pass)
-    assert "spoilt faces" in screen.getvalue()
+        measure_robustness(open_model(net), faces, on_pass=on_pass)
+    assert "corrupted faces" in screen.getvalue()
     assert capsys.readouterr().out == ""
+
+
+def test_records_of_older_versions_are_read(found) -> None:
+    raw = found.to_dict()
+    older = {"by_strength" if k == "by_severity" else k: v for k, v in raw.items()}
+    older["conditions"] = {"strengths" if k == "severities" else k: v for k, v in raw["conditions"].items()}
+    assert Robustness.from_dict(older) == found
+    results = Path(__file__).resolve().parents[2] / "results"
+    published = json.loads((results / "mien-nano.json").read_text())
+    shipped = [part for part in _mappings(published) if "by_strength" in part or "by_severity" in part]
+    assert shipped
+    for part in shipped:
+        assert len(Robustness.from_dict(part).by_severity) == 5
+
+
+def _mappings(raw: object) -> list[dict]:
+    inner = raw.values() if isinstance(raw, dict) else raw if isinstance(raw, list) else ()
+    return [*([raw] if isinstance(raw, dict) else []), *(m for v in inner for m in _mappings(v))]

@@ -14,7 +14,7 @@ from mien.errors import ConfigError
 from mien.evaluation.significance import Paired, compare_pairs, mcnemar
 
 
-def answers(both: int, only_a: int, only_b: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
+def faces_of(both: int, only_a: int, only_b: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
     counts = [both, only_a, only_b, neither]
     return np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)
 
@@ -33,17 +33,17 @@ def test_p_of_many_faces_neither_overflows_nor_drifts(only_a: int, only_b: int) 
 
 
 def test_counts_accuracies_and_difference() -> None:
-    found = compare_pairs(*answers(50, 12, 7, 31))
+    found = compare_pairs(*faces_of(50, 12, 7, 31))
     assert (found.n, found.only_a, found.only_b) == (100, 12, 7)
     assert (found.accuracy_a, found.accuracy_b) == (0.62, 0.57)
     assert found.difference == pytest.approx(0.05)
     assert found.p_value == pytest.approx(binomtest(7, 19).pvalue)
-    other = compare_pairs(*answers(50, 7, 12, 31))
+    other = compare_pairs(*faces_of(50, 7, 12, 31))
     assert (other.difference, other.p_value) == (-found.difference, found.p_value)
 
 
 def test_interval_agrees_with_a_naive_bootstrap() -> None:
-    a, b = answers(210, 60, 30, 100)
+    a, b = faces_of(210, 60, 30, 100)
     rng = np.random.default_rng(5)
     naive = []
     for _ in range(4000):
@@ -59,7 +59,7 @@ def test_interval_agrees_with_a_naive_bootstrap() -> None:
 
 
 def test_order_of_faces_does_not_matter_but_pairing_does() -> None:
-    a, b = answers(30, 9, 2, 9)
+    a, b = faces_of(30, 9, 2, 9)
     order = np.random.default_rng(0).permutation(len(a))
     assert compare_pairs(a[order], b[order]) == compare_pairs(a, b)
     assert compare_pairs(a[order], b) != compare_pairs(a, b)
@@ -80,11 +80,11 @@ def test_order_of_faces_does_not_matter_but_pairing_does() -> None:
 def test_the_sentence_claims_what_the_test_shows(cells: tuple[int, int, int, int], sentence: str) -> None:
     import re
 
-    assert re.search(sentence, str(compare_pairs(*answers(*cells))))
+    assert re.search(sentence, str(compare_pairs(*faces_of(*cells))))
 
 
 def test_the_sentence_names_the_models_and_keeps_the_side_of_the_level() -> None:
-    said = compare_pairs(*answers(10, 1, 8, 2)).sentence("mine", "theirs")
+    said = compare_pairs(*faces_of(10, 1, 8, 2)).sentence("mine", "theirs")
     assert said.startswith("mine is right on 7 fewer faces of 21 than theirs")
     assert said.endswith("p = 0.039: mine is worse on faces like these")
     near = Paired(100, 0.5, 0.4, 0.1, (0.0, 0.2), 20, 10, 0.0497)
@@ -92,7 +92,7 @@ def test_the_sentence_names_the_models_and_keeps_the_side_of_the_level() -> None
 
 
 def test_it_survives_json_and_refuses_other_keys() -> None:
-    found = compare_pairs(*answers(5, 4, 3, 2))
+    found = compare_pairs(*faces_of(5, 4, 3, 2))
     raw = json.loads(json.dumps(found.to_dict()))
     assert Paired.from_dict(raw) == found
     with pytest.raises(ConfigError, match=r"unknown: \['x'\]"):

@@ -130,7 +130,7 @@ def test_robustness_is_a_table_and_left_out_without_figures(spec):
     found = Robustness(3589, 0.62, {"blur": (0.6, 0.4), "low_resolution": (0.3, 0.1)}, "PublicTest", {"seed": 7})
     card = model_card(spec, [], robustness=found.to_dict())
     head, _, *rows = _rows(card, "Robustness")
-    assert head == ["Spoilt by", "1", "2", "Mean", "Drop"]
+    assert head == ["Corrupted by", "1", "2", "Mean", "Drop"]
     assert rows[0] == ["blur", "60.0", "40.0", "50.0", "12.0"]
     assert rows[1] == ["low resolution", "30.0", "10.0", "20.0", "42.0"]
     assert rows[2] == ["mean", "45.0", "25.0", "35.0", "27.0"]

@@ -233,7 +233,7 @@ def _stop(run: _Running) -> None:
 
 
 class _Judge:
-    """Scores answers, alike for every method; which faces have a twin in training is worked out once."""
+    """Scores answers, alike for every method; which faces have a near-duplicate in Training is worked out once."""
 
     def __init__(self, protocol: Protocol, seed: int, budget: float | None, threads: int, jobs: int) -> None:
         folds = list(protocol.folds())

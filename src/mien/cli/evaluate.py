@@ -1,4 +1,4 @@
-"""``mien evaluate`` and ``mien export``: judge a model, ours or a rival's; turn a run into an ONNX file."""
+"""``mien evaluate`` and ``mien export``: score a model, ours or an external one; turn a run into an ONNX file."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def evaluate(
     group_by: str | None = typer.Option(None, help="Scores of each subject, split, label or value of this column."),
     groups: Path | None = typer.Option(None, help="With --group-by: the CSV of that column, joined by its column row."),
     function: str | None = typer.Option(
-        None, "--callable", metavar="MODULE:FUNCTION", help="Instead of MODEL: uint8 (N, H, W) in, answers out."
+        None, "--callable", metavar="MODULE:FUNCTION", help="Instead of MODEL: uint8 (N, H, W) in, predictions out."
     ),
-    labels: str | None = typer.Option(None, help="Of a rival, in output order: angry,disgust,... or fer2013, ferplus."),
-    pixels: str | None = typer.Option(None, help="What a rival's ONNX takes: 0..255, 0..1, -1..1 or MEAN,STD."),
-    layout: str | None = typer.Option(None, help="Of a rival's ONNX where its shape leaves it open: NCHW, NHWC, NHW."),
+    labels: str | None = typer.Option(None, help="An external model's, in output order: angry,disgust,... or fer2013."),
+    pixels: str | None = typer.Option(None, help="What an external ONNX takes: 0..255, 0..1, -1..1 or MEAN,STD."),
+    layout: str | None = typer.Option(None, help="An external ONNX whose shape leaves it open: NCHW, NHWC, NHW."),
     votes: Path | None = typer.Option(None, help="FER+ votes (fer2013new.csv) for the same rows."),
     target: str | None = typer.Option(None, help="With --votes: score on FER+ majority or argmax labels."),
     views: int = typer.Option(1, min=1, max=10, help="Test-time views: 2 adds the mirror image, 10 adds shifts."),
@@ -37,20 +37,21 @@ def evaluate(
         None, "--json", help="Write what was found as JSON to this file, - for stdout."
     ),
     plot: Path | None = typer.Option(None, help="Write the confusion matrix as PNG to this file."),
-    corrupt: bool = typer.Option(False, "--corrupt", help="Score spoilt faces too: blur, noise, covered eyes ..."),
+    corrupt: bool = typer.Option(False, "--corrupt", help="Score corrupted faces too: blur, noise, covered eyes ..."),
     corrupt_plot: Path | None = typer.Option(None, help="Write what --corrupt found as PNG to this file; implies it."),
     size: int | None = typer.Option(None, help="Resize faces to this side in pixels."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave bad rows out, counted, instead of stopping."),
 ) -> None:
-    """Judge a model on one part of a data set: accuracy with its interval, per class, calibration, clean.
+    """Score a model on one part of a data set: accuracy with its interval, per class, calibration, clean.
 
-    With --against another model on the same faces, with --group-by each group of faces, with --corrupt spoilt faces.
+    With --against another model on the same faces, with --group-by each group of faces, with --corrupt
+    corrupted faces. A function may return probabilities, class numbers or names, or a dictionary a face.
     """
     from mien.errors import ConfigError, need
 
     need("torch", "train")
-    import mien.evaluation as rivals
-    from mien.cli.evaluation_view import passes_bar, show_judgement
+    import mien.evaluation as evaluation
+    from mien.cli.evaluation_view import passes_bar, show_evaluation
     from mien.cli.reading import read_data
     from mien.files import check_writable, write_text
     from mien.reporting import plots
@@ -62,18 +63,18 @@ def evaluate(
     for file in (plot, corrupt_plot, Path(json_file) if json_file and json_file != "-" else None):
         if file:
             check_writable(file.parent)  # before the minutes of work, not after
-    words = [model if model is not None else rivals.CALLABLE + str(function), *([against] if against else [])]
-    judged, *other = rivals.open_rivals(words, labels=labels, pixels=pixels, layout=layout)
+    words = [model if model is not None else evaluation.CALLABLE + str(function), *([against] if against else [])]
+    first, *other = evaluation.open_models(words, labels=labels, pixels=pixels, layout=layout)
     faces = read_data(data, votes=votes, target=target, skip_bad=skip_bad, size=size)
     part, train = _parts(faces, split)
     with passes_bar(corrupt or corrupt_plot is not None) as on_pass:
-        found = rivals.judge(
-            judged,
+        found = evaluation.assess(
+            first,
             part,
             train=train,
             views=views,
             against=other[0] if other else None,
-            groups=rivals.read_groups(part, group_by, groups) if group_by else None,
+            groups=evaluation.read_groups(part, group_by, groups) if group_by else None,
             group_by=group_by or "",
             corrupt=corrupt or corrupt_plot is not None,
             on_pass=on_pass,
@@ -88,7 +89,7 @@ def evaluate(
         return
     if json_file:
         write_text(Path(json_file), text + "\n")
-    show_judgement(found)
+    show_evaluation(found)
 
 
 def _parts(faces: FaceDataset, split: str | None) -> tuple[FaceDataset, FaceDataset | None]:

@@ -1,4 +1,7 @@
-"""What ``mien evaluate`` shows: tables on stdout, a bar on stderr. Leaves out: finding it out (``rivals.judge``)."""
+"""What ``mien evaluate`` shows: tables on stdout, a bar on stderr.
+
+Leaves out: finding it out (``mien.evaluation.assess``).
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,17 @@ from typing import TYPE_CHECKING
 from mien.cli.screen import stdout
 
 if TYPE_CHECKING:
-    from mien.evaluation import Against, Judgement
+    from mien.evaluation import Against, Evaluation
     from mien.evaluation.metrics import Report, Robustness
 
-__all__ = ["passes_bar", "show_against", "show_groups", "show_judgement", "show_report", "show_robustness"]
+__all__ = ["passes_bar", "show_against", "show_evaluation", "show_groups", "show_report", "show_robustness"]
 
 _GROUPS = 40  # groups shown one by one; --json holds all
 
 
 @contextmanager
 def passes_bar(wanted: bool) -> Iterator[Callable[[int, int], None]]:
-    """What ``evaluation.corrupted`` calls after each pass: a bar on stderr, where it is ``wanted`` and a terminal."""
+    """What ``measure_robustness`` calls after each pass: a bar on stderr, where it is ``wanted`` and a terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -28,11 +31,11 @@ def passes_bar(wanted: bool) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: None
         return
     with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("spoilt faces", total=None)
+        task = bar.add_task("corrupted faces", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def show_judgement(found: Judgement) -> None:
+def show_evaluation(found: Evaluation) -> None:
     """Print all that was found on stdout."""
     show_report(found.report)
     if found.against:
@@ -52,13 +55,13 @@ def show_report(report: Report) -> None:
     console = stdout()
     console.print(str(report), style="bold", markup=False)
     if report.clean:
-        console.print(f"clean, without faces that have a twin in Training: {report.clean}", markup=False)
+        console.print(f"clean, without faces that have a near-duplicate in Training: {report.clean}", markup=False)
     console.print(
         f"macro-F1 {report.macro_f1:.3f}   log loss {report.log_loss:.3f} nats   "
         f"expected calibration error {report.ece:.3f}   views {report.conditions.get('views')}"
     )
-    if report.conditions.get("answers") == "labels only":
-        console.print("it answers with labels only: log loss and calibration error say little about it")
+    if report.conditions.get("output") == "labels only":
+        console.print("it predicts labels only: log loss and calibration error say little about it")
     table = Table("true", "n", "precision", "recall", "F1", *(_plain(short(n)) for n in report.names), box=None)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -70,7 +73,7 @@ def show_report(report: Report) -> None:
 
 
 def show_against(report: Report, against: Against) -> None:
-    """Print both models' accuracy on the faces that both were judged on, and what the paired test says, on stdout."""
+    """Print both models' accuracy on the faces whose class both know, and what the paired test says, on stdout."""
     console = stdout()
     names = [str(r.conditions.get("model", "")) for r in (report, against.report)]
     if names[0] == names[1]:
@@ -90,7 +93,7 @@ def show_against(report: Report, against: Against) -> None:
         console.print(f"left out: {n:,} faces labelled {name}, a class that one of the two does not know", markup=False)
 
 
-def show_groups(found: Judgement) -> None:
+def show_groups(found: Evaluation) -> None:
     """Print accuracy and macro-F1 of each group, which groups are too small, and the largest gap, on stdout."""
     from rich.table import Table
 
@@ -112,17 +115,17 @@ def show_groups(found: Judgement) -> None:
         console.print(
             f"warning: {small:,} of {len(found.groups):,} groups have fewer than {SMALL} faces, too few to compare"
         )
-    console.print(largest_gap(found.groups), markup=False)
+    console.print(largest_gap(found.groups, found.homogeneity), markup=False)
 
 
 def show_robustness(robustness: Robustness) -> None:
-    """Print accuracy by kind and strength of corruption, the means and the drops against clean on stdout, in %."""
+    """Print accuracy by kind and severity of corruption, the means and the drops against clean on stdout, in %."""
     from rich.table import Table
 
     console = stdout()
     console.print(f"\n[bold]{robustness}[/bold]")
-    strengths = map(str, range(1, len(robustness.by_strength) + 1))
-    table = Table("accuracy, % at strength", *strengths, "mean", "drop", box=None)
+    severities = map(str, range(1, len(robustness.by_severity) + 1))
+    table = Table("accuracy, % at severity", *severities, "mean", "drop", box=None)
     for column in table.columns[1:]:
         column.justify = "right"
     for name, row in robustness.rows():

@@ -9,48 +9,48 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mien.evaluation.compare import Against, Judgement, judge, shared
-    from mien.evaluation.external import Rival, class_names
+    from mien.evaluation.assessment import Against, Evaluation, assess, shared
+    from mien.evaluation.external import ExternalModel, class_names
     from mien.evaluation.external_callable import open_callable
     from mien.evaluation.external_onnx import open_onnx
     from mien.evaluation.group_columns import read_groups
     from mien.evaluation.groups import GroupScore, by_group, largest_gap
     from mien.evaluation.metrics import Report, Robustness, score
-    from mien.evaluation.opening import CALLABLE, open_rival, open_rivals
-    from mien.evaluation.scoring import Answers, Loaded, Scored, evaluate, open_model
+    from mien.evaluation.opening import CALLABLE, as_model, open_models
+    from mien.evaluation.scoring import Loaded, Model, Scored, evaluate, open_model
 
 __all__ = [
     "CALLABLE",
     "Against",
-    "Answers",
+    "Evaluation",
+    "ExternalModel",
     "GroupScore",
-    "Judgement",
     "Loaded",
+    "Model",
     "Report",
-    "Rival",
     "Robustness",
     "Scored",
+    "as_model",
+    "assess",
     "by_group",
     "class_names",
     "evaluate",
-    "judge",
     "largest_gap",
     "open_callable",
     "open_model",
+    "open_models",
     "open_onnx",
-    "open_rival",
-    "open_rivals",
     "read_groups",
     "score",
     "shared",
 ]
 
 _PLACES = {
-    "Against": "compare",
-    "Judgement": "compare",
-    "judge": "compare",
-    "shared": "compare",
-    "Rival": "external",
+    "Against": "assessment",
+    "Evaluation": "assessment",
+    "assess": "assessment",
+    "shared": "assessment",
+    "ExternalModel": "external",
     "class_names": "external",
     "open_callable": "external_callable",
     "open_onnx": "external_onnx",
@@ -62,9 +62,9 @@ _PLACES = {
     "Robustness": "metrics",
     "score": "metrics",
     "CALLABLE": "opening",
-    "open_rival": "opening",
-    "open_rivals": "opening",
-    "Answers": "scoring",
+    "as_model": "opening",
+    "open_models": "opening",
+    "Model": "scoring",
     "Loaded": "scoring",
     "Scored": "scoring",
     "evaluate": "scoring",

@@ -1,10 +1,10 @@
-"""Spoilt versions of a batch of faces, to see what a model still gets right: nine kinds, each in five strengths.
+"""Corrupted versions of a batch of faces, to see what a model still gets right: nine kinds, each in five severities.
 
 After Hendrycks & Dietterich 2019, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations",
 arXiv 1903.12261, section 3. Deviations: nine kinds instead of fifteen, those that say something about small grey faces
-(no weather, zoom or elastic warp); ``eyes``, ``mouth`` and ``rotation`` are ours; the strengths are our own, chosen by
+(no weather, zoom or elastic warp); ``eyes``, ``mouth`` and ``rotation`` are ours; the severities are our own, chosen by
 eye on 48-pixel faces and given as shares of the side, so that they look alike at every size (below 24 pixels two of
-them may coincide); the strengths of one kind share their random draws, so that they differ in strength alone.
+them may coincide); the severities of one kind share their random draws, so that they differ in severity alone.
 Leaves out: training on them (``transforms``) and scoring (``evaluation``).
 """
 
@@ -22,7 +22,7 @@ from mien.errors import ConfigError
 
 __all__ = [
     "CORRUPTIONS",
-    "STRENGTHS",
+    "SEVERITIES",
     "blur",
     "brightness",
     "contrast",
@@ -37,8 +37,8 @@ __all__ = [
 
 Images = NDArray[np.uint8]
 
-#: kind -> its amount at strengths 1..5, in the unit that the function of that name states.
-STRENGTHS: dict[str, tuple[float, float, float, float, float]] = {
+#: kind -> its amount at severities 1..5, in the unit that the function of that name states.
+SEVERITIES: dict[str, tuple[float, float, float, float, float]] = {
     "blur": (0.012, 0.02, 0.03, 0.042, 0.06),  # 48 pixels: sigma of 0.6, 1.0, 1.4, 2.0, 2.9 pixels
     "noise": (0.03, 0.06, 0.1, 0.15, 0.22),
     "brightness": (0.1, 0.2, 0.3, 0.4, 0.5),
@@ -127,25 +127,25 @@ CORRUPTIONS: dict[str, Callable[[Images, float, Generator], Images]] = {
 }
 
 
-def corrupt(images: Images, kind: str, strength: int, seed: int = 0) -> Images:
+def corrupt(images: Images, kind: str, severity: int, seed: int = 0) -> Images:
     """Spoil grey faces uint8 ``(N, S, S)``, N >= 1: new images of the same shape, the originals are left alone.
 
     kind      one of ``CORRUPTIONS``
-    strength  1 (slight) .. 5 (severe), see ``STRENGTHS``
+    severity  1 (slight) .. 5 (severe), see ``SEVERITIES``
     seed      0 or more; with equal arguments image ``i`` depends on itself and ``i`` alone
 
     Raises ConfigError where an argument breaks its rule.
     """
     if kind not in CORRUPTIONS:
         raise ConfigError(f"kind must be one of {', '.join(CORRUPTIONS)}, got {kind!r}")
-    if isinstance(strength, bool) or strength not in (1, 2, 3, 4, 5):
-        raise ConfigError(f"strength must be a whole number in 1..5, got {strength!r}")
+    if isinstance(severity, bool) or severity not in (1, 2, 3, 4, 5):
+        raise ConfigError(f"severity must be a whole number in 1..5, got {severity!r}")
     if seed < 0:
         raise ConfigError(f"seed must be 0 or more, got {seed}")
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1] != images.shape[2] or 0 in images.shape:
         raise ConfigError(f"images must be uint8 (N, S, S), N and S 1 or more, got {images.dtype} {images.shape}")
     rng = np.random.default_rng([seed, *kind.encode()])
-    return CORRUPTIONS[kind](images, STRENGTHS[kind][int(strength) - 1], rng)
+    return CORRUPTIONS[kind](images, SEVERITIES[kind][int(severity) - 1], rng)
 
 
 def _cover(

@@ -1,6 +1,6 @@
 """A model that mien did not make, brought into the form that everything here scores.
 
-Leaves out: where its answers come from (``callables``, ``onnx_files``).
+Leaves out: where its predictions come from (``external_callable``, ``external_onnx``).
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from mien.errors import ConfigError
 from mien.labels import LABEL_SETS, match
 from mien.models.inference import test_time_views
 
-__all__ = ["BLOCK", "Rival", "class_names"]
+__all__ = ["BLOCK", "ExternalModel", "class_names"]
 
 BLOCK = 256  # faces handed over at a time: bounds memory
 
 
 @dataclass(frozen=True, eq=False)
-class Rival:
-    """A model of somebody else; it is an ``evaluation.Answers``.
+class ExternalModel:
+    """A model that mien did not make; it is a :class:`mien.evaluation.Model`.
 
-    ask     probabilities float64 ``(n, K)`` for grey faces uint8 ``(n, H, W)``, ``n`` at most ``BLOCK``, and the place
-            of the first one among all, for messages
-    notes   words and figures for the conditions of a report; complete once it has answered
+    function  probabilities float64 ``(n, K)`` for grey faces uint8 ``(n, H, W)``, ``n`` at most ``BLOCK``, and the
+              place of the first one among all, for messages
+    notes     words and figures for the conditions of a report; complete once it has predicted
     """
 
     name: str
     labels: tuple[str, ...]
     size: int | None
     file: str
-    ask: Callable[[NDArray[np.uint8], int], NDArray[np.float64]]
+    function: Callable[[NDArray[np.uint8], int], NDArray[np.float64]]
     notes: dict[str, Any] = field(default_factory=dict)
 
     def predict(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
@@ -51,7 +51,7 @@ class Rival:
         if views > 1:  # shifts and mirrors move whole grey values, so that floats carry them unchanged
             grey = torch.from_numpy(np.ascontiguousarray(images))[:, None].float()
             turned = [v[:, 0].numpy().astype(np.uint8) for v in test_time_views(grey, views)]
-        return np.asarray(np.mean([self.ask(view, first) for view in turned], axis=0), dtype=np.float64)
+        return np.asarray(np.mean([self.function(view, first) for view in turned], axis=0), dtype=np.float64)
 
 
 def class_names(labels: str | Sequence[str]) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """An ONNX file of another project as a model: its graph says what it takes, and what it cannot say is asked for.
 
 Read from the graph: layout, channels, side, a fixed batch. To be told: the classes in output order, and the scale of
-the pixels. Leaves out: nets with several inputs, and finding faces: a rival sees the faces of the data set as they are
-cropped there, which may be tighter or looser than what it was trained on.
+the pixels. Leaves out: nets with several inputs, and finding faces: an external model sees the faces of the data set as
+they are cropped there, which may be tighter or looser than what it was trained on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ConfigError, ModelError
-from mien.evaluation.external import BLOCK, Rival, class_names
+from mien.evaluation.external import BLOCK, ExternalModel, class_names
 from mien.preprocessing import softmax
 from mien.runtime import open_session
 from mien.runtime.session import load_onnxruntime
@@ -44,7 +44,7 @@ def open_onnx(
     pixels: str = "0..255",
     layout: str | None = None,
     size: int | None = None,
-) -> Rival:
+) -> ExternalModel:
     """An ONNX file that holds no spec of ours, as a model to score.
 
     labels  class names in output order, see :func:`class_names`; to be given
@@ -72,8 +72,8 @@ def open_onnx(
         "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16],
         "onnxruntime": _version(),
     }
-    ask = _Asked(where, session, entry, output, len(names), (mean, std), notes)
-    return Rival(Path(path).stem, names, None, where, ask, notes)
+    run = _Graph(where, session, entry, output, len(names), (mean, std), notes)
+    return ExternalModel(Path(path).stem, names, None, where, run, notes)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _input(session: Any, where: str, layout: str | None, size: int | None) -> _I
     if len(inputs) != 1:
         raise ModelError(
             f"{where}: has {len(inputs)} inputs ({', '.join(i.name for i in inputs)}); only a graph that takes faces "
-            "and nothing else can be judged: wrap it in a function and use --callable"
+            "and nothing else can be evaluated: wrap it in a function and use --callable"
         )
     (only,) = inputs
     if only.type not in _TYPES:
@@ -191,7 +191,7 @@ def _output(session: Any, where: str, labels: tuple[str, ...]) -> str:
     )
 
 
-class _Asked:
+class _Graph:
     """Runs the graph block by block and decides on the first one whether its rows are probabilities."""
 
     def __init__(
@@ -256,7 +256,7 @@ class _Asked:
         rows = rows.reshape(len(x), self.k)[:n]
         if not np.isfinite(rows).all():
             bad = int(np.argmin(np.isfinite(rows).all(1)))
-            raise ModelError(f"{where}: the answer for face {first + bad} is not finite; check --pixels")
+            raise ModelError(f"{where}: the output for face {first + bad} is not finite; check --pixels")
         return rows
 
 

@@ -1,4 +1,7 @@
-"""Scores of groups of faces beside each other, and whether their gap is real."""
+"""Scores of groups of faces beside each other, and what may be said of their largest gap.
+
+Leaves out: the test (``homogeneity``) and where groups come from (``group_columns``).
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mien.errors import ConfigError
+from mien.evaluation.homogeneity import Homogeneity, compare_groups
 from mien.evaluation.metrics import score
 
-__all__ = ["NO_GROUP", "SMALL", "GroupScore", "by_group", "largest_gap"]
+__all__ = ["NO_GROUP", "SMALL", "GroupScore", "by_group", "homogeneity", "largest_gap"]
 
 #: Groups with fewer faces are marked: an accuracy of 50 % is then known to 17 points either way, at best.
 SMALL = 30
@@ -75,16 +79,30 @@ def by_group(
     return sorted(found, key=lambda g: (-g.n, g.group))
 
 
-def largest_gap(groups: Sequence[GroupScore]) -> str:
-    """The largest gap in accuracy between groups that are neither small nor ``NO_GROUP``, in a sentence."""
-    groups = [g for g in groups if g.group != NO_GROUP]
-    large = [g for g in groups if not g.small]
+def homogeneity(groups: Sequence[GroupScore], *, seed: int = 0) -> Homogeneity | None:
+    """Whether the groups that are neither small nor ``NO_GROUP`` differ; None where there are fewer than two."""
+    large = _comparable(groups)
     if len(large) < 2:
+        return None
+    return compare_groups(
+        [round(g.accuracy * g.n) for g in large], [g.n for g in large], [g.group for g in large], seed=seed
+    )
+
+
+def _comparable(groups: Sequence[GroupScore]) -> list[GroupScore]:
+    return [g for g in groups if g.group != NO_GROUP and not g.small]
+
+
+def largest_gap(groups: Sequence[GroupScore], test: Homogeneity | None) -> str:
+    """The largest gap in accuracy between groups that are neither small nor ``NO_GROUP``, and what ``test``, made by
+    :func:`homogeneity` from the same groups, says of it, in a sentence."""
+    large = _comparable(groups)
+    groups = [g for g in groups if g.group != NO_GROUP]
+    if len(large) < 2 or test is None:
         return f"no gap can be stated: {len(large)} of {len(groups)} groups hold {SMALL} faces or more"
     best, worst = max(large, key=lambda g: g.accuracy), min(large, key=lambda g: g.accuracy)
     gap = 100 * (best.accuracy - worst.accuracy)
     if not gap:
         return f"no gap: all {len(large)} groups of {SMALL} faces or more have the same accuracy"
-    apart = "do not overlap" if best.ci95[0] > worst.ci95[1] else "overlap: chance may account for it"
     sides = " and ".join(f"{g.group} ({g.accuracy:.1%}, n {g.n:,})" for g in (best, worst))
-    return f"largest gap {gap:.1f} points, between {sides}; their intervals {apart}"
+    return f"largest gap {gap:.1f} points, between {sides}; {test}"

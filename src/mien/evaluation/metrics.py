@@ -1,7 +1,7 @@
 """Figures of an evaluation: accuracy with its interval, macro-F1, per class, confusion, log loss, calibration.
 
 :func:`score` turns probabilities and labels into a :class:`Report`, which the code writes to JSON and into model cards;
-:class:`Robustness` holds what is left of the accuracy on spoilt images.
+:class:`Robustness` holds what is left of the accuracy on corrupted images.
 numpy only; the arithmetic is checked against scikit-learn in the tests. Leaves out: running a network (``engine``) and
 drawing (``plots``).
 """
@@ -41,7 +41,7 @@ class Report:
     ece            expected calibration error, 0..1
     reliability    for each of 15 bins of confidence: n, mean confidence, accuracy (empty bins left out)
     split          official name of the part that was scored
-    clean          the same figures on the rows without a twin in Training; ``None`` where Training isn't known
+    clean          the same figures on the rows without a near-duplicate in Training; ``None`` where that isn't known
     conditions     views, model, data fingerprint, device, versions, date ... as the caller knows them
     """
 
@@ -98,13 +98,13 @@ class Report:
 
 @dataclass(frozen=True)
 class Robustness:
-    """Accuracy on spoilt images, on one split, with the conditions under which it holds.
+    """Accuracy on corrupted images, on one split, with the conditions under which it holds.
 
     n           labelled images counted, the same in every figure
     clean       accuracy on the images as they are, 0..1
-    accuracies  kind of corruption -> accuracy at each strength, slight to severe; at least one kind, all of one length
+    accuracies  kind of corruption -> accuracy at each severity, slight to severe; at least one kind, all of one length
     split       official name of the part that was scored
-    conditions  those of a :class:`Report`, the seed, and what the strengths mean
+    conditions  those of a :class:`Report`, the seed, and what the severities mean
     """
 
     n: int
@@ -116,24 +116,24 @@ class Robustness:
     def __post_init__(self) -> None:
         lengths = {kind: len(row) for kind, row in self.accuracies.items()}
         if len(set(lengths.values())) != 1 or 0 in lengths.values():
-            raise ConfigError(f"accuracies must hold one kind or more with equally many strengths, got {lengths}")
+            raise ConfigError(f"accuracies must hold one kind or more with equally many severities, got {lengths}")
         wrong = [a for a in (self.clean, *(a for row in self.accuracies.values() for a in row)) if not 0 <= a <= 1]
         if wrong:
             raise ConfigError(f"clean and accuracies must lie in 0..1, got {wrong[0]}")
 
     @property
     def by_kind(self) -> dict[str, float]:
-        """Mean over the strengths of each kind."""
+        """Mean over the severities of each kind."""
         return {kind: float(np.mean(row)) for kind, row in self.accuracies.items()}
 
     @property
-    def by_strength(self) -> tuple[float, ...]:
-        """Mean over the kinds at each strength."""
+    def by_severity(self) -> tuple[float, ...]:
+        """Mean over the kinds at each severity."""
         return tuple(float(v) for v in np.mean(list(self.accuracies.values()), 0))
 
     @property
     def mean(self) -> float:
-        """Mean over kinds and strengths."""
+        """Mean over kinds and severities."""
         return float(np.mean(list(self.by_kind.values())))
 
     @property
@@ -142,9 +142,9 @@ class Robustness:
         return self.mean / self.clean if self.clean else 0.0
 
     def rows(self) -> list[tuple[str, list[float]]]:
-        """The table: a name, the accuracy at each strength, their mean and its drop against clean; means come last."""
+        """The table: a name, the accuracy at each severity, their mean and its drop against clean; means come last."""
         lines = [(kind.replace("_", " "), row, self.by_kind[kind]) for kind, row in self.accuracies.items()]
-        lines.append(("mean", self.by_strength, self.mean))
+        lines.append(("mean", self.by_severity, self.mean))
         # rounded, so that a drop of nothing is not a negative zero
         return [(name, [*row, mean, round(self.clean - mean, 12) + 0.0]) for name, row, mean in lines]
 
@@ -152,12 +152,13 @@ class Robustness:
         """Plain lists, dicts and numbers with the means, ready for JSON; :meth:`from_dict` reads them back."""
         rows = {kind: list(row) for kind, row in self.accuracies.items()}
         means = {k: getattr(self, k) for k in ("by_kind", "mean", "relative")}
-        return {**asdict(self), "accuracies": rows, "by_strength": list(self.by_strength), **means}
+        return {**asdict(self), "accuracies": rows, "by_severity": list(self.by_severity), **means}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Robustness:
         """Read what :meth:`to_dict` wrote; missing and unknown keys are errors, the means are worked out anew."""
-        known, means = {f.name for f in fields(cls)}, {"by_kind", "by_strength", "mean", "relative"}
+        raw = _severity_for_strength(raw)
+        known, means = {f.name for f in fields(cls)}, {"by_kind", "by_severity", "mean", "relative"}
         wrong = sorted(set(raw) - known - means) + sorted(known - {"split", "conditions"} - set(raw))
         if wrong:
             raise ConfigError(f"robustness must have the keys {', '.join(sorted(known))}; missing or unknown: {wrong}")
@@ -169,6 +170,13 @@ class Robustness:
             f"corrupted {self.mean:.2%}, {self.relative:.1%} of {self.clean:.2%} clean "
             f"({self.split or 'one part'}, n {self.n:,})"
         )
+
+
+def _severity_for_strength(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A record as it is written now; those of 0.1 called a severity a strength."""
+    renamed = {{"by_strength": "by_severity"}.get(k, k): v for k, v in raw.items()}
+    conditions = {{"strengths": "severities"}.get(k, k): v for k, v in renamed.get("conditions", {}).items()}
+    return {**renamed, "conditions": conditions}
 
 
 def score(
@@ -185,7 +193,7 @@ def score(
     probabilities  ``(N, K)``, each row sums to 1 (within 1e-3; divided by its sum before use)
     labels         int ``(N,)`` in ``0..K-1``
     names          the K class names
-    clean          bool ``(N,)``, True where the image has NO twin in Training; ``None`` where that isn't known
+    clean          bool ``(N,)``, True where the image has NO near-duplicate in Training; ``None`` where nobody knows
 
     Raises ConfigError where an argument breaks its rule.
     """

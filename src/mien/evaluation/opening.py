@@ -1,4 +1,4 @@
-"""One word for any model: ours or a rival, by what it names. Leaves out: the kinds themselves."""
+"""One word for any model, ours or external, by what it names. Leaves out: the kinds themselves."""
 
 from __future__ import annotations
 
@@ -6,43 +6,43 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mien.errors import ConfigError, ModelError
-from mien.evaluation.external import Rival
+from mien.evaluation.external import ExternalModel
 from mien.evaluation.external_callable import open_callable
 from mien.evaluation.external_onnx import open_onnx
-from mien.evaluation.scoring import Answers, open_model
+from mien.evaluation.scoring import Model, open_model
 from mien.runtime import open_session, shipped_models
 from mien.spec import SPEC_KEY
 
-__all__ = ["CALLABLE", "open_rival", "open_rivals"]
+__all__ = ["CALLABLE", "as_model", "open_models"]
 
 #: Stands before ``module:function`` where a model is named by one word.
 CALLABLE = "callable:"
 
 
-def open_rival(
+def as_model(
     model: str | Path,
     *,
     labels: str | Sequence[str] | None = None,
     pixels: str | None = None,
     layout: str | None = None,
-) -> Answers:
+) -> Model:
     """The model that one word names: a run's folder, a ``model.safetensors`` or ``model.skops``, the name of a shipped
     model, an ``.onnx`` file of ours or of anybody else, or ``callable:module:function``.
 
     The options are those of :func:`open_onnx` and :func:`open_callable`. Raises ConfigError where one is given that the
     model has no use for, ModelError for an ONNX file without our spec where ``labels`` are missing.
     """
-    return open_rivals([model], labels=labels, pixels=pixels, layout=layout)[0]
+    return open_models([model], labels=labels, pixels=pixels, layout=layout)[0]
 
 
-def open_rivals(
+def open_models(
     models: Sequence[str | Path],
     *,
     labels: str | Sequence[str] | None = None,
     pixels: str | None = None,
     layout: str | None = None,
-) -> list[Answers]:
-    """Like :func:`open_rival` for several; each takes what it has use for, and every option must be of use to one."""
+) -> list[Model]:
+    """Like :func:`as_model` for several; each takes what it has use for, and every option must be of use to one."""
     options = {"labels": labels, "pixels": pixels, "layout": layout}
     given = {k: v for k, v in options.items() if v is not None}
     used = [_options(str(m)) for m in models]
@@ -67,7 +67,7 @@ def _is_foreign(word: str) -> bool:
     return SPEC_KEY not in open_session(word).get_modelmeta().custom_metadata_map
 
 
-def _open(model: str | Path, options: Mapping[str, str | Sequence[str]]) -> Answers:
+def _open(model: str | Path, options: Mapping[str, str | Sequence[str]]) -> Model:
     word, labels = str(model), options.get("labels")
     if word.startswith(CALLABLE):
         return open_callable(word.removeprefix(CALLABLE), labels)
@@ -82,7 +82,7 @@ def _open(model: str | Path, options: Mapping[str, str | Sequence[str]]) -> Answ
             raise
         raise ModelError(
             f"{word}: holds no mien spec; write it with `mien train` or `mien export`, or, if another project made it, "
-            f"say what it answers and takes: --labels, and --pixels unless it takes grey values 0..255 ({error})"
+            f"say what it gives and takes: --labels, and --pixels unless it takes grey values 0..255 ({error})"
         ) from error
 
 
@@ -93,7 +93,7 @@ def _classical(path: Path) -> Path | None:
     return path if path.suffix == ".skops" and path.is_file() else None
 
 
-def _open_classical(file: Path) -> Rival:
+def _open_classical(file: Path) -> ExternalModel:
     from mien.classical import class_probabilities, load_estimator
 
     pipeline, about = load_estimator(file)
@@ -101,4 +101,6 @@ def _open_classical(file: Path) -> Rival:
     if not names:
         raise ModelError(f"{file}: does not say its classes; save it with about={{'names': [...]}}")
     name = str(about.get("name", file.stem))
-    return Rival(name, names, None, str(file), lambda faces, first: class_probabilities(pipeline, faces, len(names)))
+    return ExternalModel(
+        name, names, None, str(file), lambda faces, first: class_probabilities(pipeline, faces, len(names))
+    )

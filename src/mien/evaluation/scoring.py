@@ -1,7 +1,8 @@
 """Score any model on any part of a data set: the one path behind ``mien evaluate``, training runs and the demo.
 
-A model is whatever :class:`Answers`: a run or file of ours (:class:`Loaded`), or a model of somebody else (``rivals``).
-Leaves out: the arithmetic of scores (``metrics``), reading data (``data``), and two models side by side (``rivals``).
+A model is whatever :class:`Model`: a run or file of ours (:class:`Loaded`), or an external model (``external``).
+Leaves out: the arithmetic of scores (``metrics``), reading data (``mien.data``), and two models side by side
+(``assessment``).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from mien import __version__
 from mien.data import FaceDataset
 from mien.data.audit import twins
 from mien.errors import ConfigError
-from mien.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from mien.evaluation.metrics import Report, Robustness, score
 from mien.models.inference import predict
 from mien.models.weights import load_model
@@ -31,12 +32,12 @@ from mien.runtime import find_model, open_session
 from mien.spec import SPEC_KEY, ModelSpec
 
 __all__ = [
-    "Answers",
     "Loaded",
+    "Model",
     "Scored",
-    "corrupted",
     "evaluate",
     "fitting",
+    "measure_robustness",
     "open_model",
     "relabel",
     "scored",
@@ -44,11 +45,11 @@ __all__ = [
 ]
 
 
-class Answers(Protocol):
+class Model(Protocol):
     """Anything that can be scored.
 
     name    for tables and conditions
-    labels  its class names, in the order of its answers
+    labels  its class names, in output order
     size    side in pixels of the faces that it takes; None where it takes any
     file    where it came from; may be empty
 
@@ -150,7 +151,7 @@ def relabel(ds: FaceDataset, labels: tuple[str, ...]) -> FaceDataset:
     return replace(ds, names=labels, labels=table[ds.labels], votes=None)
 
 
-def evaluate(model: Answers, faces: FaceDataset, *, train: FaceDataset | None = None, views: int = 1) -> Report:
+def evaluate(model: Model, faces: FaceDataset, *, train: FaceDataset | None = None, views: int = 1) -> Report:
     """Score ``model`` on labelled ``faces`` of one split.
 
     train  images that the model may have seen; with them the report has ``clean`` figures, over the faces that have no
@@ -162,10 +163,10 @@ def evaluate(model: Answers, faces: FaceDataset, *, train: FaceDataset | None = 
     return scored(model, faces, clean=clean, views=views).report
 
 
-def scored(model: Answers, faces: FaceDataset, *, clean: NDArray[np.bool_] | None = None, views: int = 1) -> Scored:
+def scored(model: Model, faces: FaceDataset, *, clean: NDArray[np.bool_] | None = None, views: int = 1) -> Scored:
     """Like :func:`evaluate`, with what the report was made from.
 
-    clean  bool, one for each labelled face, True where it has no twin in Training; None where that isn't known
+    clean  bool, one for each labelled face, True where it has no near-duplicate in Training; None where nobody knows
     """
     faces = fitting(model, faces)
     p = model.predict(faces.images, views=views)
@@ -175,25 +176,25 @@ def scored(model: Answers, faces: FaceDataset, *, clean: NDArray[np.bool_] | Non
     return Scored(report, faces, p)
 
 
-def corrupted(
-    model: Answers,
+def measure_robustness(
+    model: Model,
     faces: FaceDataset,
     *,
     views: int = 1,
     seed: int = 0,
     on_pass: Callable[[int, int], None] | None = None,
 ) -> Robustness:
-    """Accuracy of ``model`` on labelled ``faces`` of one split, as they are and spoilt in each kind and strength.
+    """Accuracy of ``model`` on labelled ``faces`` of one split, as they are and corrupted in each kind and severity.
 
     views    test-time views, 1..10, as in :func:`evaluate`
     seed     of what is random in ``corruptions.corrupt``
     on_pass  called after each pass over the faces with the number done and the number of all
     """
     faces = fitting(model, faces)
-    passes = [(kind, s) for kind in CORRUPTIONS for s in range(1, len(STRENGTHS[kind]) + 1)]
+    passes = [(kind, s) for kind in CORRUPTIONS for s in range(1, len(SEVERITIES[kind]) + 1)]
     found = []
-    for done, (kind, strength) in enumerate([("", 0), *passes], 1):
-        images = corrupt(faces.images, kind, strength, seed) if kind else faces.images
+    for done, (kind, severity) in enumerate([("", 0), *passes], 1):
+        images = corrupt(faces.images, kind, severity, seed) if kind else faces.images
         found.append(float((model.predict(images, views=views).argmax(1) == faces.labels).mean()))
         if on_pass:
             on_pass(done, len(passes) + 1)
@@ -209,12 +210,12 @@ def corrupted(
             **_conditions(model, faces, views),
             "opencv": str(cv2.__version__),
             "seed": seed,
-            "strengths": {kind: list(row) for kind, row in STRENGTHS.items()},
+            "severities": {kind: list(row) for kind, row in SEVERITIES.items()},
         },
     )
 
 
-def fitting(model: Answers, faces: FaceDataset) -> FaceDataset:
+def fitting(model: Model, faces: FaceDataset) -> FaceDataset:
     """``faces`` with the labels of ``model``; an error where none is labelled or their size is another."""
     faces = relabel(faces, model.labels)
     if not len(faces):
@@ -225,7 +226,7 @@ def fitting(model: Answers, faces: FaceDataset) -> FaceDataset:
     return faces
 
 
-def _conditions(model: Answers, faces: FaceDataset, views: int) -> dict[str, Any]:
+def _conditions(model: Model, faces: FaceDataset, views: int) -> dict[str, Any]:
     return {
         "model": model.name,
         "views": views,

@@ -1,15 +1,16 @@
-"""Is one model better than another? Both answered the same faces, so each face is a pair: right or wrong, twice.
+"""Is one model better than another? Both predicted the same faces, so each face is a pair: right or wrong, twice.
 
 Two intervals that overlap say little about two models on one set of faces: where both are right or both are wrong
 nothing is learnt. :func:`compare_pairs` looks at the faces that tell them apart: McNemar's exact test, and an interval
-of the difference by a bootstrap over faces. numpy only. Leaves out: asking models (``evaluation``), and the spread of
-one recipe over seeds, which no test on one pair of models can show.
+of the difference by a bootstrap over faces. :func:`holm` corrects the p values of many such questions. numpy only.
+Leaves out: groups of faces (``homogeneity``), and the spread of one recipe over seeds, which no test on one pair of
+models can show.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -18,10 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from mien.errors import ConfigError
 
-__all__ = ["Paired", "compare_pairs", "mcnemar"]
+__all__ = ["LEVEL", "Paired", "compare_pairs", "holm", "mcnemar", "p_words"]
 
-#: Below this p value the sentence calls a difference shown.
-_LEVEL = 0.05
+#: Below this p value a difference is called shown.
+LEVEL = 0.05
 #: With fewer faces that tell two models apart, McNemar's exact p value cannot fall below 0.05: 2 / 2**5 = 0.0625.
 _FEWEST = 6
 
@@ -36,6 +37,8 @@ class Paired:
     only_a, only_b          faces that only one of them gets right
     p_value                 of McNemar's exact test, two-sided: how often ``only_a`` and ``only_b`` would lie at least
                             as far apart if each face were as likely to favour either model
+    p_corrected             the same by :func:`holm` where it is one of several comparisons; None where it is the only
+                            one. What is said follows it where there is one.
     """
 
     n: int
@@ -46,6 +49,7 @@ class Paired:
     only_a: int
     only_b: int
     p_value: float
+    p_corrected: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, ready for JSON; :meth:`from_dict` reads them back."""
@@ -55,6 +59,7 @@ class Paired:
     def from_dict(cls, raw: Mapping[str, Any]) -> Paired:
         """Read what :meth:`to_dict` wrote; missing and unknown keys are errors."""
         known = {f.name for f in fields(cls)}
+        raw = {"p_corrected": None, **raw}  # records of 0.1 have none
         if wrong := sorted(set(raw) ^ known):
             raise ConfigError(f"paired must have the keys {', '.join(sorted(known))}; missing or unknown: {wrong}")
         low, high = raw["ci95"]
@@ -82,16 +87,19 @@ class Paired:
 
     @property
     def p(self) -> str:
-        """``p_value`` in words: ``= 0.13``; three digits near the level, where two would blur on which side it lies."""
-        if self.p_value < 0.001:
-            return "< 0.001"
-        return f"= {self.p_value:.3f}" if 0.045 <= self.p_value < 0.055 else f"= {self.p_value:.2g}"
+        """The p value that decides, in words, see :func:`p_words`."""
+        return p_words(self.decisive)
+
+    @property
+    def decisive(self) -> float:
+        """The corrected p value where there is one, else the plain one."""
+        return self.p_value if self.p_corrected is None else self.p_corrected
 
     def _verdict(self, a: str) -> str:
         apart = self.only_a + self.only_b
         if apart < _FEWEST:
             return f"no difference shown ({apart} faces tell them apart, this test needs {_FEWEST} or more)"
-        if self.p_value >= _LEVEL:
+        if self.decisive >= LEVEL:
             return "no difference shown"
         return f"{a} is {'better' if self.difference > 0 else 'worse'} on faces like these"
 
@@ -106,8 +114,8 @@ def compare_pairs(right_a: ArrayLike, right_b: ArrayLike, *, seed: int = 0, draw
     draws  resamples of the faces, 100 or more
 
     The interval is the percentile interval of the bootstrap (Efron & Tibshirani 1993, chapter 13): faces are drawn with
-    replacement, each with both its answers. What a draw holds of each kind of face is multinomial, so whole draws cost
-    a few numbers. It takes the faces as independent: several pictures of one person make it too narrow.
+    replacement, each with both its predictions. What a draw holds of each kind of face is multinomial, so whole draws
+    cost a few numbers. It takes the faces as independent: several pictures of one person make it too narrow.
     Raises ConfigError where an argument breaks its rule.
     """
     a, b = _checked("right_a", right_a), _checked("right_b", right_b)
@@ -148,6 +156,30 @@ def mcnemar(only_a: int, only_b: int) -> float:
     down = np.arange(k, 0, -1, dtype=np.float64)
     others = float(np.cumprod(down / (m - down + 1)).sum())
     return min(1.0, 2 * math.exp(largest) * (1 + others))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P values of m questions, corrected so that all claims together err with at most the level of one.
+
+    Holm 1979, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 65-70:
+    the smallest times m, the next times m - 1, and so on; never below one that comes before it, 1 at most; in the order
+    given. It asks for no independence. Raises ConfigError for a value outside 0..1.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ConfigError(f"p_values must lie in 0..1, got {p.tolist()}")
+    order = np.argsort(p, kind="stable")
+    raised = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(raised, 1)
+    return [float(v) for v in corrected]
+
+
+def p_words(p: float) -> str:
+    """A p value in words: ``= 0.13``; three digits near the level, where two would blur on which side it lies."""
+    if p < 0.001:
+        return "< 0.001"
+    return f"= {p:.3f}" if 0.045 <= p < 0.055 else f"= {p:.2g}"
 
 
 def _checked(name: str, values: ArrayLike) -> NDArray[np.bool_]:

@@ -195,12 +195,12 @@ def _reliability(split: str, report: Report) -> str:
 
 def _robustness(found: Robustness) -> str:
     lines = [f"| {_plain(name)} | {' | '.join(f'{100 * v:.1f}' for v in row)} |" for name, row in found.rows()]
-    columns = ["Spoilt by", *map(str, range(1, len(found.by_strength) + 1)), "Mean", "Drop"]
+    columns = ["Corrupted by", *map(str, range(1, len(found.by_severity) + 1)), "Mean", "Drop"]
     seed, views = (_plain(found.conditions.get(k, "–")) for k in ("seed", "views"))
     notes = (
-        f"Accuracy in % on {_plain(found.split) or 'one part'} at each strength, slight to severe, and how many points "
+        f"Accuracy in % on {_plain(found.split) or 'one part'} at each severity, slight to severe, and how many points "
         f"the mean lies under the {percent(found.clean)} on the images as they are; {found.n:,} images, views {views}, "
-        f"seed {seed}. On average {100 * found.relative:.1f} % of the clean accuracy is left. Spoilt by "
+        f"seed {seed}. On average {100 * found.relative:.1f} % of the clean accuracy is left. Corrupted by "
         "mien.evaluation.corruptions, after Hendrycks & Dietterich 2019, arXiv 1903.12261."
     )
     head = [f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]

@@ -117,25 +117,25 @@ def reliability(report: Report, path: str | Path) -> Path:
 
 
 def robustness(found: Robustness, path: str | Path) -> Path:
-    """Accuracy against strength, one panel a kind of corruption, 0 being clean; the mean over all kinds dashed."""
-    kinds, strengths = list(found.accuracies), range(len(found.by_strength) + 1)
+    """Accuracy against severity, one panel a kind of corruption, 0 being clean; the mean over all kinds dashed."""
+    kinds, severities = list(found.accuracies), range(len(found.by_severity) + 1)
     down = -(-len(kinds) // 3)
     with _style():
         figure, grid = _figure(9.4, 2.3 * down + 0.5, down, 3)
         panels = list(grid.flat)
         for axes, kind in zip(panels, kinds, strict=False):
-            mean, values = (100 * np.array([found.clean, *v]) for v in (found.by_strength, found.accuracies[kind]))
-            axes.plot(strengths, mean, color=_TRAIN, linewidth=1.2, linestyle=(0, (4, 3)))
-            axes.plot(strengths, values, color=_VAL, linewidth=2, marker="o", markersize=3.5)
-            axes.text(strengths[-1] + 0.15, values[-1], f"{values[-1]:.0f}", va="center", color=_VAL, fontsize=9.5)
+            mean, values = (100 * np.array([found.clean, *v]) for v in (found.by_severity, found.accuracies[kind]))
+            axes.plot(severities, mean, color=_TRAIN, linewidth=1.2, linestyle=(0, (4, 3)))
+            axes.plot(severities, values, color=_VAL, linewidth=2, marker="o", markersize=3.5)
+            axes.text(severities[-1] + 0.15, values[-1], f"{values[-1]:.0f}", va="center", color=_VAL, fontsize=9.5)
             drop = found.clean - found.by_kind[kind]
             axes.set_title(f"{kind.replace('_', ' ')}: {100 * found.by_kind[kind]:.1f}, drop {100 * drop:.1f}")
-            axes.set(xlim=(-0.2, strengths[-1] + 0.7), ylim=(0, _ceiling(found)), xticks=list(strengths))
+            axes.set(xlim=(-0.2, severities[-1] + 0.7), ylim=(0, _ceiling(found)), xticks=list(severities))
         for axes in panels[len(kinds) :]:
             axes.set_visible(False)
         panels[0].set_ylabel("accuracy, %")
-        panels[len(kinds) - 1].set_xlabel("strength, 0 is clean")
-        title = f"Accuracy {found.clean:.1%} clean, {found.mean:.1%} over all that is spoilt (dashed)"
+        panels[len(kinds) - 1].set_xlabel("severity, 0 is clean")
+        title = f"Accuracy {found.clean:.1%} clean, {found.mean:.1%} over all corruptions (dashed)"
         where = ", ".join(filter(None, [found.split, f"n {found.n:,}"]))
         figure.suptitle(f"{title}: {where}", x=0.01, ha="left", fontsize=11)
         return _save(figure, path)

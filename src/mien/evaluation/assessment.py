@@ -1,6 +1,7 @@
-"""All that ``mien evaluate`` finds out: a report, another model on the same faces, groups, spoilt faces.
+"""All that ``mien evaluate`` finds out: a report, another model on the same faces, groups, corrupted faces.
 
-Leaves out: the arithmetic (``metrics``, ``paired``), opening models, and showing (``cli``).
+Leaves out: the arithmetic (``metrics``, ``significance``, ``homogeneity``), opening models (``opening``), and showing
+(``cli``).
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from numpy.typing import NDArray
 from mien.data import FaceDataset
 from mien.data.audit import twins
 from mien.errors import ConfigError
-from mien.evaluation.groups import GroupScore, by_group
+from mien.evaluation.groups import GroupScore, by_group, homogeneity
+from mien.evaluation.homogeneity import Homogeneity
 from mien.evaluation.metrics import Report, Robustness
-from mien.evaluation.scoring import Answers, corrupted, fitting, scored
+from mien.evaluation.scoring import Model, fitting, measure_robustness, scored
 from mien.evaluation.significance import Paired, compare_pairs
 
-__all__ = ["Against", "Judgement", "judge", "shared"]
+__all__ = ["Against", "Evaluation", "assess", "shared"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Against:
 
     report    its own
     paired    the first model (a) and this one (b), face by face
-    clean     the same on the faces without a twin in Training; None where Training isn't known
+    clean     the same on the faces without a near-duplicate in Training; None where Training isn't known
     left_out  class -> labelled faces that neither report counts, because one of the two does not know the class
     """
 
@@ -59,18 +61,20 @@ class Against:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Evaluation:
     """A report, and what else was asked for.
 
     against     another model on the same faces
     group_by    the column that ``groups`` were made by, the largest group first; "" where none were asked for
-    robustness  accuracy on spoilt faces
+    homogeneity  whether these groups differ; None where fewer than two can be compared
+    robustness  accuracy on corrupted faces
     """
 
     report: Report
     against: Against | None = None
     group_by: str = ""
     groups: tuple[GroupScore, ...] = ()
+    homogeneity: Homogeneity | None = None
     robustness: Robustness | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -82,45 +86,48 @@ class Judgement:
         if self.against:
             raw["against"] = self.against.to_dict()
         if self.group_by:
-            raw["groups"] = {"by": self.group_by, "scores": [g.to_dict() for g in self.groups]}
+            test = self.homogeneity.to_dict() if self.homogeneity else None
+            raw["groups"] = {"by": self.group_by, "scores": [g.to_dict() for g in self.groups], "homogeneity": test}
         if self.robustness:
             raw["robustness"] = self.robustness.to_dict()
         return raw
 
     @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> Judgement:
+    def from_dict(cls, raw: Mapping[str, Any]) -> Evaluation:
         """Read what :meth:`to_dict` wrote; missing and unknown keys are errors."""
-        groups = raw.get("groups", {"by": "", "scores": []})
-        if wrong := sorted(set(groups) ^ {"by", "scores"}):
-            raise ConfigError(f"groups must have the keys by, scores; missing or unknown: {wrong}")
+        # records of 0.1 hold no test of homogeneity
+        groups = {"homogeneity": None, **raw.get("groups", {"by": "", "scores": []})}
+        if wrong := sorted(set(groups) ^ {"by", "scores", "homogeneity"}):
+            raise ConfigError(f"groups must have the keys by, homogeneity, scores; missing or unknown: {wrong}")
         return cls(
             report=Report.from_dict(raw),
             against=Against.from_dict(raw["against"]) if "against" in raw else None,
             group_by=groups["by"],
             groups=tuple(GroupScore.from_dict(g) for g in groups["scores"]),
+            homogeneity=Homogeneity.from_dict(groups["homogeneity"]) if groups["homogeneity"] else None,
             robustness=Robustness.from_dict(raw["robustness"]) if "robustness" in raw else None,
         )
 
 
-def judge(
-    model: Answers,
+def assess(
+    model: Model,
     faces: FaceDataset,
     *,
     train: FaceDataset | None = None,
     views: int = 1,
-    against: Answers | None = None,
+    against: Model | None = None,
     groups: Sequence[str] | None = None,
     group_by: str = "",
     corrupt: bool = False,
     on_pass: Callable[[int, int], None] | None = None,
-) -> Judgement:
-    """Judge ``model`` on labelled ``faces`` of one split.
+) -> Evaluation:
+    """Evaluate ``model`` on labelled ``faces`` of one split in every way that is asked for.
 
-    train, views  as for ``evaluation.evaluate``
-    against       another model; both are judged on exactly the faces whose class both know. It sees faces resized to
+    train, views  as for :func:`mien.evaluation.evaluate`
+    against       another model; both are evaluated on exactly the faces whose class both know. It sees faces resized to
                   its own side where that is another.
     groups        which group each of ``faces`` belongs to, named by the column ``group_by``, see :func:`read_groups`
-    corrupt       measure spoilt faces too; ``on_pass`` as for ``evaluation.corrupted``
+    corrupt       measure corrupted faces too; ``on_pass`` as for :func:`measure_robustness`
     """
     if groups is not None and len(groups) != len(faces):
         raise ConfigError(f"groups must name a group for each of the {len(faces):,} faces, got {len(groups):,}")
@@ -129,10 +136,10 @@ def judge(
         kept = kept & (faces.labels >= 0)
     if not kept.all() or left_out:
         faces = _narrowed(faces.take(kept), left_out)
-    fitting(model, faces)  # before the search for twins, which takes longest
+    fitting(model, faces)  # before the search for near-duplicates, which takes longest
     clean = None if train is None else ~twins(faces.images, train.images)
     one = scored(model, faces, clean=clean, views=views)
-    found = Judgement(one.report)
+    found = Evaluation(one.report)
     if against:
         other = scored(against, _sized(faces, against.size), clean=clean, views=views)
         pairs = compare_pairs(one.right, other.right)
@@ -143,13 +150,13 @@ def judge(
         names = [g for g, k in zip(groups, kept, strict=True) if k]
         assert one.faces.labels is not None
         scores = by_group(one.probabilities, one.faces.labels, names, model.labels)
-        found = replace(found, group_by=group_by or "group", groups=tuple(scores))
+        found = replace(found, group_by=group_by or "group", groups=tuple(scores), homogeneity=homogeneity(scores))
     if corrupt:
-        found = replace(found, robustness=corrupted(model, faces, views=views, on_pass=on_pass))
+        found = replace(found, robustness=measure_robustness(model, faces, views=views, on_pass=on_pass))
     return found
 
 
-def shared(faces: FaceDataset, *models: Answers) -> tuple[NDArray[np.bool_], dict[str, int]]:
+def shared(faces: FaceDataset, *models: Model) -> tuple[NDArray[np.bool_], dict[str, int]]:
     """Which faces have a class that every one of ``models`` knows, bool ``(N,)``; and class -> faces, of the others.
 
     Faces without a label count as known. Raises ConfigError where no class is shared.
