@@ -203,3 +203,9 @@ def test_command_says_why_there_is_no_face_and_what_cannot_be_read(net, tmp_path
     assert isinstance(run(tmp_path / "no.png", "--model", net).exception, DataError)
     (tmp_path / "file").write_text("x")
     assert isinstance(run(ASTRONAUT, "--model", net, "--save", tmp_path / "file" / "a.png").exception, OutputError)
+
+
+def test_a_picture_that_is_there_is_written_anew_with_force_only(net, tmp_path):
+    (tmp_path / "x.png").write_text("mine")
+    assert "is there already: --force" in str(run(ASTRONAUT, "--model", net, "--save", tmp_path / "x.png").exception)
+    assert (tmp_path / "x.png").read_text() == "mine"

@@ -205,3 +205,17 @@ def test_a_transformer_of_features_is_told_from_one_of_pixels(tmp_path):
     for place, expected in (("input", True), ("feature", False)):
         spec = ModelSpec("t", FER2013.names, model={"name": "mien-nano", "transformer": place})
         assert open_explained(str(write_net(tmp_path / f"{place}.onnx", spec))).warps_input is expected
+
+
+def test_sheets_that_are_there_are_written_anew_with_force_only(net, tmp_path):
+    flags = ("--model", net, "--out", tmp_path, "--method", "window")
+    run(ASTRONAUT, *flags)
+    before = (tmp_path / "astronaut-1.png").read_bytes()
+    result = CliRunner().invoke(app, ["explain", str(ASTRONAUT), *map(str, flags)])
+    assert "astronaut-1.png is there already: --force overwrites it" in str(result.exception)
+    run(ASTRONAUT, *flags, "--force")
+    assert (tmp_path / "astronaut-1.png").read_bytes() == before
+    run(*PER_CLASS, *flags, "--limit", 1)
+    assert "per-class-Training.png is there already" in str(
+        CliRunner().invoke(app, ["explain", *PER_CLASS, *map(str, flags)]).exception
+    )

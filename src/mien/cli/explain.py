@@ -5,6 +5,7 @@ Leaves out: the model and the faces (``explained``), and saying it in words (``e
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,7 @@ def explain(
     limit: int | None = typer.Option(None, min=1, help="Of --data: at most this many faces a class, drawn by --seed."),
     seed: int = typer.Option(0, min=0, help="Of the draw and of the check's random orders."),
     threads: int = typer.Option(0, min=0, help="Threads of onnxruntime; 0 lets it choose."),
+    force: bool = typer.Option(False, "--force", help="Write sheets anew that are in --out already."),
 ) -> None:
     """Show what a network saw, where it looked and what decided.
 
@@ -53,7 +55,40 @@ def explain(
     """
     from mien.cli.explain_model import open_explained
     from mien.errors import ConfigError
-    from mien.files import check_writable
+    from mien.files import check_new, check_writable
+
+    _check(photos, data, per_class, split, limit, patch, stride, faithfulness=faithfulness)
+    methods = _methods(method)
+    if faithfulness and set(methods) <= {"window"}:
+        raise ConfigError("--faithfulness checks maps: add attention, occlusion or gradcam to --method")
+    for sheet in _sheets(out, photos or [], split):
+        check_new(sheet, force=force)
+    check_writable(out)
+    opened = open_explained(model, threads)
+    if patch > opened.spec.size:
+        raise ConfigError(f"--patch must be at most the crop's side ({opened.spec.size} pixels), got {patch}")
+    if data is not None:
+        _explain_data(opened, data, split, limit, seed, out, occlude="occlusion" in methods, size=patch, stride=stride)
+        return
+    if "gradcam" in methods and method != "all" and opened.gradcam is None:
+        raise ConfigError("--method gradcam needs a torch model: give --model a run's folder or model.safetensors")
+    options = {"methods": methods, "size": patch, "stride": stride, "orders": faithfulness * _ORDERS, "seed": seed}
+    _explain_photos(opened, photos or [], detector, threads, out, method != "all", options)
+
+
+def _check(
+    photos: Sequence[Path] | None,
+    data: str | None,
+    per_class: bool,
+    split: str | None,
+    limit: int | None,
+    patch: int,
+    stride: int,
+    *,
+    faithfulness: bool,
+) -> None:
+    """Flags that do not belong together."""
+    from mien.errors import ConfigError
 
     if bool(photos) == (data is not None):
         raise ConfigError("give PHOTO, or --data DATA with --per-class; one of the two")
@@ -67,20 +102,14 @@ def explain(
         )
     if stride > patch:
         raise ConfigError(f"--stride must be at most --patch ({patch}), else pixels are left out; got {stride}")
-    methods = _methods(method)
-    if faithfulness and set(methods) <= {"window"}:
-        raise ConfigError("--faithfulness checks maps: add attention, occlusion or gradcam to --method")
-    check_writable(out)
-    opened = open_explained(model, threads)
-    if patch > opened.spec.size:
-        raise ConfigError(f"--patch must be at most the crop's side ({opened.spec.size} pixels), got {patch}")
-    if data is not None:
-        _explain_data(opened, data, split, limit, seed, out, occlude="occlusion" in methods, size=patch, stride=stride)
-        return
-    if "gradcam" in methods and method != "all" and opened.gradcam is None:
-        raise ConfigError("--method gradcam needs a torch model: give --model a run's folder or model.safetensors")
-    options = {"methods": methods, "size": patch, "stride": stride, "orders": faithfulness * _ORDERS, "seed": seed}
-    _explain_photos(opened, photos or [], detector, threads, out, method != "all", options)
+
+
+def _sheets(out: Path, photos: Sequence[Path], split: str | None) -> list[Path]:
+    """Sheets of these photos, or of a data set's classes, that are in the folder already."""
+    names = [f"{glob.escape(photo.stem)}-[0-9]*.png" for photo in photos] or [
+        f"per-class{'*' if split is None else f'-{glob.escape(split)}'}.png"
+    ]
+    return sorted(sheet for name in names for sheet in out.glob(name))
 
 
 def _methods(given: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mien.cli.screen import stdout
-from mien.files import check_writable, replace_file
+from mien.files import check_new, replace_file
 
 if TYPE_CHECKING:
     from mien.diagnostics import Diagnosis, FaceDiagnosis
@@ -32,13 +32,14 @@ def inspect(
     threads: int = typer.Option(0, help="Threads of onnxruntime; 0 lets it choose.", min=0),
     save: str = typer.Option("", help="Write the picture into this file.", metavar="PNG"),
     as_json: bool = typer.Option(False, "--json", help="One JSON document on stdout."),
+    force: bool = typer.Option(False, "--force", help="Write --save anew if it is there already."),
 ) -> None:
     """Say why a photo's faces get the answers they get: crop, quality, pose, doubt, and what moves the answer.
 
     The answer is asked for again with other crop margins, light and small turns. Without a face: what was tried.
     """
     if save:
-        check_writable(Path(save).parent)
+        check_new(Path(save), force=force)
     from mien.diagnostics import diagnose
     from mien.runtime import Predictor, accuracy_line, make_detector
 

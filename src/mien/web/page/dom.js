@@ -35,11 +35,11 @@ export function visibleOn(hex, ground) {
   return `rgb(${towards}, ${towards}, ${towards})`;
 }
 
-/** Rows of cells -> CSV. Text that a spreadsheet would take for a formula is marked as text. */
+/** Rows of cells -> CSV. Text that a spreadsheet would take for a formula is marked as text, as in `mien.results.cells`. */
 export function csv(rows) {
   const cell = (value) => {
     let text = String(value ?? "");
-    if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
+    if (typeof value === "string" && /^'*[=+\-@\t\r\n]/.test(text)) text = `'${text}`;
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return rows.map((row) => row.map(cell).join(",") + "\n").join("");
