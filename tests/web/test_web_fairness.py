@@ -23,7 +23,8 @@ from mien import Predictor
 from mien.web import Limits
 from mien.web.concurrency import ConcurrencyLimiter, client_of
 from mien.web.problems import Refusal
-from mien.web.scheduling import Owner, Rotation, Scheduler
+from mien.web.scheduling import Scheduler
+from mien.web.turns import Owner, Rotation
 
 HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
 
@@ -166,6 +167,20 @@ def test_clients_take_turns_and_so_do_their_requests():
     assert [line.take() for _ in range(5)] == ["heavy 0", "light", "other", "heavy 1", "heavy 2"]
     assert line.take() is None
     assert len(line) == 0
+
+
+def test_who_is_new_goes_first_but_keeps_nobody_waiting_for_ever():
+    line, heavy = Rotation(), Owner("a")
+    for i in range(9):
+        line.put(heavy, i)
+    assert line.take() == 0
+    taken = []
+    for i in range(12):
+        line.put(Owner("a"), f"new {i}")
+        line.put(Owner(f"client {i}"), f"new client {i}")
+        taken += [line.take(), line.take()]
+    assert taken[0].startswith("new")
+    assert [item for item in taken if isinstance(item, int)] == [1, 2, 3]
 
 
 def test_what_does_not_fit_is_passed_over_and_what_is_dropped_is_gone():

@@ -37,7 +37,7 @@ from mien.web.middleware import Middleware
 from mien.web.pictures import photo_dicts
 from mien.web.problems import MEDIA_TYPE, Refusal, install
 from mien.web.replies import Health, ModelReply, PredictReply, Problem, Unreadable
-from mien.web.scheduling import Owner
+from mien.web.turns import Owner
 from mien.web.uploads import read_uploads
 
 __all__ = ["create_app"]

@@ -2,7 +2,7 @@
 
 There is no waiting for company: one thread runs the network for all whose faces lie there, at once. Alone, a request
 goes straight through; the more there are, the larger the batches.
-Leaves out: whose turn it is (``scheduling``), who may wait (``concurrency``).
+Leaves out: whose turn it is (``turns``), who may wait (``concurrency``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from mien.images import decode, dimensions
 from mien.runtime import Found, Predictor
 from mien.web.limits import Limits
 from mien.web.metrics import Metrics
-from mien.web.scheduling import Owner, Rotation, Scheduler
+from mien.web.scheduling import Scheduler
+from mien.web.turns import Owner, Rotation
 from mien.web.uploads import Upload
 
 __all__ = ["Batcher"]

@@ -20,7 +20,7 @@ from mien.faces import Face, Photo
 from mien.runtime import Predictor
 from mien.visualization.face_card import what_decided, where_it_looked
 from mien.web.batching import Batcher
-from mien.web.scheduling import Owner
+from mien.web.turns import Owner
 
 __all__ = ["photo_dicts"]
 

@@ -1,85 +1,28 @@
-"""Whose work is done next: clients take turns, their requests take turns, predictions go before explanations.
+"""A small pool of threads that does work by turns: predictions before explanations, so many pixels at a time.
 
 One piece of work is one picture or one face's explanation, so nobody waits for another's whole request. What nobody
-waits for any more is not begun. The pixels that are worked on at a time are bounded.
-Leaves out: what the work is (``batching``), how many requests may wait (``concurrency``).
+waits for any more is not begun.
+Leaves out: whose turn it is (``turns``), what the work is (``batching``), how many requests may wait (``concurrency``).
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from mien.errors import ConfigError
+from mien.web.turns import Owner, Rotation
 
-__all__ = ["Owner", "Rotation", "Scheduler"]
+__all__ = ["Scheduler"]
 
 T = TypeVar("T")
 
 _PATIENCE = 32  # times that work too large for what is free is passed over before all others wait for it
 _EXPLAINS = 8  # while predictions wait, one piece of work in so many is an explanation, so that these end too
-
-
-@dataclass(frozen=True, eq=False)
-class Owner:
-    """One request, as far as turns go."""
-
-    client: str
-
-
-class Rotation(Generic[T]):
-    """A queue that serves clients by turns, and each client's requests by turns. Not safe for threads by itself."""
-
-    def __init__(self) -> None:
-        self._clients: OrderedDict[str, OrderedDict[Owner, deque[T]]] = OrderedDict()
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def put(self, owner: Owner, item: T, *, first: bool = False) -> None:
-        """Append to the request's own line; ``first`` puts back what was taken, and its turn with it."""
-        requests = self._clients.setdefault(owner.client, OrderedDict())
-        line = requests.setdefault(owner, deque())
-        (line.appendleft if first else line.append)(item)
-        if first:
-            requests.move_to_end(owner, last=False)
-            self._clients.move_to_end(owner.client, last=False)
-        self._count += 1
-
-    def take(self, fits: Callable[[T], bool] = lambda item: True) -> T | None:
-        """The next item whose turn it is and that fits; None where there is none. Whoever is served goes to the end."""
-        for client, requests in self._clients.items():
-            for owner, line in requests.items():
-                if fits(line[0]):
-                    item = line.popleft()
-                    self._count -= 1
-                    self._turn(client, owner)
-                    return item
-        return None
-
-    def drop(self, owner: Owner) -> list[T]:
-        """Forget what waits of one request, and give it back."""
-        requests = self._clients.get(owner.client, OrderedDict())
-        line = requests.pop(owner, deque())
-        if not requests:
-            self._clients.pop(owner.client, None)
-        self._count -= len(line)
-        return list(line)
-
-    def _turn(self, client: str, owner: Owner) -> None:
-        requests = self._clients[client]
-        requests.move_to_end(owner)
-        if not requests[owner]:
-            del requests[owner]
-        self._clients.move_to_end(client)
-        if not requests:
-            del self._clients[client]
 
 
 @dataclass(eq=False)
@@ -189,7 +132,7 @@ class Scheduler:
             if self._fits(work):
                 self._under_way.add(work)
                 return True
-            self._line(work).put(work.owner, work, first=True)
+            self._line(work).put(work.owner, work, again=True)
             return False
 
     def _fits(self, work: _Work) -> bool:
