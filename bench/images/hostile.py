@@ -25,7 +25,7 @@ from bench.images.mutations import mutated, originals
 from mien.errors import DataError
 from mien.images import decode
 
-__all__ = ["main", "run"]
+__all__ = ["main", "memory_above", "reset_peak", "run"]
 
 
 def main() -> None:
@@ -81,7 +81,7 @@ def run(count: int, seed: int, size: tuple[int, int] = (72, 56), keep: str = "")
 
 def _decoded(data: bytes, *, colour: bool) -> tuple[str, float, float]:
     """What came of it, seconds, and megabytes above what was held before."""
-    before = _reset_peak()
+    before = reset_peak()
     started = time.perf_counter()
     try:
         decode(data, "x", colour=colour)
@@ -91,14 +91,19 @@ def _decoded(data: bytes, *, colour: bool) -> tuple[str, float, float]:
     except Exception as error:
         outcome = type(error).__name__
     seconds = time.perf_counter() - started
-    return outcome, seconds, (_status("VmHWM") - before) / 1e3
+    return outcome, seconds, memory_above(before)
 
 
-def _reset_peak() -> int:
+def reset_peak() -> int:
     """Kilobytes held now, from which the peak starts anew."""
     with open("/proc/self/clear_refs", "w") as f:
         f.write("5")
     return _status("VmRSS")
+
+
+def memory_above(before: int) -> float:
+    """Megabytes of the highest peak since :func:`reset_peak`, above the kilobytes that it gave."""
+    return (_status("VmHWM") - before) / 1e3
 
 
 def _status(what: str) -> int:

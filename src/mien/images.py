@@ -63,7 +63,7 @@ _ORIENTATION = 0x0112  # the EXIF tag
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _SILENT = logging.NullHandler()
 _LIBTIFF = threading.Lock()  # its handlers of errors belong to the process
-_STRIP = 1 << 20  # pixels that are converted at a time: bounds the memory beside the picture's own
+_STRIP = 1 << 16  # pixels that are converted at a time: larger pieces cost new memory, and more time
 _FORMATS = (
     (b"\x89PNG\r\n\x1a\n", "Png", "PngImageFile"),
     (b"\xff\xd8\xff", "Jpeg", "JpegImageFile"),

@@ -39,13 +39,33 @@ def crop_face(image: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec, t
     turn   degrees clockwise by which the head is tilted in the picture; it stands upright in the crop
     """
     matrix = crop_matrix(box, spec, turn)
-    grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     shrink = 1.0 / float(np.hypot(*matrix[0, :2])) / 2
-    if shrink > 1:  # warpAffine samples four pixels only: smooth first, so that fine structure does not alias
-        grey = cv2.GaussianBlur(grey, (0, 0), 0.5 * shrink)
+    sigma = 0.5 * shrink if shrink > 1 else 0.0
+    left, top, right, bottom = _reached(matrix, spec.size, 3 * sigma + 3, image.shape[:2])
+    part = image[top:bottom, left:right]  # first, so that a face costs what it is large, not what the photo is
+    grey = part if part.ndim == 2 else cv2.cvtColor(part, cv2.COLOR_BGR2GRAY)
+    if sigma:  # warpAffine samples four pixels only: smooth before, so that fine structure does not alias
+        grey = cv2.GaussianBlur(grey, (0, 0), sigma)
+    matrix[:, 2] += matrix[:, :2] @ (left, top)
     side = (spec.size, spec.size)
     out: NDArray[np.uint8] = cv2.warpAffine(grey, matrix, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return out
+
+
+def _reached(
+    matrix: NDArray[np.float64], size: int, margin: float, shape: tuple[int, ...]
+) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of the part of a photo that a crop is made of, with what a blur reaches around it.
+
+    Of a crop outside the photo it is the nearest edge, which fills it.
+    """
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) - 0.5
+    back = cv2.invertAffineTransform(matrix)
+    points = corners @ back[:, :2].T + back[:, 2]
+    last = np.array(shape[1::-1]) - 1
+    low = np.maximum(np.floor(np.clip(points.min(axis=0), 0, last) - margin), 0).astype(int)
+    high = np.minimum(np.ceil(np.clip(points.max(axis=0), 0, last) + margin), last).astype(int) + 1
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
 def crop_matrix(box: Sequence[float], spec: ModelSpec, turn: float = 0.0) -> NDArray[np.float64]:

@@ -176,8 +176,7 @@ class Predictor:
         """
         known = self.detect(photo) if detections is None else detections
         size = self.spec.size
-        grey = np.asarray(cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY), np.uint8)  # once, not for each face
-        crops = [crop_face(grey, d.box, self.spec, d.turn) for d in known]
+        crops = [crop_face(photo, d.box, self.spec, d.turn) for d in known]
         stack = np.stack(crops) if crops else np.zeros((0, size, size), np.uint8)
         return Found(known, stack, photo.shape[1], photo.shape[0])
 
