@@ -5,10 +5,11 @@ Leaves out: anything about images. The order of a set is the order of a network'
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["FER2013", "FERPLUS", "LABEL_SETS", "LabelSet", "canonical", "colour", "match", "short"]
+__all__ = ["FER2013", "FERPLUS", "LABEL_SETS", "LabelSet", "canonical", "colour", "fold", "match", "plain", "short"]
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,20 @@ _EXPRESSIONS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 _WORDS = {word: name for name, (_, _, words) in _EXPRESSIONS.items() for word in (name, *words)}
 
 
+def plain(word: str) -> str:
+    """``word`` in one Unicode form (composed) and without outer blanks."""
+    return unicodedata.normalize("NFC", word).strip()
+
+
+def fold(word: str) -> str:
+    """What two spellings of one class name have in common: no case, one Unicode form, no outer blanks."""
+    return unicodedata.normalize("NFC", plain(word).casefold())
+
+
 def canonical(word: str) -> str:
-    """The expression that ``word`` names (``"Joy"`` -> ``"happy"``), or ``word`` itself where it names none."""
-    key = word.strip().lower().replace("_", " ").replace("-", " ")
-    return _WORDS.get(key, word.strip())
+    """The expression that ``word`` names (``"Joy"`` -> ``"happy"``), or ``word`` itself, plain, where it names none."""
+    key = fold(word).replace("_", " ").replace("-", " ")
+    return _WORDS.get(key) or plain(word)
 
 
 def match(words: Sequence[str]) -> tuple[str, ...]:

@@ -14,7 +14,6 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from mien.errors import DataError
-from mien.images import HEIF_SUFFIXES, is_picture
 
 __all__ = ["PassedOver", "find_pictures", "kind_passed_over", "walk_files"]
 
@@ -34,6 +33,8 @@ _WORDS = {
     "unreadable_folder": ("folder that cannot be read", "folders that cannot be read"),
     "drawing": ("drawing of mien (-mien.png)", "drawings of mien (-mien.png)"),
     "no_file": ("socket, pipe or device", "sockets, pipes or devices"),
+    "link_in_archive": ("link in an archive", "links in an archive"),
+    "not_in_index": ("picture that is not in the index", "pictures that are not in the index"),
 }
 
 
@@ -42,7 +43,8 @@ class PassedOver:
     """What a walk passed over: ``counts`` by kind, and the first few names (or, of files, endings) of each.
 
     Kinds: ``other_ending``, ``heic_without_extra``, ``apple_double``, ``hidden``, ``broken_link``, ``linked_folder``,
-    ``unreadable_folder``, ``no_file``, and ``drawing`` for what ``mien predict --save`` wrote.
+    ``unreadable_folder``, ``no_file``, ``drawing`` for what ``mien predict --save`` wrote; in data sets also
+    ``link_in_archive`` and ``not_in_index``.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -75,6 +77,8 @@ class PassedOver:
 
 def kind_passed_over(name: str | os.PathLike[str]) -> str:
     """Why a file of this name is no picture: "" for one that is, else the kind by which :class:`PassedOver` counts."""
+    from mien.images import HEIF_SUFFIXES, is_picture  # OpenCV and Pillow, which tables of pixels do without
+
     base = PurePath(name).name
     if base.startswith("."):
         return "apple_double" if base.startswith("._") else "hidden"

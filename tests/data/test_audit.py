@@ -167,9 +167,9 @@ def test_progress_rises_to_its_total(spoiled, monkeypatch):
     assert {of for _, of in seen} == {28}
 
 
-def test_to_json_holds_every_finding(spoiled):
+def test_to_dict_holds_every_finding(spoiled):
     found = audit(spoiled)
-    read = json.loads(found.to_json())
+    read = json.loads(json.dumps(found.to_dict()))
     assert read["conflicts"] == [[101, 103, 112]]
     assert read["across"][0]["pairs"][1]["twin"] == 109
     assert read["fingerprint"] == spoiled.fingerprint

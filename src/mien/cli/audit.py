@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.reading import name_skipped
+from mien.cli.reading import left_out, name_left_out
 from mien.cli.screen import stdout
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def audit(
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise ConfigError(f"--sheet must name a .png file, got {sheet}")
     reading = read_source(data, votes=votes, skip_bad=skip_bad)
-    name_skipped(reading)
+    name_left_out(reading)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("comparing", total=None)
         found = look(
@@ -67,12 +68,13 @@ def audit(
             within=within,
             progress=lambda done, of: bar.update(task, completed=done, total=of),
         )
+    as_json = json.dumps({**found.to_dict(), **left_out(reading)}, indent=1, ensure_ascii=False)
     if json_to not in (None, "-"):
-        write_text(Path(str(json_to)), found.to_json() + "\n")
+        write_text(Path(str(json_to)), as_json + "\n")
     if sheet is not None:
         _save_sheet(reading.dataset, found, sheet)
     if json_to == "-":
-        typer.echo(found.to_json())
+        typer.echo(as_json)
         return
     console = stdout()
     console.print(_table(found))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.audit import audit
-from mien.cli.reading import name_skipped
+from mien.cli.reading import left_out, name_left_out
 from mien.cli.screen import stdout
 
 if TYPE_CHECKING:
@@ -46,10 +46,9 @@ def info(
     reading = read_source(data, votes=votes, skip_bad=skip_bad)
     summary = summarise(reading.dataset)
     if as_json:
-        extra = {"skipped": [str(p) for p in reading.skipped], "notes": reading.notes}
-        typer.echo(json.dumps({**asdict(summary), **extra}, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps({**asdict(summary), **left_out(reading)}, indent=2, ensure_ascii=False))
         return
-    name_skipped(reading)
+    name_left_out(reading)
     console = stdout()
     console.print(_table(summary))
     height, width = summary.size
@@ -75,7 +74,7 @@ def images(
 
     check_out(out)
     reading = read_source(data, skip_bad=skip_bad)
-    name_skipped(reading)
+    name_left_out(reading)
     columns = (TextColumn("saving"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("saving", total=len(reading.dataset))

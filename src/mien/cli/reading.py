@@ -1,29 +1,36 @@
-"""Reading ``--data`` for every command: what was chosen, left out or skipped is named on stderr."""
+"""Reading ``--data`` for every command: what was chosen, left out, skipped or passed over is named on stderr."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import typer
 
 if TYPE_CHECKING:
-    from mien.data import FaceDataset
-    from mien.data.sources import Reading
+    from mien.data import FaceDataset, Reading
 
-__all__ = ["name_skipped", "read_data"]
+__all__ = ["left_out", "name_left_out", "read_data"]
 
 _NAMED = 20  # problems that are named one by one; mien data info --json names all
 
 
-def name_skipped(reading: Reading) -> None:
-    """Name what was skipped, and count it."""
+def name_left_out(reading: Reading) -> None:
+    """Name what was skipped, count it, and count by kind what was passed over, on stderr."""
     for problem in reading.skipped[:_NAMED]:
         typer.echo(f"skipped {problem}", err=True)
     if len(reading.skipped) > _NAMED:
         typer.echo(f"... and {len(reading.skipped) - _NAMED:,} more (mien data info --json names all)", err=True)
     if reading.skipped:
         typer.echo(f"{len(reading.skipped):,} rows or pictures were skipped", err=True)
+    if reading.passed:
+        typer.echo(str(reading.passed), err=True)
+
+
+def left_out(reading: Reading) -> dict[str, Any]:
+    """The same and the notes, for JSON."""
+    skipped = [str(p) for p in reading.skipped]
+    return {"skipped": skipped, "passed_over": reading.passed.to_dict(), "notes": reading.notes}
 
 
 def read_data(
@@ -47,5 +54,5 @@ def read_data(
     reading = read_source(data, votes=votes, target=kinds[target], skip_bad=skip_bad, size=size)
     for note in reading.notes:
         typer.echo(f"note: {note}", err=True)
-    name_skipped(reading)
+    name_left_out(reading)
     return reading.dataset

@@ -7,11 +7,11 @@ Leaves out: counts by class (``summary``), pictures of what was found (``sheet``
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import combinations
+from typing import Any
 
 import cv2
 import numpy as np
@@ -85,9 +85,9 @@ class Audit:
     constant: dict[str, tuple[int, ...]]
     not_face: dict[str, tuple[int, ...]] | None
 
-    def to_json(self) -> str:
-        """All fields as indented JSON."""
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False)
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, in types that ``json.dumps`` takes."""
+        return asdict(self)
 
 
 def audit(

@@ -9,20 +9,24 @@ damaged is rebuilt, one that cannot be written is done without; deleting the fol
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from mien.data.dataset import FaceDataset
 from mien.data.readers.archives import BROKEN
+from mien.data.readers.problems import Reading
 from mien.errors import MienError
+from mien.picture_files import PassedOver
 
 __all__ = ["cache_folder", "key_of", "load", "store"]
 
-VERSION = 2  # raise it when a reader changes what it makes of the same bytes
+VERSION = 3  # raise it when a reader changes what it makes of the same bytes
 _log = logging.getLogger(__name__)
 
 
@@ -45,8 +49,8 @@ def key_of(path: Path, size: int | None) -> str:
     return f"faces-v{VERSION}-{digest.hexdigest()[:32]}-{size or 'own'}"
 
 
-def load(key: str, source: str) -> tuple[FaceDataset, tuple[str, ...]] | None:
-    """The data set and the reader's notes under ``key``, or ``None`` where there are none or they are damaged."""
+def load(key: str, source: str) -> Reading | None:
+    """What was read under ``key``, or ``None`` where there is nothing or it is damaged."""
     file = cache_folder() / f"{key}.npz"
     try:
         with (
@@ -54,8 +58,10 @@ def load(key: str, source: str) -> tuple[FaceDataset, tuple[str, ...]] | None:
             np.load(raw, allow_pickle=False) as arrays,
         ):  # the zip's check sums are verified on the way
             rows = {k: arrays[k] for k in ("images", "labels", "votes", "split", "subject", "rows") if k in arrays}
+            faces = FaceDataset(names=tuple(arrays["names"].tolist()), source=source, **rows)
+            counts, examples = json.loads(str(arrays["passed"]))
             notes = tuple(arrays["notes"].tolist())
-            return FaceDataset(names=tuple(arrays["names"].tolist()), source=source, **rows), notes
+            return Reading(faces, notes=notes, passed=PassedOver(Counter(counts), examples))
     except FileNotFoundError:
         return None
     except (*BROKEN, KeyError, TypeError, AttributeError, MienError) as error:
@@ -63,19 +69,20 @@ def load(key: str, source: str) -> tuple[FaceDataset, tuple[str, ...]] | None:
         return None
 
 
-def store(key: str, ds: FaceDataset, notes: tuple[str, ...]) -> None:
-    """Keep ``ds`` under ``key``: written beside its place, then renamed, so that no reader sees half of it."""
-    rows = {k: getattr(ds, k) for k in ("images", "labels", "votes", "split", "subject", "rows")}
+def store(key: str, reading: Reading) -> None:
+    """Keep ``reading`` under ``key``: written beside its place, then renamed, so that no reader sees half of it."""
+    rows = {k: getattr(reading.dataset, k) for k in ("images", "labels", "votes", "split", "subject", "rows")}
     arrays = {k: v for k, v in rows.items() if v is not None}
+    passed = json.dumps((reading.passed.counts, reading.passed.examples))
+    words = {"names": reading.dataset.names, "notes": reading.notes, "passed": passed}
+    arrays |= {k: np.array(v, dtype=np.str_) for k, v in words.items()}
     file = cache_folder() / f"{key}.npz"
     temporary = ""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".part", delete=False) as out:
             temporary = out.name
-            np.savez(
-                out, allow_pickle=False, names=np.array(ds.names, str), notes=np.array(notes, dtype=np.str_), **arrays
-            )
+            np.savez(out, allow_pickle=False, **arrays)
         os.replace(temporary, file)
     except OSError as error:
         _log.debug("cache %s cannot be written: %s", file, error)

@@ -2,37 +2,28 @@
 
 A CSV of the FER2013 family, plain, compressed or in a zip or tar; pictures in folders, on disk or in an archive, the
 trees of FERG, CK+ and JAFFE among them; Parquet, one file or many; an export of ``mien data images``; or the word
-``synthetic``. Leaves out: the formats themselves (``csv_source``, ``containers``, ``parquet``, ``archives``).
+``synthetic``. Leaves out: the formats themselves (``readers``).
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from mien.data import cache as _cache
 from mien.data.dataset import MAX_SIDE, FaceDataset
 from mien.data.readers.archives import BROKEN, kind_of, reason, unpacked
 from mien.data.readers.csv_table import read_csv
-from mien.data.readers.problems import Problem, Problems
+from mien.data.readers.problems import Problems, Reading
 from mien.data.readers.votes_table import read_votes
 from mien.data.votes import Target, with_votes
 from mien.errors import ConfigError, DataError
 
-__all__ = ["Reading", "read_faces", "read_source"]
+__all__ = ["read_faces", "read_source"]
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A data set, the rows and pictures that were skipped on the way, and what the reader chose or left out."""
-
-    dataset: FaceDataset
-    skipped: tuple[Problem, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def read_faces(
@@ -61,6 +52,8 @@ def read_faces(
         _log.warning("skipped %s", problem)
     if reading.skipped:
         _log.warning("%d rows or pictures of %s were skipped", len(reading.skipped), path)
+    if reading.passed:
+        _log.warning("%s: %s", path, reading.passed)
     return reading.dataset
 
 
@@ -105,13 +98,13 @@ def _from_disk(path: Path, skip_bad: bool, size: int | None, cache: bool) -> Rea
     kind = kind_of(path)
     key = _key(path, kind, size) if cache and kind != "folder" else None
     if key and (kept := _cache.load(key, str(path))):
-        return Reading(kept[0], notes=kept[1])
+        return kept
     problems = Problems(skip_bad)
     reading = _read(path, kind, size, problems)
     faces = reading.dataset if size is None else reading.dataset.resized(size)
     reading = replace(reading, dataset=faces, skipped=tuple(problems.found))
-    if key and not problems.found:
-        _cache.store(key, reading.dataset, reading.notes)
+    if key and not problems.found and "heic_without_extra" not in reading.passed.counts:
+        _cache.store(key, reading)
     return reading
 
 
@@ -136,16 +129,16 @@ def _read(path: Path, kind: str, size: int | None, problems: Problems) -> Readin
         from mien.data.readers.parquet import read_parquet
 
         ds, notes = read_parquet(path, kind, (), size, problems)
-    else:
-        from mien.data.readers.containers import read_container
+        return Reading(ds, notes=notes)
+    from mien.data.readers.containers import read_container
 
-        ds, notes = read_container(path, kind, size, problems)
-    return Reading(ds, notes=notes)
+    return read_container(path, kind, size, problems)
 
 
 def _single(path: Path, problems: Problems) -> Reading:
     try:
         with path.open("rb") as raw, unpacked(raw, str(path)) as stream:
-            return Reading(read_csv(stream, str(path), problems))
+            ds, notes = read_csv(stream, str(path), problems)
+            return Reading(ds, notes=notes)
     except BROKEN as error:
         raise DataError(f"cannot be read: {reason(error)}", str(path)) from error

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mien.data import FaceDataset
 from mien.data.readers.archives import BROKEN, kind_of, reason, unpacked
+from mien.data.readers.text import as_utf8
 from mien.errors import ConfigError, DataError
 from mien.evaluation.groups import NO_GROUP
 
@@ -132,7 +133,7 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     line = 0
     try:
         with path.open("rb") as raw, unpacked(raw, str(path)) as stream, _long_fields():
-            text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+            text = io.TextIOWrapper(as_utf8(stream), encoding="utf-8", newline="")
             first = text.readline()
             if "\0" in first:
                 raise DataError("is no CSV text; give a CSV with the column by --groups", str(path))

@@ -1,7 +1,7 @@
 """Files, folders, zip and tar archives as one thing: named entries that can be opened, never unpacked to disk.
 
 What a file is, is read from its first bytes (gzip, bzip2, xz, zip, tar, Parquet), never from its suffix. Leaves out:
-what the entries mean (``csv_source``, ``folders``, ``layouts``, ``parquet``).
+what the entries mean (``csv_table``, ``folders``, ``layouts``, ``parquet``).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import bz2
 import gzip
 import io
 import lzma
-import os
 import struct
 import tarfile
 import zipfile
@@ -22,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from mien.errors import DataError
+from mien.picture_files import PassedOver, walk_files
 
 __all__ = ["BROKEN", "MAX_UNPACKED", "Entry", "entries", "kind_of", "reason", "unpacked"]
 
@@ -143,14 +143,19 @@ def _is_tar(stream: io.BufferedReader) -> bool:
         return False
 
 
-def entries(path: Path, kind: str) -> Generator[Entry]:
+def entries(path: Path, kind: str, passed: PassedOver | None = None) -> Generator[Entry]:
     """The regular files of a folder (sorted) or archive (in its order), hidden ones left out; nothing is extracted.
 
-    Wrap it in ``contextlib.closing``. An entry whose name would leave the archive (absolute, or with ``..``) raises
+    ``passed`` counts what is left out. Linked folders are entered, each target once. Wrap it in
+    ``contextlib.closing``. An entry whose name would leave the archive (absolute, or with ``..``) raises
     :class:`DataError`.
     """
-    walk = {"folder": _folder, "zip": _zip, "tar": _tar}[kind]
-    for entry in walk(path):
+    passed = PassedOver() if passed is None else passed
+    if kind == "folder":
+        for file in walk_files(path, passed, follow=True):
+            yield Entry(file.relative_to(path).as_posix(), str(file), lambda file=file: file.open("rb"))  # type: ignore[misc]
+        return
+    for entry in _zip(path) if kind == "zip" else _tar(path, passed):
         parts = PurePosixPath(entry.name).parts
         if ".." in parts or entry.name.startswith("/") or (len(entry.name) > 1 and entry.name[1] == ":"):
             raise DataError(
@@ -158,18 +163,10 @@ def entries(path: Path, kind: str) -> Generator[Entry]:
                 "unpack it by hand with a tool that you trust",
                 entry.where,
             )
-        if not any(p.startswith(".") or p == "__MACOSX" for p in parts):
+        if any(p.startswith(".") or p == "__MACOSX" for p in parts):
+            passed.add("apple_double" if parts[-1].startswith("._") else "hidden", entry.name)
+        else:
             yield entry
-
-
-def _folder(path: Path) -> Iterator[Entry]:
-    seen: set[str] = set()
-    for root, folders, files in os.walk(path, followlinks=True):
-        seen.add(os.path.realpath(root))
-        folders[:] = sorted(d for d in folders if os.path.realpath(os.path.join(root, d)) not in seen)
-        for name in sorted(files):
-            file = Path(root) / name
-            yield Entry(file.relative_to(path).as_posix(), str(file), lambda file=file: file.open("rb"))  # type: ignore[misc]
 
 
 def _zip(path: Path) -> Iterator[Entry]:
@@ -180,12 +177,14 @@ def _zip(path: Path) -> Iterator[Entry]:
                 yield Entry(name, f"{path}/{name}", lambda info=info: z.open(info))  # type: ignore[misc]
 
 
-def _tar(path: Path) -> Iterator[Entry]:
+def _tar(path: Path, passed: PassedOver) -> Iterator[Entry]:
     with path.open("rb") as raw, unpacked(raw, str(path)) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
         for member in tar:
             if member.isreg():
                 name = member.name[2:] if member.name.startswith("./") else member.name
                 yield Entry(name, f"{path}/{name}", lambda m=member: cast("IO[bytes]", tar.extractfile(m)))  # type: ignore[misc]
+            elif not member.isdir():
+                passed.add("link_in_archive" if member.issym() or member.islnk() else "no_file", member.name)
 
 
 def reason(error: BaseException) -> str:

@@ -1,8 +1,9 @@
 """A folder or archive as one data set: what is in it decides whether an export, Parquet, pictures or a table is read.
 
 The order is that: an export of ``mien data images`` before Parquet files, those before pictures, pictures before a
-table, and of several tables the most complete. What is left out is named in the notes. Leaves out: the walk that finds
-what there is (``survey``), and the formats (``parquet``, ``layouts``, ``folders``, ``csv_source``).
+table, and of several tables the most complete. What is left out is named in the notes, and what is no face is counted
+by kind. Leaves out: the walk that finds what there is (``survey``), and the formats (``parquet``, ``layouts``,
+``folders``, ``csv_table``).
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ from mien.data.readers.csv_table import read_csv
 from mien.data.readers.folders import plan_folders, plan_index, read_pictures
 from mien.data.readers.layouts import plan_layout
 from mien.data.readers.parquet import read_parquet
-from mien.data.readers.problems import Problems
+from mien.data.readers.problems import Problems, Reading
 from mien.data.readers.survey import Survey, best_table, export_root, survey, twice
 from mien.errors import DataError
+from mien.picture_files import kind_passed_over
 
 __all__ = ["read_container"]
 
-_Read = tuple[FaceDataset, tuple[str, ...]]
+_Read = tuple[FaceDataset, tuple[str, ...], set[str]]  # faces, notes, and the names of what was read or noted
 
 
-def read_container(path: Path, kind: str, size: int | None, problems: Problems) -> _Read:
-    """The faces in the folder or archive at ``path``, and notes on what was chosen and left out.
+def read_container(path: Path, kind: str, size: int | None, problems: Problems) -> Reading:
+    """The faces in the folder or archive at ``path``, with what was chosen and what was passed over.
 
     ``kind`` is that of ``archives.kind_of``. Raises :class:`DataError` where there is nothing to read.
     """
@@ -36,35 +38,51 @@ def read_container(path: Path, kind: str, size: int | None, problems: Problems) 
         problems.report(f"is there {again} times; only the first is read", f"{path}/{name}")
     root = export_root(found, str(path))
     if root is not None:
-        return _exported(path, kind, found, root, size, problems)
-    if found.shards:
+        ds, notes, read = _exported(path, kind, found, root, size, problems)
+    elif found.shards:
         ds, notes = read_parquet(path, kind, found.shards, size, problems)
         others = (f"read Parquet files; left out: {len(found.pictures)} pictures",) if found.pictures else ()
-        return ds, (*notes, *others, *_left(found.tables, "Parquet files"))
-    if found.pictures:
-        ds, notes = _pictures(path, kind, found, size, problems)
-        return ds, (*notes, *_left(found.tables, "the pictures"))
-    if found.tables:
+        notes, read = (*notes, *others, *_left(found.tables, "Parquet files")), {*found.shards, *found.pictures}
+    elif found.pictures:
+        ds, notes, read = _pictures(path, kind, found, size, problems)
+    elif found.tables:
         name = best_table(found.tables, str(path))
-        return _table(path, kind, name, problems), _left(found.tables, name)
-    raise DataError(
-        f"holds neither pictures nor a CSV of faces ({len(found.names)} other files"
-        f"{', ' + found.broken if found.broken else ''}); pictures must lie in <split>/<class>/ or <class>/",
-        str(path),
+        ds, notes = _table(path, kind, name, problems)
+        notes, read = (*notes, *_left(found.tables, name)), set()
+    else:
+        raise _nothing(found, str(path))
+    for name in dict.fromkeys(found.names):
+        if name not in read and name not in found.tables:
+            found.passed.add(kind_passed_over(name) or "not_in_index", f"{path}/{name}" if kind == "folder" else name)
+    return Reading(ds, notes=notes, passed=found.passed)
+
+
+def _nothing(found: Survey, where: str) -> DataError:
+    for name in dict.fromkeys(found.names):
+        found.passed.add(kind_passed_over(name), name)
+    seen = str(found.passed) or "it is empty"
+    return DataError(
+        f"holds neither pictures nor a CSV of faces ({seen}{', ' + found.broken if found.broken else ''}); pictures "
+        "must lie in <split>/<class>/ or <class>/",
+        where,
     )
 
 
 def _exported(path: Path, kind: str, found: Survey, root: str, size: int | None, problems: Problems) -> _Read:
-    plan, fingerprint = plan_index(found.index[f"{root}index.csv"], found.index[f"{root}index.json"], root, str(path))
+    table, record = f"{root}index.csv", f"{root}index.json"
+    plan, fingerprint = plan_index(found.index[table], found.index[record], root, str(path))
     ds = read_pictures(path, kind, plan, size, problems)
     changed = size is None and not problems.found and ds.fingerprint != fingerprint
-    return ds, (f"the images differ from those exported (then {fingerprint})",) if changed else ()
+    notes = (f"the images differ from those exported (then {fingerprint})",) if changed else ()
+    others = {*found.tables, *found.shards}
+    return ds, (*notes, *_left(others, table)), {*plan.files, table, record, *found.shards}
 
 
 def _pictures(path: Path, kind: str, found: Survey, size: int | None, problems: Problems) -> _Read:
     known = plan_layout(found.pictures, found.codes, str(path), problems)
-    plan, notes = known or (plan_folders(found.pictures, str(path), problems), ())
-    return read_pictures(path, kind, plan, size, problems), notes
+    plan, notes = known or plan_folders(found.pictures, str(path), problems)
+    read = {*found.pictures, *(found.codes if known else ())}
+    return read_pictures(path, kind, plan, size, problems), (*notes, *_left(found.tables, "the pictures")), read
 
 
 def _left(tables: Iterable[str], taken: str) -> tuple[str, ...]:
@@ -72,7 +90,7 @@ def _left(tables: Iterable[str], taken: str) -> tuple[str, ...]:
     return (f"read {taken}; left out: {', '.join(left)}",) if left else ()
 
 
-def _table(path: Path, kind: str, name: str, problems: Problems) -> FaceDataset:
+def _table(path: Path, kind: str, name: str, problems: Problems) -> tuple[FaceDataset, tuple[str, ...]]:
     try:
         with closing(entries(path, kind)) as files:
             for entry in files:

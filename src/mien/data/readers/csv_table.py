@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from mien.data.dataset import FaceDataset
 from mien.data.readers.archives import BROKEN, reason
 from mien.data.readers.problems import Problems
+from mien.data.readers.text import as_utf8
 from mien.errors import DataError
-from mien.labels import FER2013, canonical
+from mien.labels import FER2013, FERPLUS, canonical
 
 __all__ = ["Layout", "read_csv", "sniff"]
 
@@ -53,7 +54,7 @@ class Layout:
 
 def sniff(first: bytes, where: str) -> Layout:
     """The layout of a file from its first line; raises :class:`DataError` where it is none of the FER2013 family."""
-    first = first.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n")
+    first = first.rstrip(b"\r\n")
     if not _is_text(first):
         raise DataError(
             "is no CSV text; DATA may be a CSV of the FER2013 family (plain, gzip, zip or tar), a folder or archive "
@@ -113,18 +114,19 @@ def _by_content(fields: list[bytes], delimiter: bytes, where: str) -> Layout:
     return Layout(False, delimiter, len(fields), pixels, label, usage)
 
 
-def read_csv(stream: io.BufferedReader, where: str, problems: Problems) -> FaceDataset:
-    """Every face of an open CSV, in order; ``rows`` counts the data rows, bad ones too, so that votes join by number.
+def read_csv(stream: io.BufferedReader, where: str, problems: Problems) -> tuple[FaceDataset, tuple[str, ...]]:
+    """Every face of an open CSV, in order, and notes; ``rows`` counts the data rows, bad ones too.
 
-    Images are square; their size is that of most of the first 16 rows. Labels are FER2013's. Bad rows go to
-    ``problems`` as ``file:line``; a stream that breaks off counts as one problem there.
+    Images are square; their size is that of most of the first 16 rows. Labels are FER2013's, and 7 is contempt, as CK+
+    is handed on in this layout: with it the classes are FER+'s eight, in their order. Bad rows go to ``problems`` as
+    ``file:line``; a stream that breaks off counts as one problem there.
     """
-    lines = _lines(stream, where, problems)
+    lines = _lines(as_utf8(stream), where, problems)
     first = next(lines, None)
     if first is None:
         raise problems.nothing_left(where)
     layout = sniff(first[1], where)
-    ahead = [] if layout.header else [(first[0], first[1].removeprefix(b"\xef\xbb\xbf"))]
+    ahead = [] if layout.header else [first]
     for pair in lines:
         ahead.append(pair)
         if len(ahead) >= _LOOKAHEAD:
@@ -189,10 +191,8 @@ class _Rows:
             return f"has {len(fields)} columns where {layout.columns} are expected"
         label = None
         if layout.label is not None and (label := _label(fields[layout.label])) is None:
-            return (
-                f"the label is {_show(fields[layout.label])}; it must be 0..6 or one of {', '.join(FER2013.names)}: "
-                "correct or remove the row"
-            )
+            shown = _show(fields[layout.label])
+            return f"the label is {shown}; it must be 0..7 or one of {', '.join(_NAMES)}: correct or remove the row"
         try:
             split = "" if layout.usage is None else fields[layout.usage].decode("utf-8").strip()
         except UnicodeDecodeError:
@@ -207,15 +207,22 @@ class _Rows:
             self.labels.append(label)
         return ""
 
-    def dataset(self, source: str) -> FaceDataset:
-        return FaceDataset(
+    def dataset(self, source: str) -> tuple[FaceDataset, tuple[str, ...]]:
+        labels = None if self.layout.label is None else np.array(self.labels, dtype=np.int64)
+        names, note = FER2013.names, ""
+        if labels is not None and (eighth := int((labels == len(FER2013)).sum())):
+            names = FERPLUS.names
+            labels = np.array([names.index(n) for n in _NAMES], dtype=np.int64)[labels]
+            note = f"label 7 is taken for contempt ({eighth:,} rows): eight classes, in the order {', '.join(names)}"
+        faces = FaceDataset(
             images=np.frombuffer(self.pixels, dtype=np.uint8).reshape(-1, self.side, self.side),
-            names=FER2013.names,
-            labels=None if self.layout.label is None else np.array(self.labels, dtype=np.int64),
+            names=names,
+            labels=labels,
             split=np.array(self.splits, dtype=np.str_),
             rows=np.array(self.rows, dtype=np.int64),
             source=source,
         )
+        return faces, (note,) if note else ()
 
 
 def _pixels(text: bytes, count: int) -> NDArray[np.uint8] | str:
@@ -262,7 +269,8 @@ def _label(text: bytes) -> int | None:
     return _CLASSES.get(canonical(word).encode())
 
 
-_CLASSES = {w.encode(): i for i, name in enumerate(FER2013.names) for w in (str(i), name)}
+_NAMES = (*FER2013.names, "contempt")
+_CLASSES = {w.encode(): i for i, name in enumerate(_NAMES) for w in (str(i), name)}
 
 
 def _show(text: bytes) -> str:

@@ -1,8 +1,9 @@
-"""Pictures in ``<split>/<class>/*`` or ``<class>/*``, on disk or in an archive; and the index of ``mien data images``.
+"""Pictures in ``<split>/<class>/*``, ``<class>/*`` or ``<class>/<person>/*``, on disk or in an archive; and the index
+of ``mien data images``.
 
 Row numbers are places in the sorted list of pictures (splits in the order train, validation, test, then by name; then
 classes; then file names), the same on disk and in any archive. Leaves out: the trees of single data sets, whose names
-tell who is on a picture (``layouts``), decoding (``mien.images``), writing (``images``).
+tell who is on a picture (``layouts``), decoding (``mien.images``), writing (``save_images``).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -21,11 +22,12 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
 from mien.data.readers.archives import BROKEN, entries, reason
+from mien.data.readers.classes import class_order, class_words
 from mien.data.readers.problems import Problems
 from mien.data.splits import split_rank
 from mien.errors import DataError
 from mien.images import MAX_BYTES, decode, is_picture, resize
-from mien.labels import FER2013, FERPLUS, match
+from mien.labels import FER2013, FERPLUS, canonical, plain
 
 __all__ = [
     "INDEX",
@@ -33,14 +35,13 @@ __all__ = [
     "Faces",
     "Picture",
     "Plan",
-    "class_order",
     "plan_folders",
     "plan_index",
     "plan_of",
     "read_pictures",
 ]
 
-INDEX = "index"  # index.csv and index.json, written by ``images.save_images``
+INDEX = "index"  # index.csv and index.json, written by ``save_images``
 UNLABELLED = "unlabelled"  # the folder of pictures without a label
 _DEFAULT_SIZE = 48  # pixels, for pictures of mixed sizes
 
@@ -84,8 +85,12 @@ def plan_of(pictures: Iterable[Picture]) -> Plan:
     )
 
 
-def plan_folders(names: Sequence[str], where: str, problems: Problems) -> Plan:
-    """The plan for a tree of pictures, from the names of its files; those off the common depth go to ``problems``."""
+def plan_folders(names: Sequence[str], where: str, problems: Problems) -> tuple[Plan, tuple[str, ...]]:
+    """The plan for a tree of pictures, from the names of its files, and notes on what folders were taken for.
+
+    ``[<split>/]<class>/*``, or ``[<split>/]<class>/<person>/*`` where the outer folders are named as expressions and
+    the inner ones are not. Pictures off the common depth go to ``problems``.
+    """
     paths = [PurePosixPath(n) for n in names if is_picture(n)]
     depth = Counter(len(p.parts) for p in paths).most_common(1)[0][0]
     for path in paths:
@@ -96,40 +101,62 @@ def plan_folders(names: Sequence[str], where: str, problems: Problems) -> Plan:
             )
     paths = [p for p in paths if len(p.parts) == depth]
     wrapped = _wrapping([p.parts[:-1] for p in paths])
-    if depth - 1 - wrapped > 2:
-        raise DataError("lies too deep; pictures must lie in <split>/<class>/ or <class>/", f"{where}/{paths[0]}")
-    found = [((("", "", *p.parts[wrapped:-1])[-2:]), p) for p in paths]
-    words = _words((split, word) for (split, word), _ in found)
-    return plan_of(Picture(str(path), words[split, word], split) for (split, word), path in found)
+    levels = {p: p.parts[wrapped:-1] for p in paths}
+    people = _has_people(list(levels.values()))
+    if depth - 1 - wrapped > 2 + people:
+        raise DataError(
+            "lies too deep; pictures must lie in <split>/<class>/, <class>/ or <class>/<person>/", f"{where}/{paths[0]}"
+        )
+    found = [_placed(path, parts, people) for path, parts in levels.items()]
+    by_split: dict[str, set[str]] = {}
+    for picture in sorted(found, key=lambda p: (split_rank(p.split), p.split)):
+        by_split.setdefault(picture.split, set()).add(picture.name)
+    words = class_words(by_split)
+    return plan_of(replace(p, name=words[p.split, p.name]) for p in found), _notes(sorted(by_split), people)
+
+
+def _placed(path: PurePosixPath, folders: tuple[str, ...], people: bool) -> Picture:
+    """What a picture's folders say, the wrapping ones left out."""
+    rest, subject = (folders[:-1], plain(folders[-1])) if people else (folders, "")
+    split, name = ("", "", *rest)[-2:]
+    return Picture(str(path), name, split, subject)
+
+
+def _has_people(folders: list[tuple[str, ...]]) -> bool:
+    """Whether the innermost of two levels, or three under known splits, are people: only the other is expressions."""
+    inside = [f[1:] if len(f) == 3 and split_rank(f[0]) < split_rank("?") else f for f in folders]
+    if any(len(f) != 2 or split_rank(f[0]) < split_rank("?") for f in inside):
+        return False
+    outer, inner = ({f[level] for f in inside} for level in (0, 1))
+    return _expressions(outer) and not _expressions(inner)
+
+
+def _expressions(words: set[str]) -> bool:
+    """Whether most of the words name expressions."""
+    return 2 * sum(canonical(w) in FERPLUS.names for w in words) > len(words)
+
+
+def _notes(splits: list[str], people: bool) -> tuple[str, ...]:
+    unknown = [s for s in splits if s and split_rank(s) == split_rank("?")]
+    notes = ["read as <class>/<person>/: the inner folders are taken for people"] if people else []
+    if unknown:
+        shown = ", ".join(unknown[:6]) + ", ..." * (len(unknown) > 6)
+        notes.append(f"the outer folders are taken for splits, though none is known as one: {shown}")
+    return tuple(notes)
 
 
 def _wrapping(folders: list[tuple[str, ...]]) -> int:
     """How many outer folders only wrap the tree, as in ``fer2013/train/angry/1.png``."""
     depth = 0
     while all(len(f) > 1 for f in folders) and len({f[0] for f in folders}) == 1:
-        if len(folders[0]) <= 2 and split_rank(folders[0][0]) < split_rank("?"):
-            break  # one known split is no wrapping
+        known = split_rank(folders[0][0]) < split_rank("?") or _expressions({folders[0][0]})
+        if len(folders[0]) <= 2 and known:
+            break  # one known split or expression is no wrapping
+        if len(folders[0]) == 3 and _has_people(folders):
+            break
         folders = [f[1:] for f in folders]
         depth += 1
     return depth
-
-
-def _words(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """``(split, folder) -> class name``, matched split by split, since each may spell in its own way."""
-    by_split: dict[str, list[str]] = {}
-    for split, word in sorted(set(pairs)):
-        by_split.setdefault(split, []).append(word)
-    return {(s, w): name for s, words in by_split.items() for w, name in zip(words, match(words), strict=True)}
-
-
-def class_order(classes: Iterable[str]) -> tuple[str, ...]:
-    """FER+'s order for exactly its eight classes; otherwise FER2013's, contempt, then the others by number or name."""
-    found = set(classes)
-    if found == set(FERPLUS.names):
-        return FERPLUS.names
-    known = (*FER2013.names, "contempt")
-    others = sorted(found - set(known), key=lambda c: (not c.isdecimal(), int(c) if c.isdecimal() else 0, c))
-    return (*(k for k in known if k in found), *others)
 
 
 def plan_index(table: bytes, record: bytes, folder: str, where: str) -> tuple[Plan, str]:

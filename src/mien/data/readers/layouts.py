@@ -76,7 +76,7 @@ def _ck_folders(paths: list[PurePosixPath], where: str, problems: Problems) -> t
     if not _most(who, paths):
         return None
     _report(paths, [p for p in paths if str(p) in who], "CK+'s expression/S010_004_00000017.png", where, problems)
-    plan = plan_folders(list(who), where, problems)
+    plan, _ = plan_folders(list(who), where, problems)
     plan = replace(plan, subject=tuple(who[f] for f in plan.files))
     return plan, (f"read as CK+ in class folders: the subject is the S-number of the file name ({_people(plan)})",)
 

@@ -22,13 +22,14 @@ import numpy as np
 
 from mien.data.dataset import FaceDataset
 from mien.data.readers.archives import BROKEN, MAX_UNPACKED, entries, reason
-from mien.data.readers.folders import Faces, class_order
+from mien.data.readers.classes import class_order, class_words
+from mien.data.readers.folders import Faces
 from mien.data.readers.parquet_columns import class_names, columns_of, features_of, label_of, picture_of, text_of
 from mien.data.readers.problems import Problems
 from mien.data.splits import split_rank
 from mien.errors import DataError, need
 from mien.images import decode
-from mien.labels import FER2013, match
+from mien.labels import FER2013
 
 __all__ = ["read_parquet", "split_of"]
 
@@ -156,7 +157,7 @@ class _Reader:
         shard.unused = [n for n in file.schema_arrow.names if n not in shard.columns.values()]
         label = shard.columns.get("label")
         if label is not None:
-            shard.declared = match(class_names(features.get(label), file.schema_arrow.field(label).type))
+            shard.declared = class_names(features.get(label), file.schema_arrow.field(label).type)
         for batch in file.iter_batches(_BATCH, columns=list(shard.columns.values()), use_threads=False):
             values = {k: batch.column(batch.schema.names.index(n)).to_pylist() for k, n in shard.columns.items()}
             for row in range(batch.num_rows):
@@ -196,11 +197,12 @@ class _Reader:
         )
 
     def _match_words(self) -> None:
-        """Words for expressions become classes, file by file, since each may spell in its own way."""
-        for shard in self.shards:
-            words = sorted({w for w in shard.labels if isinstance(w, str)})
-            known = dict(zip(words, words if shard.declared else match(words), strict=True))
-            shard.labels = [known[w] if isinstance(w, str) else w for w in shard.labels]
+        """Words become classes; each file spells in its own way, and the earliest decides how a class is called."""
+        found = {str(i): {w for w in (*s.labels, *s.declared) if isinstance(w, str)} for i, s in enumerate(self.shards)}
+        known = class_words(found)
+        for i, shard in enumerate(self.shards):
+            shard.labels = [known[str(i), w] if isinstance(w, str) else w for w in shard.labels]
+            shard.declared = tuple(known[str(i), w] for w in shard.declared)
 
     def _labels(self, source: str) -> tuple[tuple[str, ...], list[list[int]] | None]:
         """The classes, and the class number of each row by file, or ``None`` where no row has one."""

@@ -1,15 +1,18 @@
-"""What could not be read: a bad row or picture is an error, or, on request, skipped, counted and named.
+"""What a reading gives: faces, and what could not be read or was passed over, counted and named.
 
-Leaves out: how to find problems. Every reader of this package reports them here, so none is lost silently.
+A bad row or picture is an error, or, on request, skipped. Leaves out: how to find problems. Every reader of this
+package reports them here, so none is lost silently.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mien.data.dataset import FaceDataset
 from mien.errors import DataError
+from mien.picture_files import PassedOver
 
-__all__ = ["Problem", "Problems"]
+__all__ = ["Problem", "Problems", "Reading"]
 
 
 @dataclass(frozen=True)
@@ -44,3 +47,18 @@ class Problems:
         if not self.found:
             return DataError("holds no faces: there are no rows", where)
         return DataError(f"no row could be read, {len(self.found)} were skipped; the first: {self.found[0]}", where)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A data set, and what a user should know of how it was read.
+
+    skipped  rows and pictures that could not be read
+    notes    what the reader chose, took for something or left out, as sentences
+    passed   files and links of a folder or archive that are no faces, by kind
+    """
+
+    dataset: FaceDataset
+    skipped: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+    passed: PassedOver = field(default_factory=PassedOver)

@@ -15,8 +15,10 @@ from pathlib import Path, PurePosixPath
 from mien.data.readers.archives import BROKEN, Entry, entries, reason
 from mien.data.readers.csv_table import MAX_LINE, Layout, sniff
 from mien.data.readers.sequences import CODE_BYTES, is_code
+from mien.data.readers.text import as_utf8
 from mien.errors import DataError
 from mien.images import is_picture
+from mien.picture_files import PassedOver
 
 __all__ = ["Survey", "best_table", "export_root", "survey", "twice"]
 
@@ -32,6 +34,7 @@ class Survey:
     tables: dict[str, Layout] = field(default_factory=dict)  # CSV files that look like faces
     index: dict[str, bytes] = field(default_factory=dict)  # index.csv and index.json of an export
     codes: dict[str, bytes | DataError] = field(default_factory=dict)  # CK+'s codes, or why one could not be read
+    passed: PassedOver = field(default_factory=PassedOver)  # what was passed over on the walk
     broken: str = ""
 
     @property
@@ -51,7 +54,7 @@ def survey(path: Path, kind: str) -> Survey:
     """Walk through the folder or archive at ``path``; where it breaks off, what came before is in the survey."""
     found = Survey()
     try:
-        with closing(entries(path, kind)) as files:
+        with closing(entries(path, kind, found.passed)) as files:
             for entry in files:
                 _look(entry, found)
     except BROKEN as error:  # what came before may still be read; the second walk reports the break itself
@@ -69,7 +72,7 @@ def _look(entry: Entry, found: Survey) -> None:
     elif re.search(r"\.csv(\.(gz|bz2|xz))?$", base):
         try:
             with entry.open() as stream:
-                found.tables[entry.name] = sniff(stream.readline(MAX_LINE), entry.where)
+                found.tables[entry.name] = sniff(as_utf8(stream).readline(MAX_LINE), entry.where)
         except (DataError, *BROKEN) as error:
             _log.debug("%s is no table of faces: %s", entry.where, error)
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.readers.archives import BROKEN, kind_of, reason, unpacked
+from mien.data.readers.text import as_utf8
 from mien.errors import DataError
 
 __all__ = ["FerPlusVotes", "read_votes"]
@@ -66,10 +67,10 @@ def read_votes(path: str | Path) -> FerPlusVotes:
         raise DataError("the votes must be one CSV file, fer2013new.csv", where)
     try:
         with path.open("rb") as raw, unpacked(raw, where) as stream:
-            data = stream.read(_LIMIT + 1)
+            data = as_utf8(stream).read(_LIMIT + 1)
         if len(data) > _LIMIT:
             raise DataError("is too large for FER+ votes (fer2013new.csv has 1.6 MB)", where)
-        rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+        rows = list(csv.reader(io.StringIO(data.decode("utf-8"), newline="")))
     except (*BROKEN, csv.Error) as error:
         raise DataError(f"cannot be read as votes: {reason(error)}", where) from error
     names = [c.strip().lower() for c in rows[0]] if rows else []
