@@ -29,6 +29,7 @@ __all__ = [
     "early_end",
     "is_address",
     "mp4_promise",
+    "scheme_of",
     "square",
 ]
 
@@ -135,6 +136,11 @@ def cut_short(path: str) -> bool:
 def is_address(path: str) -> bool:
     """Whether ``path`` names something that is sent, and not a file."""
     return "://" in path
+
+
+def scheme_of(address: str) -> str:
+    """``rtsp`` of ``rtsp://...``; "" for a path."""
+    return address.partition("://")[0].lower() if is_address(address) else ""
 
 
 def square(pixels: NDArray[np.uint8], aspect: float) -> NDArray[np.uint8]:

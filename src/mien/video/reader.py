@@ -18,7 +18,7 @@ from pathlib import Path
 from mien.errors import ConfigError, DataError
 from mien.video.camera import read_camera
 from mien.video.frames import Frame, Numbering, Source, Wanted, own_frames, sampler
-from mien.video.opened import BrokeOff, Opened, early_end, is_address
+from mien.video.opened import LIVE, BrokeOff, Opened, early_end, is_address, scheme_of
 from mien.video.reader_av import AvFile
 from mien.video.reader_cv import CvFile
 
@@ -60,7 +60,9 @@ class FrameReader(Iterator[Frame]):
         self.live = opened.live
         numbering = Numbering(wanted, opened.rate)
         numbering.note(opened.note)
+        silent = time.monotonic()  # since when nothing came
         while opened is not None:
+            began, first, start = time.monotonic(), numbering.number, numbering.now
             with closing(opened):
                 try:
                     for decoded in opened.decode():
@@ -71,11 +73,14 @@ class FrameReader(Iterator[Frame]):
                     return
                 except BrokeOff as broken:
                     why = f"the stream broke off at {numbering.now:.2f} s ({broken})"
-            away = time.monotonic()
-            yield numbering.lost(f"{why}; asking for it again" if self.live else why)
-            opened = _again(path) if self.live else None
-            numbering.pause(time.monotonic() - away)
-        if self.live:
+            now = time.monotonic()
+            again = self.live and (scheme_of(path) in LIVE or now - began > (numbering.now - start) / 2)
+            if numbering.number > first:
+                silent = now
+                yield numbering.lost(f"{why}; asking for it again" if again else why)
+            opened = _again(path, silent + RETRY) if again else None  # what came faster than it was is a file
+            numbering.pause(time.monotonic() - silent)
+        if again:
             yield numbering.lost(f"the stream did not come back within {RETRY:.0f} s")
 
 
@@ -121,14 +126,13 @@ def _has_av() -> bool:
     return importlib.util.find_spec("av") is not None
 
 
-def _again(path: str) -> Opened | None:
-    """Open a live stream that broke off; None where it does not come back in time."""
-    end, wait = time.monotonic() + RETRY, 0.5
-    while True:
+def _again(path: str, end: float) -> Opened | None:
+    """Open a live stream that broke off; None where it does not come back until the monotonic clock shows ``end``."""
+    wait = 0.5
+    while time.monotonic() + wait <= end:
+        time.sleep(wait)
         try:
             return _open(path)
         except DataError:
-            if time.monotonic() + wait > end:
-                return None
-        time.sleep(wait)
-        wait = min(2 * wait, 8.0)
+            wait = min(2 * wait, 8.0)
+    return None

@@ -16,12 +16,22 @@ from mien.errors import DataError
 from mien.images import MAX_PIXELS
 from mien.video.frames import Decoded
 from mien.video.mp4 import read_tracks
-from mien.video.opened import COVER, LIVE, PATIENCE, BrokeOff, Promise, cut_short, is_address, mp4_promise, square
+from mien.video.opened import (
+    COVER,
+    LIVE,
+    PATIENCE,
+    BrokeOff,
+    Promise,
+    cut_short,
+    is_address,
+    mp4_promise,
+    scheme_of,
+    square,
+)
 
 __all__ = ["AvFile"]
 
 _PROBED = 64  # packets of each picture stream that are looked at where there are several
-_RESUME = {"reconnect": "1", "reconnect_on_network_error": "1", "reconnect_delay_max": "4"}  # a file that is sent
 _PICTURES = ("mjpeg", "png", "bmp", "gif", "tiff", "webp")  # codecs of covers
 
 
@@ -38,8 +48,7 @@ class AvFile:
             self._container.close()
             raise
         self._stream.codec_context.thread_count = 1  # decoding has a thread of its own; more would need more memory
-        scheme = path.partition("://")[0].lower() if self._sent else ""
-        self.live = self._sent and (self._container.duration is None or (scheme in LIVE and not self._seconds()))
+        self.live = self._sent and not self._seconds()
         self.rate = float(self._stream.average_rate or 0) or 25.0
         start = self._container.start_time
         self._zero = None if start is None or self.live else start / 1e6
@@ -47,8 +56,7 @@ class AvFile:
     def _open(self) -> Any:
         import av
 
-        scheme = self._path.partition("://")[0].lower() if self._sent else ""
-        options = {"http": _RESUME, "https": _RESUME, "rtsp": {"rtsp_flags": "prefer_tcp"}}.get(scheme, {})
+        options = {"rtsp_flags": "prefer_tcp"} if scheme_of(self._path) == "rtsp" else {}
         timeout = (PATIENCE, PATIENCE) if self._sent else None
         try:
             return av.open(self._path, options=options, timeout=timeout)
@@ -115,7 +123,7 @@ class AvFile:
             for frame in frames:
                 at = None if frame.time is None else self._since(float(frame.time))
                 yield Decoded(at, partial(self._pixels, frame), "is damaged" if frame.is_corrupt else "")
-        if self.live:
+        if self.live and scheme_of(self._path) in LIVE:  # over HTTP this is the end
             raise BrokeOff("the sender ended it")
 
     def promise(self) -> Promise:

@@ -20,7 +20,18 @@ from mien.errors import DataError
 from mien.images import MAX_PIXELS
 from mien.video.frames import Decoded
 from mien.video.mp4 import Hidden, Track, read_tracks
-from mien.video.opened import COVER, LIVE, PATIENCE, BrokeOff, Promise, cut_short, is_address, mp4_promise, square
+from mien.video.opened import (
+    COVER,
+    LIVE,
+    PATIENCE,
+    BrokeOff,
+    Promise,
+    cut_short,
+    is_address,
+    mp4_promise,
+    scheme_of,
+    square,
+)
 
 __all__ = ["CvFile"]
 
@@ -81,7 +92,7 @@ class CvFile:
         self._ticks = told >= _CLOCK
         self.rate = told if 0 < told < _CLOCK else 25.0
         self._count = max(0, int(get(cv2.CAP_PROP_FRAME_COUNT)))
-        self.live = self._sent and (self._count == 0 or self._path.partition("://")[0].lower() in LIVE)
+        self.live = self._sent and (self._count == 0 or scheme_of(self._path) in LIVE)
         self._start = 0.0
         numerator, denominator = get(cv2.CAP_PROP_SAR_NUM), get(cv2.CAP_PROP_SAR_DEN)
         self._aspect = numerator / denominator if numerator > 0 and denominator > 0 else 1.0
@@ -90,8 +101,10 @@ class CvFile:
 
     def decode(self) -> Iterator[Decoded]:
         """All frames that OpenCV gives."""
-        number, failed, timeless, began = 0, 0, False, time.monotonic()
+        began = asked = time.monotonic()
+        number, failed, timeless = 0, 0, False
         while failed == 0 or (failed < _TRIES and number < self._count):
+            asked = time.monotonic()
             if not self._capture.grab():
                 failed += 1
                 continue
@@ -110,7 +123,9 @@ class CvFile:
             yield Decoded(None if timeless else at, self._pixels)
             number += 1
         if self.live:
-            raise BrokeOff(f"it ended, or nothing came for {PATIENCE:.0f} s")
+            waited = time.monotonic() - asked
+            if waited > 0.9 * PATIENCE or scheme_of(self._path) in LIVE:
+                raise BrokeOff(f"nothing came for {waited:.0f} s" if waited > 1 else "the sender ended it")
         self._lone = self._blind and number == 1
 
     def _maybe_cover(self, at: float) -> Iterator[Decoded]:
