@@ -6,8 +6,8 @@ Leaves out: how they come about (``mien.runtime``) and tables of them (``mien.re
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -97,6 +97,8 @@ class Face:
     track, time    in a video: number of the person followed, from 1, and seconds from the start; else None
     corners        float32 ``(4, 2)``: the crop's corners in pixels of the photo, in the order of the crop (top left,
                    top right, bottom right, bottom left of the upright head); None for a face that nobody cropped
+    heads          head -> label -> what that head of the network says alone, of a network with several; see
+                   ``ModelSpec.heads``
     """
 
     label: str
@@ -114,6 +116,7 @@ class Face:
     time: float | None = None
     turn: float = 0.0
     corners: NDArray[np.float32] | None = None
+    heads: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def uncertain(self) -> bool:
@@ -143,6 +146,7 @@ class Face:
             "uncertain": self.uncertain,
             "prediction_set": list(self.prediction_set),
             "probabilities": {name: round(p, 6) for name, p in self.probabilities.items()},
+            "heads": {name: {k: round(p, 6) for k, p in said.items()} for name, said in self.heads.items()},
             "box": [round(v, 2) for v in self.box],
             "score": round(self.score, 4),
             "landmarks": _rounded(self.landmarks),

@@ -1,24 +1,27 @@
-"""What travels with weights, and the one way an image becomes a network's input.
+"""What travels with weights: labels, normalisation, heads, calibration, scores and terms.
 
 A :class:`ModelSpec` lies as JSON in the metadata of ``model.safetensors`` and of every ONNX file, so that weights are
-never separated from their labels, normalisation, scores and terms. Training, export and prediction share
-:func:`normalise`; everything that starts from a photo shares :func:`preprocess`.
-Leaves out: finding faces (``runtime``) and reading weights (``checkpoint``).
+never separated from what they mean. Leaves out: making an input of a photo (``preprocessing``) and reading weights
+(``models.weights``).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from mien.errors import ModelError
 
-__all__ = ["SPEC_KEY", "Crop", "ModelSpec"]
+__all__ = ["FORMAT", "SPEC_KEY", "Crop", "Head", "ModelSpec"]
 
 #: Key of the spec in the metadata of safetensors and ONNX files.
 SPEC_KEY = "mien"
+#: Version of the spec that this mien writes; it reads this one and all before it.
+FORMAT = 2
+#: What the numbers of a head are: shares of one whole, independent probabilities, or plain values.
+KINDS = ("classification", "multilabel", "regression")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,31 @@ class Crop:
     scale: float = 1.12
     dx: float = 0.0
     dy: float = -0.01
+
+
+@dataclass(frozen=True)
+class Head:
+    """One of several heads on a network's trunk.
+
+    name         by which it is asked for: ``Predictor(labels=NAME)``, ``mien evaluate MODEL:NAME``
+    labels       names of its numbers, in output order
+    output       its output in an ONNX file, logits or values ``(N, K)``
+    kind         ``classification`` (softmax), ``multilabel`` (a sigmoid each, such as action units) or ``regression``
+                 (as they are, such as valence)
+    temperature, calibration, scores   as in :class:`ModelSpec`, for this head alone
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    output: str
+    kind: str = "classification"
+    temperature: float = 1.0
+    calibration: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ModelError(f"the kind of head {self.name!r} must be one of {', '.join(KINDS)}, got {self.kind!r}")
 
 
 @dataclass(frozen=True)
@@ -52,6 +80,11 @@ class ModelSpec:
     precision   of the weights: "float32", or "int8" for a quantized ONNX file
     scores      split -> figures as ``mien evaluate`` writes them
     recipe, data, versions, licence: where the weights come from and what may be done with them
+    heads       what each head says alone, where the file holds several; ``labels``, ``calibration`` and ``scores``
+                above are those of the answer that is given by default
+    answer      how that answer comes from the heads: ``heads`` (their names), ``weights``, and how these were chosen
+                (see ``evaluation.heads``); empty where there is one head
+    format      of this record, see ``FORMAT``
     """
 
     name: str
@@ -70,6 +103,34 @@ class ModelSpec:
     data: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     licence: str = ""
+    heads: tuple[Head, ...] = ()
+    answer: dict[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def head(self, name: str) -> Head:
+        """The head of that name (``ferplus`` and ``fer+`` are one); ModelError names those there are."""
+        found = {h.name: h for h in self.heads}
+        wanted = name.lower().replace("ferplus", "fer+")
+        if wanted not in found:
+            there = ", ".join(found) or "one answer only"
+            raise ModelError(f"labels must name a head of {self.name}, which has {there}; got {name!r}")
+        return found[wanted]
+
+    def of_head(self, name: str) -> ModelSpec:
+        """The spec of one head alone: its labels, calibration and scores; a classification, or ModelError."""
+        h = self.head(name)
+        if h.kind != "classification":
+            raise ModelError(f"labels must name a head that tells classes apart; {h.name} of {self.name} is {h.kind}")
+        return replace(
+            self,
+            name=f"{self.name}:{h.name}",
+            labels=h.labels,
+            temperature=h.temperature,
+            calibration=h.calibration,
+            scores=h.scores,
+            heads=(),
+            answer={},
+        )
 
     def to_json(self) -> str:
         """The spec as one line of JSON with sorted keys."""
@@ -81,10 +142,13 @@ class ModelSpec:
         if not text:
             raise ModelError(f"{where}: holds no mien spec; train it with `mien train` or export it with `mien export`")
         try:
-            raw: Mapping[str, Any] = json.loads(text)
+            raw: Mapping[str, Any] = {"format": 1, **json.loads(text)}
             unknown = sorted(set(raw) - {f.name for f in fields(cls)})
-            if unknown:
-                raise ModelError(f"{where}: spec has unknown keys {unknown}; a newer mien wrote it: upgrade mien")
-            return cls(**{**raw, "labels": tuple(raw["labels"]), "crop": Crop(**raw.get("crop", {}))})
+            if unknown or raw["format"] > FORMAT:
+                what = f"unknown keys {unknown}" if unknown else f"format {raw['format']}, where {FORMAT} is known"
+                raise ModelError(f"{where}: spec has {what}; a newer mien wrote it: upgrade mien")
+            heads = tuple(Head(**{**h, "labels": tuple(h["labels"])}) for h in raw.get("heads", ()))
+            made = {"labels": tuple(raw["labels"]), "crop": Crop(**raw.get("crop", {})), "heads": heads}
+            return cls(**{**raw, **made, "format": FORMAT})
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise ModelError(f"{where}: the spec cannot be read ({error}); export the model again") from error

@@ -28,7 +28,7 @@ from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from mien.evaluation.metrics import Report, Robustness, score
 from mien.models.inference import predict
 from mien.models.weights import load_model
-from mien.runtime import find_model, open_session
+from mien.runtime import find_head, open_session
 from mien.spec import SPEC_KEY, ModelSpec
 
 __all__ = [
@@ -127,16 +127,19 @@ class Scored:
 
 
 def open_model(model: str | Path) -> Loaded:
-    """A run's folder, a ``model.safetensors``, an ``.onnx`` file or the name of a shipped model."""
+    """A run's folder, a ``model.safetensors``, an ``.onnx`` file or the name of a shipped model; of the last two
+    ``MODEL:HEAD`` is one head alone, such as ``mien-small:fer+``.
+    """
     path = Path(model)
     if path.is_dir() or path.suffix == ".safetensors":
         weights = path / "model.safetensors" if path.is_dir() else path
         network, spec = load_model(weights)
         return Loaded(network, spec, str(weights))
-    file = find_model(str(model))
+    file, head = find_head(model)
     session = open_session(file)
-    spec = ModelSpec.from_json(session.get_modelmeta().custom_metadata_map.get(SPEC_KEY), str(file))
-    return Loaded(lambda x: torch.from_numpy(session.run(["logits"], {"faces": x.numpy()})[0]), spec, str(file))
+    whole = ModelSpec.from_json(session.get_modelmeta().custom_metadata_map.get(SPEC_KEY), str(file))
+    spec, output = (whole, "logits") if head is None else (whole.of_head(head), whole.head(head).output)
+    return Loaded(lambda x: torch.from_numpy(session.run([output], {"faces": x.numpy()})[0]), spec, str(file))
 
 
 def relabel(ds: FaceDataset, labels: tuple[str, ...]) -> FaceDataset:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mien.evaluation.metrics import Report, Robustness, mean_and_spread
-from mien.spec import ModelSpec
+from mien.spec import Head, ModelSpec
 
 __all__ = ["INTENDED", "LIMITS", "data_terms", "model_card", "percent", "with_interval"]
 
@@ -90,6 +90,8 @@ def model_card(
         _section("Scores", _scores(named) + _seeds(seeds or {})),
         *(_per_class(*pair) for pair in named[:1]),
         *([_section("Calibration", _calibration(spec))] if "threshold" in spec.calibration else []),
+        *([_section("How both heads make one answer", _answer(spec))] if spec.answer else []),
+        *(_head(h) for h in spec.heads),
         *(_reliability(*pair) for pair in named[:1]),
         *([_robustness(Robustness.from_dict(robustness))] if robustness is not None else []),
         _section("Intended use", _bullets(INTENDED)),
@@ -207,7 +209,36 @@ def _robustness(found: Robustness) -> str:
     return _section("Robustness", "\n".join([*head, *lines, "", notes]))
 
 
-def _calibration(spec: ModelSpec) -> str:
+def _answer(spec: ModelSpec) -> str:
+    """The weights of the mean, and what each weight would have done."""
+    (first, second), (one, two) = spec.answer["heads"], spec.answer["weights"]
+    rows = [
+        f"| {weight:g}{' (chosen)' if weight == one else ''} | {percent(own)} | {percent(other)} |"
+        for weight, own, other in spec.answer["curve"][::2]
+        + [row for row in spec.answer["curve"][1::2] if row[0] == one]
+    ]
+    words = (
+        f"The default answer is the weighted geometric mean of the heads' probabilities: {first} with {one:g}, "
+        f"{second} with {two:g}. The weight agrees best with both labellings of PublicTest's faces without a "
+        "near-duplicate in Training, each counting half; the table says what other weights do. The heads alone answer "
+        f'where they are asked for: `Predictor(labels="{first}")`, `labels="{second}"`, and `Face.heads` has both.'
+    )
+    head = [f"| Weight of {first} | Agrees with FER2013's labels | With FER+'s majority |", "| --- | --- | --- |"]
+    return "\n".join([words, "", *head, *sorted(rows, key=lambda r: float(r.split()[1]))])
+
+
+def _head(head: Head) -> str:
+    """One head alone: its scores, its recall of each class, its calibration."""
+    named = [(key.partition(", ")[0], Report.from_dict(raw)) for key, raw in head.scores.items()]
+    parts = [f"Names {len(head.labels)} classes: {', '.join(head.labels)}.", _scores(named)]
+    if named:
+        parts.append(_per_class(*named[0]).replace("## ", "### ", 1).rstrip())
+    if "threshold" in head.calibration:
+        parts.append(f"### Calibration of {_plain(head.name)}\n\n{_calibration(head)}")
+    return _section(f"The head {head.name} alone", "\n\n".join(parts))
+
+
+def _calibration(spec: ModelSpec | Head) -> str:
     c = spec.calibration
     rows = {
         "Temperature": f"{c['temperature']:.3g}, fitted on {c['n']:,} faces of {c.get('split') or 'one part'}",

@@ -3,7 +3,7 @@
 Predictor().predict("photo.jpg") -> Photo with faces: Face(label="happy", confidence=0.93, ...)
 """
 
-from mien.runtime.classifier import DEFAULT_MODEL, Classifier, accuracy_line, find_model, shipped_models
+from mien.runtime.classifier import DEFAULT_MODEL, Classifier, accuracy_line, find_head, find_model, shipped_models
 from mien.runtime.detector import CenterFace, Detector, WholeImage, YuNet, make_detector
 from mien.runtime.predictor import Found, Predictor
 from mien.runtime.session import open_session
@@ -18,6 +18,7 @@ __all__ = [
     "WholeImage",
     "YuNet",
     "accuracy_line",
+    "find_head",
     "find_model",
     "make_detector",
     "open_session",

@@ -6,7 +6,9 @@ Leaves out: finding and cropping faces (``detector``, ``predictor``).
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +17,9 @@ from numpy.typing import NDArray
 from mien.errors import DataError, ModelError
 from mien.preprocessing import normalise, softmax
 from mien.runtime.session import open_session
-from mien.spec import SPEC_KEY, ModelSpec
+from mien.spec import SPEC_KEY, Head, ModelSpec
 
-__all__ = ["DEFAULT_MODEL", "Classifier", "Outputs", "accuracy_line", "find_model", "shipped_models"]
+__all__ = ["DEFAULT_MODEL", "Classifier", "Outputs", "accuracy_line", "find_head", "find_model", "shipped_models"]
 
 #: The model that is used when none is named.
 DEFAULT_MODEL = "mien-small"
@@ -32,6 +34,8 @@ class Outputs:
     """What a network says about N faces of S x S pixels.
 
     probabilities  float32 ``(N, K)``, rows sum to 1
+    heads          name -> float32 ``(N, ...)``, what each head of the file says alone: probabilities, or values of a
+                   regression; empty for a file with one
     theta          float32 ``(N, 2, 3)``, where a spatial transformer looked: position in the output -> position in the
                    crop, both -1..1 from edge to edge; None for a net without one
     attention      float32 ``(N, h, w)``, weights over positions in the transformer's output; None for a net without
@@ -40,16 +44,23 @@ class Outputs:
     probabilities: NDArray[np.float32]
     theta: NDArray[np.float32] | None = None
     attention: NDArray[np.float32] | None = None
+    heads: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 class Classifier:
-    """An ONNX file written by ``mien export``, opened on the CPU. ``spec`` says what it wants and how good it is."""
+    """An ONNX file written by ``mien export``, opened on the CPU. ``spec`` says what it wants and how good it is.
 
-    def __init__(self, path: str | os.PathLike[str], *, threads: int | None = None) -> None:
+    labels  name of the head that answers, see ``ModelSpec.heads``; None for the file's default answer
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, labels: str | None = None, threads: int | None = None) -> None:
         self.path = Path(path)
         self._session = open_session(self.path, threads)
         text = self._session.get_modelmeta().custom_metadata_map.get(SPEC_KEY)
-        self.spec = ModelSpec.from_json(text, os.fspath(path))
+        whole = ModelSpec.from_json(text, os.fspath(path))
+        self.heads = whole.heads
+        self.spec = whole if labels is None else whole.of_head(labels)
+        self._answer = "logits" if labels is None else whole.head(labels).output
         if self.spec.channels != 1:
             raise ModelError(
                 f"{path}: only models of grey images can be used, this one has {self.spec.channels} channels"
@@ -59,7 +70,12 @@ class Classifier:
             raise ModelError(
                 f"{path}: must have the input 'faces' and the output 'logits'; write it with `mien export`"
             )
-        self._names = [n for n in ("logits", "theta", "attention") if n in names]
+        if lacking := [h.output for h in self.heads if h.output not in names]:
+            raise ModelError(
+                f"{path}: the spec names outputs that are not there: {', '.join(lacking)}; export it again"
+            )
+        wanted = (self._answer, "theta", "attention", *(h.output for h in self.heads))
+        self._names = [n for n in dict.fromkeys(wanted) if n in names]
 
     def __call__(self, faces: NDArray[np.uint8]) -> Outputs:
         """Faces uint8 ``(N, S, S)``, grey, as the network was trained on -> :class:`Outputs`."""
@@ -70,7 +86,8 @@ class Classifier:
             return Outputs(np.zeros((0, len(self.spec.labels)), np.float32))
         parts = [self._run(faces[i : i + _BATCH]) for i in range(0, len(faces), _BATCH)]
         found = {name: np.concatenate([part[name] for part in parts]) for name in self._names}
-        return Outputs(self._softmax(found["logits"]), found.get("theta"), found.get("attention"))
+        heads = {h.name: self._activated(h, found[h.output]) for h in self.heads}
+        return Outputs(self._softmax(found[self._answer]), found.get("theta"), found.get("attention"), heads)
 
     def _run(self, faces: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         batch = normalise(faces.astype(np.float32), self.spec).astype(np.float32)[:, None]
@@ -80,6 +97,14 @@ class Classifier:
         if logits.shape[1] != len(self.spec.labels):
             raise ModelError(f"{self.path}: gives {logits.shape[1]} numbers a face for {len(self.spec.labels)} labels")
         return softmax(logits, self.spec.temperature).astype(np.float32)
+
+    def _activated(self, head: Head, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A head's numbers as its kind wants them."""
+        if head.kind == "classification":
+            return softmax(values, head.temperature).astype(np.float32)
+        if head.kind == "multilabel":
+            return np.asarray(1 / (1 + np.exp(-values / head.temperature)), np.float32)
+        return values
 
 
 def shipped_models() -> dict[str, Path]:
@@ -101,11 +126,31 @@ def find_model(model: str | os.PathLike[str] | None) -> Path:
     raise ModelError(f"no model {wanted!r}: it is neither a file nor one of those that came with mien ({names})")
 
 
+def find_head(model: str | os.PathLike[str] | None) -> tuple[Path, str | None]:
+    """The file and the head that ``MODEL:HEAD`` names, such as ``mien-small:fer+``; without a colon no head.
+
+    ``NAME-ferplus``, which were files of their own once, are the head ``fer+`` of NAME for one release, with a warning.
+    """
+    wanted = os.fspath(model) if model is not None else DEFAULT_MODEL
+    name, colon, head = wanted.rpartition(":")
+    if colon and not Path(wanted).exists() and (name in shipped_models() or Path(name).is_file()):
+        return find_model(name), head
+    old = wanted.removesuffix("-ferplus")
+    if old != wanted and wanted not in shipped_models() and old in shipped_models():
+        warnings.warn(f"{wanted} is the head fer+ of {old} now: say {old}:fer+", FutureWarning, stacklevel=2)
+        return find_model(old), "fer+"
+    return find_model(wanted), None
+
+
 def accuracy_line(spec: ModelSpec) -> str:
-    """The model's own accuracy in one line: ``name: 63.1 % on PublicTest (n=3,589)``, as its evaluation recorded it."""
+    """The model's own accuracy in one line, as its evaluation recorded it: ``name: 63.1 % on PublicTest (n=3,589)``.
+
+    For an answer from two labellings it is the agreement with each.
+    """
     found = {split: s for split, s in spec.scores.items() if isinstance(s, dict) and "accuracy" in s}
     plain = [s for s in found if not s.endswith("views")]  # what `mien predict` does: one view
-    splits: list[str] = [s for s in ("PublicTest", "PrivateTest") if s in found] or plain or list(found)
+    splits = [s for s in plain if s.startswith(("PublicTest", "PrivateTest"))] if spec.answer else []
+    splits = splits or [s for s in ("PublicTest", "PrivateTest") if s in found] or plain or list(found)
     figures = [f"{100 * found[s]['accuracy']:.1f} % on {s}" + _count(found[s].get("n")) for s in splits]
     return f"{spec.name}: " + (", ".join(figures) or "its accuracy was never measured")
 

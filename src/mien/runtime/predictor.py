@@ -24,7 +24,7 @@ from mien.faces import Detection, Face, Photo
 from mien.images import decode, is_picture, read_image
 from mien.preprocessing import crop_face, to_photo
 from mien.runtime.attention_window import IDENTITY, window
-from mien.runtime.classifier import Classifier, Outputs, find_model
+from mien.runtime.classifier import Classifier, Outputs, find_head
 from mien.runtime.detector import Detector, WholeImage, make_detector
 from mien.runtime.prediction_set import possible_labels
 from mien.runtime.quality import measure
@@ -57,6 +57,8 @@ class Predictor:
     detector  a :class:`Detector`, one of the names ``centerface`` and ``none`` (pictures are face crops already, framed
               like the model's training data: the largest centred square is all that it sees), or None for CenterFace
     threads   of onnxruntime, for both networks; None lets it choose
+    labels    name of the head that answers, ``fer2013`` or ``fer+`` (with contempt) of a shipped model; None for the
+              model's default answer, which joins its heads. :attr:`Face.heads` has what each says
 
     May be called from several threads at once.
     """
@@ -66,8 +68,11 @@ class Predictor:
         model: str | os.PathLike[str] | None = None,
         detector: Detector | str | None = None,
         threads: int | None = None,
+        *,
+        labels: str | None = None,
     ) -> None:
-        self._classifier = Classifier(find_model(model), threads=threads)
+        path, head = find_head(model)
+        self._classifier = Classifier(path, labels=labels or head, threads=threads)
         chosen = "centerface" if detector is None else detector
         self.detector: Detector = make_detector(chosen, threads=threads) if isinstance(chosen, str) else chosen
 
@@ -225,6 +230,10 @@ class Predictor:
             quality=measure(crop, detection.box, detection.landmarks, (found.height, found.width)),
             turn=detection.turn,
             corners=to_photo(window(IDENTITY, len(crop)), *place),
+            heads={
+                h.name: dict(zip(h.labels, map(float, out.heads[h.name][row]), strict=True))
+                for h in self._classifier.heads
+            },
         )
 
 

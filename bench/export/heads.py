@@ -1,0 +1,255 @@
+"""One shipped file from a network with two heads: ``python -m bench.export.heads NAME --data CSV --votes CSV``.
+
+Takes src/mien/weights/NAME.onnx (the head for FER2013's labels) and gives it a head for FER+'s votes: that of
+NAME-ferplus.onnx beside it where that file has the same trunk, else one that is fitted here on the trunk as it is, by
+the taggers' shares of Training's faces, four views of each. Calibrates both on PublicTest's faces without a
+near-duplicate in Training, chooses the weight of their mean on PublicTest's labels and votes together, evaluates every
+answer of the very file that it leaves, writes results/NAME.json ("shipped") and the card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from bench.conditions import RESULTS
+from bench.export.publish import WEIGHTS, card, write
+from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
+from mien.data.audit import twins
+from mien.evaluation.calibrated import VIEWS, calibrated
+from mien.evaluation.heads import calibrate_mean, choose_mean, mean_of_heads, shared_classes
+from mien.evaluation.scoring import Loaded, corrupted, open_model, scored
+from mien.export.heads import add_linear_head, join_heads, read_linear_head
+from mien.export.onnx import embed_spec
+from mien.files import replace_file
+from mien.labels import FER2013, FERPLUS
+from mien.models.inference import view_logits
+from mien.runtime.session import load_onnxruntime
+from mien.spec import SPEC_KEY, Head, ModelSpec
+
+FIRST, SECOND = "fer2013", "fer+"
+OUTPUTS = {FIRST: "logits_fer2013", SECOND: "logits_ferplus"}
+SHOWN = (1, 10)  # views of the scores
+_FITTED_VIEWS, _DECAY = 4, 1e-3
+
+
+def same_trunk(one: Any, other: Any) -> bool:
+    """Whether two files have equal weights, but for the head and for how activations are quantized."""
+    a, b = ({i.name: numpy_helper.to_array(i) for i in p.graph.initializer} for p in (one, other))
+    names = [n for n in a if n.startswith("model.") and not n.startswith("model.head") and "bias_quantized" not in n]
+    return bool(names) and all(n in b and np.array_equal(a[n], b[n]) for n in names if not n.endswith("bias"))
+
+
+def features_of(proto: Any, name: str, spec: ModelSpec, images: NDArray[np.uint8], views: int) -> NDArray[np.float64]:
+    """What the head sees of faces, ``(views, N, D)``."""
+    inner = onnx.ModelProto()
+    inner.CopyFrom(proto)
+    inner.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    session = load_onnxruntime().InferenceSession(inner.SerializeToString(), providers=["CPUExecutionProvider"])
+    forward = lambda x: torch.from_numpy(session.run([name], {"faces": x.numpy()})[0])  # noqa: E731
+    return view_logits(forward, images, mean=spec.mean, std=spec.std, views=views)
+
+
+def fitted_head(
+    features: NDArray[np.float64], shares: NDArray[np.floating[Any]]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A linear layer by cross-entropy with ``shares`` ``(N, K)``, on every view of features ``(V, N, D)``."""
+    x = torch.from_numpy(features.reshape(-1, features.shape[-1]))
+    target = torch.from_numpy(shares).double().repeat(len(features), 1)
+    middle, width = x.mean(0), x.std(0) + 1e-6
+    x = (x - middle) / width
+    layer = torch.nn.Linear(x.shape[1], target.shape[1]).double()
+    for p in layer.parameters():
+        torch.nn.init.zeros_(p)
+    optimizer = torch.optim.LBFGS(layer.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+
+    def loss() -> float:
+        optimizer.zero_grad()
+        value = -(target * torch.log_softmax(layer(x), 1)).sum(1).mean() + _DECAY * (layer.weight**2).sum()
+        value.backward()  # type: ignore[no-untyped-call]
+        return float(value)
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    weight = (layer.weight / width).detach()
+    return weight.float().numpy(), (layer.bias.detach() - weight @ middle).float().numpy()
+
+
+def opened(proto: Any, output: str, spec: ModelSpec) -> Loaded:
+    """One output of a model in memory."""
+    session = load_onnxruntime().InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    return Loaded(lambda x: torch.from_numpy(session.run([output], {"faces": x.numpy()})[0]), spec, "")
+
+
+def in_seven(faces: FaceDataset) -> FaceDataset:
+    """Faces labelled with FER+'s classes, in FER2013's seven; contempt is left out."""
+    assert faces.labels is not None
+    table = np.array([FER2013.names.index(n) if n in FER2013.names else -1 for n in FERPLUS.names])
+    labels = np.where(faces.labels >= 0, table[faces.labels], -1)
+    kept = labels >= 0
+    return replace(faces.take(kept), names=FER2013.names, labels=labels[kept].astype(np.int64), votes=None)
+
+
+def join(name: str, data: str, votes: str) -> None:
+    file, old = WEIGHTS / f"{name}.onnx", WEIGHTS / f"{name}-ferplus.onnx"
+    proto, faces, table = onnx.load(str(file)), read_faces(data), read_votes(votes)
+    spec = ModelSpec.from_json({p.key: p.value for p in proto.metadata_props}[SPEC_KEY], str(file))
+    if spec.heads:
+        raise SystemExit(f"{file}: has its heads already")
+    train, val = train_val(faces)
+    soft, _ = train_val(with_votes(faces, table, "soft"))
+    _, argmax = train_val(with_votes(faces, table, "argmax"))
+    _, majority = train_val(with_votes(faces, table, "majority"))
+    clean = ~twins(val.images, train.images)
+
+    _, _, features = read_linear_head(proto)
+    if old.is_file() and same_trunk(proto, onnx.load(str(old))):
+        weight, bias, _ = read_linear_head(onnx.load(str(old)))
+        how = "trained with the trunk"
+    else:
+        assert soft.votes is not None
+        seen = features_of(proto, features, spec, soft.images, _FITTED_VIEWS)
+        weight, bias = fitted_head(seen, soft.votes)
+        how = f"fitted on the finished trunk by the taggers' shares, {_FITTED_VIEWS} views of each face of Training"
+    add_linear_head(proto, OUTPUTS[SECOND], features, weight, bias)
+
+    # calibrate each head on its own labelling, then their mean on both
+    known = _rows_of(argmax, val)
+    first = calibrated(opened(proto, "logits", replace(spec, temperature=1.0)), val, clean=clean)
+    second_spec = replace(spec, labels=FERPLUS.names, temperature=1.0)
+    second = calibrated(opened(proto, OUTPUTS[SECOND], second_spec), val, labels=known, clean=clean)
+    columns, clear = shared_classes(FER2013.names, FERPLUS.names), _rows_of(in_seven(majority), val)
+    z1, z2 = (
+        view_logits(m.forward, val.images[clean], mean=spec.mean, std=spec.std, views=max(VIEWS)) / m.spec.temperature
+        for m in (first, second)
+    )
+    assert val.labels is not None
+    own, other = val.labels[clean], clear[clean]
+    found = choose_mean(z1, z2, columns, own, other)
+    more = {str(v): calibrate_mean(z1[:v], z2[:v], columns, own, other, found.weight).to_dict() for v in VIEWS if v > 1}
+    print(
+        f"{name}: weight {found.weight}, temperatures {first.spec.temperature:.3f}, {second.spec.temperature:.3f}, "
+        f"{found.calibration.temperature:.3f}; {how}"
+    )
+    _divide(proto, "logits", first.spec.temperature)
+    _divide(proto, OUTPUTS[SECOND], second.spec.temperature)
+    join_heads(
+        proto, OUTPUTS[FIRST], OUTPUTS[SECOND], columns, weight=found.weight, temperature=found.calibration.temperature
+    )
+    onnx.checker.check_model(proto)
+    whole = replace(
+        spec,
+        temperature=1.0,
+        calibration={
+            **found.calibration.to_dict(),
+            "split": "PublicTest, labels and FER+ majority",
+            "fingerprint": val.fingerprint,
+            "rows": "clean",
+            "views": more,
+        },
+        scores={},
+        answer={"heads": [FIRST, SECOND], "weights": [found.weight, round(1 - found.weight, 2)], "curve": found.curve},
+        heads=tuple(
+            Head(h, m.spec.labels, OUTPUTS[h], calibration=m.spec.calibration)
+            for h, m in ((FIRST, first), (SECOND, second))
+        ),
+    )
+    embed_spec(proto, whole)
+    answer = mean_of_heads(z1[0], z2[0], columns, found.weight) / found.calibration.temperature
+    _check(proto, val.images[clean], answer, spec)
+    replace_file(file, lambda p: p.write_bytes(proto.SerializeToString()))
+    _publish(name, whole, val, majority, argmax, clean, how)
+
+
+def _rows_of(part: FaceDataset, whole: FaceDataset) -> NDArray[np.int64]:
+    """For each row of ``whole`` its label in ``part``, which has some of these rows; -1 where it has none."""
+    assert part.rows is not None
+    assert whole.rows is not None
+    assert part.labels is not None
+    place = {int(row): int(label) for row, label in zip(part.rows, part.labels, strict=True)}
+    return np.array([place.get(int(row), -1) for row in whole.rows], np.int64)
+
+
+def _divide(proto: Any, output: str, temperature: float) -> None:
+    """Fold a temperature into the linear layer that makes ``output``."""
+    (node,) = [n for n in proto.graph.node if output in n.output]
+    for item in proto.graph.initializer:
+        if item.name in node.input:
+            item.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(item) / np.float32(temperature), item.name))
+
+
+def _check(proto: Any, faces: NDArray[np.uint8], expected: NDArray[np.float64], spec: ModelSpec) -> None:
+    """The graph says what the arithmetic says."""
+    got = view_logits(opened(proto, "logits", spec).forward, faces, mean=spec.mean, std=spec.std)[0]
+    worst = float(np.abs(got - expected).max())
+    if not worst <= 1e-4:
+        raise SystemExit(f"the joined graph and the arithmetic differ by {worst:.2g}; nothing was written")
+
+
+def _publish(
+    name: str,
+    spec: ModelSpec,
+    val: FaceDataset,
+    majority: FaceDataset,
+    argmax: FaceDataset,
+    clean: NDArray[np.bool_],
+    how: str,
+) -> None:
+    """Evaluate every answer of the file, write scores into it, its record and its card."""
+    file = WEIGHTS / f"{name}.onnx"
+
+    def scores(model: str, part: FaceDataset, split: str) -> dict[str, Any]:
+        kept = np.isin(np.asarray(val.rows), np.asarray(part.rows))
+        out = {}
+        for views in SHOWN:
+            report = scored(open_model(f"{file}{model}"), part, clean=clean[kept], views=views).report.to_dict()
+            out[split if views == 1 else f"{split}, {views} views"] = report
+        return out
+
+    both = {**scores("", val, "PublicTest"), **scores("", in_seven(majority), "PublicTest (FER+ majority)")}
+    heads = (
+        scores(f":{FIRST}", val, "PublicTest"),
+        {
+            **scores(f":{SECOND}", majority, "PublicTest (majority)"),
+            **scores(f":{SECOND}", argmax, "PublicTest (argmax)"),
+        },
+    )
+    spec = replace(spec, scores=both, heads=tuple(replace(h, scores=s) for h, s in zip(spec.heads, heads, strict=True)))
+    proto = onnx.load(str(file))
+    embed_spec(proto, spec)
+    replace_file(file, lambda p: p.write_bytes(proto.SerializeToString()))
+    record = json.loads((RESULTS / f"{name}.json").read_text())
+    record["shipped"] = {
+        **record["shipped"],
+        "bytes": file.stat().st_size,
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "second head": how,
+        "answer": spec.answer,
+        "reports": both,
+        "heads": {h.name: h.scores for h in spec.heads},
+        "robustness": corrupted(open_model(file), val).to_dict(),
+        "robustness heads": {FIRST: corrupted(open_model(f"{file}:{FIRST}"), val).to_dict()},
+    }
+    write(record)
+    card(name)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help="mien-small or mien-nano")
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--votes", required=True)
+    given = parser.parse_args()
+    join(given.name, given.data, given.votes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""One answer from two heads that were taught by two labellings of the same faces, and what each weight is worth.
+
+The answer is the weighted geometric mean of both heads' probabilities over the classes that they share (a logarithmic
+opinion pool, Genest & Zidek 1986, Statistical Science 1, section 3). Leaves out: the graph that computes it
+(``export.heads``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import ConfigError
+from mien.evaluation.calibration import Calibration, calibrate
+
+__all__ = ["Mean", "calibrate_mean", "choose_mean", "mean_of_heads", "shared_classes"]
+
+_WEIGHTS = np.round(np.linspace(0, 1, 21), 2)
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of two heads that :func:`choose_mean` found best.
+
+    weight       of the first head, 0..1; the second has the rest
+    curve        for each weight tried: weight, agreement with the first and with the second labelling, 0..1
+    calibration  of the mean, on both labellings together
+    """
+
+    weight: float
+    curve: tuple[tuple[float, float, float], ...]
+    calibration: Calibration
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, ready for JSON."""
+        return asdict(self)
+
+
+def shared_classes(first: Sequence[str], second: Sequence[str]) -> list[int]:
+    """For each class of ``first`` its number in ``second``; ConfigError where one is missing there."""
+    if lacking := [name for name in first if name not in second]:
+        raise ConfigError(f"both heads must know the first one's classes, the second lacks {', '.join(lacking)}")
+    return [list(second).index(name) for name in first]
+
+
+def mean_of_heads(
+    first: NDArray[np.floating[Any]], second: NDArray[np.floating[Any]], columns: Sequence[int], weight: float
+) -> NDArray[np.float64]:
+    """``weight * log p1 + (1 - weight) * log p2`` from logits ``(..., K1)`` and ``(..., K2)``: ``(..., K1)``, up to a
+    constant for each face; ``columns`` as :func:`shared_classes` gives them.
+    """
+    own, other = _log_softmax(first), _log_softmax(second)[..., list(columns)]
+    return np.asarray(weight * own + (1 - weight) * other)
+
+
+def choose_mean(
+    first: NDArray[np.floating[Any]],
+    second: NDArray[np.floating[Any]],
+    columns: Sequence[int],
+    labels: NDArray[np.int64],
+    others: NDArray[np.int64],
+) -> Mean:
+    """The weight whose mean agrees best with both labellings, each counting half, and its calibration.
+
+    first, second  logits ``(V, N, K1)`` and ``(V, N, K2)`` of both heads for V test-time views of faces that neither
+                   learnt, each divided by its own temperature; the first view is what the weight is chosen on
+    labels         the first labelling, int ``(N,)``, 0..K1-1
+    others         the second labelling in the first one's classes; -1 for a face without a clear one
+
+    Of weights that agree equally the one nearest 0.5 is taken. Temperature and threshold are fitted on every face with
+    its label and, where there is one, again with its other label: a right answer is what one of both labellings says.
+    """
+    clear = others >= 0
+    if not clear.any():
+        raise ConfigError("others must label at least one face, got none")
+    curve = []
+    for weight in _WEIGHTS.tolist():
+        said = mean_of_heads(first[0], second[0], columns, weight).argmax(1)
+        curve.append((weight, float((said == labels).mean()), float((said == others)[clear].mean())))
+    best = max(curve, key=lambda row: (round(row[1] + row[2], 9), -abs(row[0] - 0.5)))[0]
+    return Mean(best, tuple(curve), calibrate_mean(first, second, columns, labels, others, best))
+
+
+def calibrate_mean(
+    first: NDArray[np.floating[Any]],
+    second: NDArray[np.floating[Any]],
+    columns: Sequence[int],
+    labels: NDArray[np.int64],
+    others: NDArray[np.int64],
+    weight: float,
+) -> Calibration:
+    """Temperature and threshold of the mean with this ``weight``; arguments as for :func:`choose_mean`."""
+    z, clear = mean_of_heads(first, second, columns, weight), others >= 0
+    return calibrate(np.concatenate([z, z[:, clear]], 1), np.concatenate([labels, others[clear]]))
+
+
+def _log_softmax(z: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    shifted = z.astype(np.float64) - z.max(-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))

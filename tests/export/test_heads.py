@@ -1,0 +1,145 @@
+"""Several heads in one file: the graph says what the arithmetic says, and every way to open it finds each head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx_nets import write_net
+
+from mien.errors import ConfigError, ModelError
+from mien.evaluation.heads import choose_mean, mean_of_heads, shared_classes
+from mien.evaluation.scoring import open_model
+from mien.export.heads import add_linear_head, join_heads, read_linear_head
+from mien.labels import FER2013, FERPLUS
+from mien.runtime import Classifier, Predictor
+from mien.spec import SPEC_KEY, Head, ModelSpec
+
+COLUMNS = shared_classes(FER2013.names, FERPLUS.names)
+RNG = np.random.default_rng(0)
+FACES = RNG.integers(0, 255, (5, 48, 48)).astype(np.uint8)
+
+
+def linear_net(path: Path, **more: object) -> Path:
+    """A network whose features are rows of the face and whose head is linear, as an exported file."""
+    make, info = onnx.helper.make_node, onnx.helper.make_tensor_value_info
+    weight, bias = RNG.normal(0, 0.3, (7, 48)).astype(np.float32), RNG.normal(0, 1, 7).astype(np.float32)
+    nodes = [
+        make("ReduceMean", ["faces"], ["features"], axes=[1, 2], keepdims=0),
+        make("Gemm", ["features", "head.weight", "head.bias"], ["logits"], transB=1),
+    ]
+    graph = onnx.helper.make_graph(
+        nodes,
+        "net",
+        [info("faces", onnx.TensorProto.FLOAT, ["faces", 1, 48, 48])],
+        [info("logits", onnx.TensorProto.FLOAT, ["faces", 7])],
+        [onnx.numpy_helper.from_array(v, n) for n, v in (("head.weight", weight), ("head.bias", bias))],
+    )
+    proto = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=9)
+    entry = proto.metadata_props.add()
+    entry.key, entry.value = SPEC_KEY, ModelSpec("net", FER2013.names).to_json()
+    onnx.save(proto, path)
+    return path
+
+
+@pytest.fixture
+def joined(tmp_path: Path) -> Path:
+    proto = onnx.load(linear_net(tmp_path / "net.onnx"))
+    weight, _, features = read_linear_head(proto)
+    add_linear_head(proto, "logits_ferplus", features, np.tile(weight, (2, 1))[:8] * 1.5, np.arange(8) / 8)
+    add_linear_head(proto, "valence", features, weight[:1], np.zeros(1))
+    add_linear_head(proto, "units", features, weight[:2], np.zeros(2))
+    join_heads(proto, "logits_fer2013", "logits_ferplus", COLUMNS, weight=0.4, temperature=2.0)
+    heads = (
+        Head("fer2013", FER2013.names, "logits_fer2013"),
+        Head("fer+", FERPLUS.names, "logits_ferplus"),
+        Head("valence", ("valence",), "valence", "regression"),
+        Head("action units", ("AU6", "AU12"), "units", "multilabel"),
+    )
+    proto.metadata_props[0].value = ModelSpec("net", FER2013.names, heads=heads).to_json()
+    onnx.checker.check_model(proto)
+    onnx.save(proto, tmp_path / "two.onnx")
+    return tmp_path / "two.onnx"
+
+
+def test_the_graph_s_answer_is_the_mean_of_its_heads(joined: Path) -> None:
+    out = Classifier(joined, threads=1)(FACES)
+    first, second = np.log(out.heads["fer2013"]), np.log(out.heads["fer+"])
+    mean = mean_of_heads(first, second, COLUMNS, 0.4) / 2.0
+    expected = np.exp(mean) / np.exp(mean).sum(1, keepdims=True)
+    assert out.probabilities == pytest.approx(expected, abs=1e-5)
+    assert out.heads["fer+"].shape == (5, 8)
+
+
+def test_the_first_head_is_what_the_file_said_before(joined: Path, tmp_path: Path) -> None:
+    before = Classifier(tmp_path / "net.onnx", threads=1)(FACES).probabilities
+    assert Classifier(joined, labels="fer2013", threads=1)(FACES).probabilities == pytest.approx(before, abs=1e-6)
+
+
+def test_heads_that_tell_no_classes_apart_are_given_as_they_are(joined: Path) -> None:
+    heads = Classifier(joined, threads=1)(FACES).heads
+    assert ((heads["action units"] > 0) & (heads["action units"] < 1)).all()
+    assert (heads["valence"] != np.clip(heads["valence"], 0, 1)).any() or heads["valence"].std() > 0
+    with pytest.raises(ModelError, match="tells classes apart"):
+        Classifier(joined, labels="valence")
+
+
+@pytest.mark.parametrize(("labels", "classes"), [(None, 7), ("fer2013", 7), ("fer+", 8), ("ferplus", 8), ("FER+", 8)])
+def test_a_predictor_answers_with_the_head_that_is_asked_for(joined: Path, labels: str | None, classes: int) -> None:
+    (face,) = Predictor(joined, "none", threads=1, labels=labels).predict(FACES[0])
+    assert len(face.probabilities) == classes
+    assert set(face.heads) == {"fer2013", "fer+", "valence", "action units"}
+    assert sum(face.heads["fer+"].values()) == pytest.approx(1, abs=1e-5)
+    assert face.to_dict()["heads"]["fer2013"].keys() == set(FER2013.names)
+
+
+def test_a_head_is_opened_by_its_name_behind_a_colon(joined: Path) -> None:
+    one = open_model(f"{joined}:fer+")
+    assert (one.labels, one.name) == (FERPLUS.names, "net:fer+")
+    whole = Classifier(joined, threads=1)(FACES)
+    assert one.predict(FACES) == pytest.approx(whole.heads["fer+"], abs=1e-5)
+    assert open_model(joined).predict(FACES) == pytest.approx(whole.probabilities, abs=1e-5)
+
+
+def test_a_head_that_is_not_there_is_named_with_those_that_are(joined: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"net, which has fer2013, fer\+, valence, action units; got 'rafdb'"):
+        Predictor(joined, "none", labels="rafdb")
+    with pytest.raises(ModelError, match="one answer only"):
+        Predictor(tmp_path / "net.onnx", "none", labels="fer+")
+
+
+def test_a_network_without_a_linear_end_takes_no_head(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="one linear layer"):
+        read_linear_head(onnx.load(write_net(tmp_path / "other.onnx")))
+
+
+def test_spec_keeps_its_heads_and_refuses_what_is_newer() -> None:
+    spec = ModelSpec("m", ("a", "b"), heads=(Head("x", ("c",), "logits_x", "regression"),), answer={"weights": [1]})
+    assert ModelSpec.from_json(spec.to_json(), "here") == spec
+    with pytest.raises(ModelError, match="format 99"):
+        ModelSpec.from_json(spec.to_json().replace('"format": 2', '"format": 99'), "here")
+    with pytest.raises(ModelError, match="kind of head 'x'"):
+        Head("x", ("c",), "logits_x", "guess")
+
+
+def test_the_chosen_weight_follows_the_better_head() -> None:
+    truth, n = RNG.integers(0, 7, 300), 300
+    good = 2 * np.eye(7)[truth] + RNG.normal(0, 1, (n, 7))
+    noise = RNG.normal(0, 1, (n, 8))
+    other = np.full((n, 8), -9.0)
+    other[:, COLUMNS] = good
+    alone = choose_mean(good[None], noise[None], COLUMNS, truth, truth)
+    assert alone.weight > 0.5
+    assert choose_mean(RNG.normal(0, 1, (1, n, 7)), other[None], COLUMNS, truth, truth).weight < 0.5
+    assert max(a + b for _, a, b in alone.curve) == next(a + b for w, a, b in alone.curve if w == alone.weight)
+    assert alone.calibration.n == 2 * n
+    assert alone.calibration.coverage == pytest.approx(0.9, abs=0.05)
+
+
+def test_choosing_says_what_is_missing() -> None:
+    with pytest.raises(ConfigError, match="lacks b"):
+        shared_classes(("a", "b"), ("a",))
+    with pytest.raises(ConfigError, match="at least one face"):
+        choose_mean(np.zeros((1, 30, 7)), np.zeros((1, 30, 8)), COLUMNS, np.zeros(30, np.int64), np.full(30, -1))
