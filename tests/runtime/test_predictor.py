@@ -57,7 +57,7 @@ def test_face_record_is_whole_and_goes_through_json(predictor):
     assert face.crop.dtype == np.uint8
     record = json.loads(json.dumps(face.to_dict(), allow_nan=False))
     assert list(record) == [
-        *("label", "confidence", "uncertain", "prediction_set", "probabilities", "box", "score", "landmarks"),
+        *("label", "confidence", "uncertain", "prediction_set", "probabilities", "heads", "box", "score", "landmarks"),
         *("turn", "corners", "attention_window", "usable", "quality"),
     ]
     assert record["usable"] is True
