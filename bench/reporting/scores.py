@@ -9,7 +9,7 @@ from bench.reporting.records import mean_cell, record_of
 from mien.benchmark import METHODS
 from mien.evaluation.metrics import mean_and_spread
 
-__all__ = ["expected", "expected_by_comparison", "ferplus", "results", "summary"]
+__all__ = ["expected", "expected_by_comparison", "ferplus", "heads", "results", "summary"]
 
 NETWORKS = (
     "mien-base",
@@ -93,6 +93,41 @@ def ferplus() -> str:
         return "Not measured yet."
     argmax = records[0]["seeds"][0]["reports"]["argmax 1"]["n"]
     return "\n".join([*rows, "", _conditions(records, "majority 1", f"strict majority; arg-max n = {argmax:,}")])
+
+
+def heads() -> str:
+    """Shipped files with two heads: how the default answer and each head alone agree with both labellings."""
+    rows = [
+        "| file | answer | FER2013's labels | 10 views | FER+'s majority | 10 views |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    n = {}
+    for name in SHOWN:
+        shipped = (record_of(name) or {}).get("shipped", {})
+        if "answer" not in shipped:
+            continue
+        both, alone = shipped["reports"], shipped["heads"]
+        (first, second), (one, two) = shipped["answer"]["heads"], shipped["answer"]["weights"]
+        ferplus = "PublicTest (FER+ majority)"
+        for answer, own, other in (
+            (f"both ({first} {one:g}, {second} {two:g})", _pair(both, "PublicTest"), _pair(both, ferplus)),
+            (f"`{first}` alone", _pair(alone[first], "PublicTest"), ["", ""]),
+            (f"`{second}` alone, eight classes", ["", ""], _pair(alone[second], "PublicTest (majority)")),
+        ):
+            rows.append("| " + " | ".join([f"`{name}`", answer, *own, *other]) + " |")
+        n = {"labels": both["PublicTest"]["n"], "majority": both[ferplus]["n"]}
+    if not n:
+        return "Not measured yet."
+    note = (
+        f"Agreement in % of the very files, PublicTest, n = {n['labels']:,} labels and {n['majority']:,} faces with a "
+        "strict majority among the seven common classes. The weights were chosen on the clean part of the same faces."
+    )
+    return "\n".join([*rows, "", note])
+
+
+def _pair(reports: dict[str, Any], split: str) -> list[str]:
+    """Accuracy with one view and with ten."""
+    return [f"{100 * reports[key]['accuracy']:.1f}" for key in (split, f"{split}, 10 views")]
 
 
 def _conditions(records: list[dict[str, Any]], key: str, clean: str) -> str:

@@ -16,13 +16,14 @@ from bench.conditions import ROOT
 from bench.reporting.comparison import compared, side_by_side
 from bench.reporting.experiments import graph, students, teachers, trials, words
 from bench.reporting.records import record_of
-from bench.reporting.scores import expected, expected_by_comparison, ferplus, results, summary
+from bench.reporting.scores import expected, expected_by_comparison, ferplus, heads, results, summary
 from bench.reporting.speeds import faithfulness, networks, speed, wild
 from mien.files import write_text
 
 #: name of a marker -> what makes the table
 TABLES: dict[str, Callable[[], str]] = {
     "summary": summary,
+    "heads": heads,
     "results": results,
     "ferplus": ferplus,
     "networks": networks,

@@ -40,9 +40,10 @@ def open_explained(model: str | None, threads: int = 0) -> Opened:
     """A shipped name, an ``.onnx`` file, a run's folder or a ``model.safetensors``; None for the default model."""
     if model is not None and (Path(model).is_dir() or model.endswith(".safetensors")):
         return _weights(model)
-    from mien.runtime import Classifier, find_model
+    from mien.runtime import Classifier, find_head
 
-    exported = Classifier(find_model(model), threads=threads or None)
+    path, head = find_head(model)
+    exported = Classifier(path, labels=head, threads=threads or None)
     return Opened(exported.spec, exported)
 
 

@@ -23,7 +23,10 @@ def info(name: str = typer.Argument("", help="A shipped model; without it, all a
             )
         for one, file in models.items():
             mark = "  (default)" if one == DEFAULT_MODEL else ""
-            typer.echo(f"{accuracy_line(replace(Classifier(file, threads=1).spec, name=one))}{mark}")
+            spec = replace(Classifier(file, threads=1).spec, name=one)
+            typer.echo(f"{accuracy_line(spec)}{mark}")
+            for head in spec.heads:
+                typer.echo(f"  {accuracy_line(spec.of_head(head.name))}")
         return
     if name not in models:
         raise ModelError(f"no shipped model {name!r}: there are {', '.join(models) or 'none'}")

@@ -23,7 +23,7 @@ __all__ = ["inspect"]
 
 def inspect(
     photo: str = typer.Argument(help="The photo."),
-    model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file from `mien export`."),
+    model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file; MODEL:HEAD for one head."),
     detector: str = typer.Option(
         "centerface", help="centerface, yunet (with --detector-model), or none for face crops."
     ),

@@ -24,7 +24,7 @@ __all__ = ["predict"]
 
 def predict(
     photos: list[str] = typer.Argument(help="Photos, folders (searched through) and patterns such as 'party/*.jpg'."),
-    model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file from `mien export`."),
+    model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file; MODEL:HEAD for one head."),
     detector: str = typer.Option(
         "centerface", help="centerface, yunet (with --detector-model), or none for face crops."
     ),

@@ -18,7 +18,7 @@ __all__ = ["serve"]
 def serve(
     host: str = typer.Option("127.0.0.1", help="Address to listen on; 0.0.0.0 is every network this machine is in."),
     port: int = typer.Option(8000, help="Port; 0 takes a free one."),
-    model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file from `mien export`."),
+    model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file; MODEL:HEAD for one head."),
     detector: str = typer.Option("centerface", help="centerface, or none for pictures that are face crops already."),
     threads: int = typer.Option(
         0,

@@ -38,7 +38,7 @@ def video(
     ),
     save: Path | None = typer.Option(None, help="Write a marked video (.mp4)."),
     show: bool = typer.Option(False, "--show", help="Show it in a window; q ends it."),
-    model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file from `mien export`."),
+    model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file; MODEL:HEAD for one head."),
     detector: str = typer.Option(
         "centerface", help="centerface, yunet (with --detector-model), or none for face crops."
     ),
