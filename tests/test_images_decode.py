@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
 from mien.errors import DataError
-from mien.images import MAX_PIXELS, decode, dimensions, read_image
+from mien.images import MAX_PIXELS, MAX_SIDE, decode, dimensions, read_image
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (9, 13, 3)).astype(np.uint8)
 COLOUR = (".png", ".jpg", ".webp", ".avif", ".bmp", ".gif", ".tiff", ".ppm")
@@ -192,7 +192,9 @@ def test_tiff_of_32_bits_says_what_it_may_be():
         decode(saved(Image.fromarray(blocks()).convert("F"), "TIFF"), "x", colour=True)
 
 
-@pytest.mark.parametrize("size", [(50_000, 50_000), (2**31 - 1, 2), (1, MAX_PIXELS + 1)])
+@pytest.mark.parametrize(
+    "size", [(50_000, 50_000), (2**31 - 1, 2), (1, MAX_PIXELS + 1), (1, MAX_PIXELS), (MAX_SIDE + 1, 1)]
+)
 def test_gigantic_picture_is_refused_before_it_is_decoded(size, monkeypatch):
     monkeypatch.setattr(ImageFile.ImageFile, "load", None)  # calling it would fail
     with pytest.raises(DataError, match="over the limit"):
@@ -342,7 +344,7 @@ def test_a_header_that_claims_more_than_its_bytes_can_hold_is_refused(kind, form
         data = data.replace(struct.pack(form, *true), struct.pack(form, 9000, 9000))
     assert dimensions(data) == (9000, 9000)
     monkeypatch.setattr(ImageFile.ImageFile, "load", None)  # calling it would fail
-    with pytest.raises(DataError, match=r"claims 9000 x 9000 pixels, more than .* bytes can hold"):
+    with pytest.raises(DataError, match=r"claims 9000 x 9000 pixels in [0-9,]+ bytes"):
         decode(data, "x", colour=False)
 
 

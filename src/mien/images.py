@@ -35,6 +35,7 @@ __all__ = [
     "HEIF_SUFFIXES",
     "MAX_BYTES",
     "MAX_PIXELS",
+    "MAX_SIDE",
     "SUFFIXES",
     "as_picture",
     "decode",
@@ -49,6 +50,9 @@ MAX_BYTES = 256 << 20
 
 #: The largest picture that is decoded: 100 million pixels, a sheet of 10,000 x 10,000.
 MAX_PIXELS = 100_000_000
+
+#: The longest side of a picture that is decoded: a row costs memory, however short it is.
+MAX_SIDE = 100_000
 
 #: File endings of the formats that :func:`decode` reads, lower case, for those who look through folders.
 SUFFIXES = (
@@ -245,6 +249,8 @@ def _check_size(size: tuple[int, int], where: str, most: int) -> None:
         raise DataError(f"the picture's header says {width} x {height} pixels", where)
     if width * height > most:
         raise DataError(f"{width} x {height} pixels are over the limit of {most:,}; make it smaller", where)
+    if max(width, height) > MAX_SIDE:
+        raise DataError(f"{width} x {height} pixels: a side is over the limit of {MAX_SIDE:,}; make it smaller", where)
 
 
 def _check_claim(picture: ImageFile.ImageFile, where: str, count: int) -> None:
@@ -252,7 +258,7 @@ def _check_claim(picture: ImageFile.ImageFile, where: str, count: int) -> None:
     width, height = picture.size
     each = _PIXELS_A_BYTE.get(picture.format or "", width * height)
     if width * height > max(_ALWAYS, count * each):
-        raise DataError(f"the header claims {width} x {height} pixels, more than {count:,} bytes can hold", where)
+        raise DataError(f"the header claims {width} x {height} pixels in {count:,} bytes, which is not believed", where)
     if picture.tile and picture.tile[0][0] == "ppm_plain" and width * height > _TEXT_PIXELS:
         raise DataError(f"{width} x {height} pixels as text are too many; save it as binary PNM or as PNG", where)
 
