@@ -8,44 +8,23 @@ import io
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from onnx_nets import write_net
+from predicting import run
 from typer.testing import CliRunner
 
 from mien.cli import app
-from mien.errors import ConfigError, MissingExtra, ModelError, OutputError
+from mien.errors import ConfigError, ModelError, OutputError
 from mien.labels import FER2013
 from mien.results.schema import columns
-from mien.runtime import DEFAULT_MODEL, Predictor
+from mien.runtime import DEFAULT_MODEL
 from mien.spec import ModelSpec
 
 ASTRONAUT = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
-
-
-@pytest.fixture(scope="module")
-def net(tmp_path_factory):
-    return str(write_net(tmp_path_factory.mktemp("nets") / "tiny.onnx"))
-
-
-@pytest.fixture
-def album(tmp_path):
-    """One face, none, one that is no picture, and a file that is not looked at."""
-    folder = tmp_path / "album"
-    folder.mkdir()
-    shutil.copy(ASTRONAUT, folder / "a.jpg")
-    cv2.imwrite(str(folder / "b.png"), np.full((90, 120, 3), 99, np.uint8))
-    (folder / "c.jpg").write_bytes(b"not a picture")
-    (folder / "notes.txt").write_text("x")
-    return folder
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, ["predict", *map(str, arguments), "--threads", "1"])
 
 
 def test_table_names_photo_expression_and_the_models_accuracy(net):
@@ -163,82 +142,6 @@ def test_a_bad_file_is_a_csv_row_with_its_error(net, album):
     assert a["error"] == b["error"] == ""
 
 
-@pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.json", "x.parquet"])
-def test_out_holds_every_photo_and_stdout_nothing(net, album, tmp_path, name):
-    if name.endswith("parquet"):
-        pytest.importorskip("pyarrow")
-    out = tmp_path / "deep" / name
-    result = run(album, "--model", net, "--out", out)
-    assert result.exit_code == 1
-    assert result.stdout == ""
-    assert "3 photos, 1 faces, 1 photos without a face" in result.stderr
-    assert outcomes(out) == ["faces", "no face", "unreadable"]
-
-
-def outcomes(out: Path) -> list[str]:
-    if out.suffix == ".csv":
-        return [row["outcome"] for row in csv.DictReader(io.StringIO(out.read_text()))]
-    if out.suffix == ".jsonl":
-        return [json.loads(line)["outcome"] for line in out.read_text().splitlines()]
-    if out.suffix == ".json":
-        return [photo["outcome"] for photo in json.loads(out.read_text())["photos"]]
-    from pyarrow import parquet
-
-    return parquet.read_table(out)["outcome"].to_pylist()
-
-
-def test_parquet_has_the_same_columns_and_types_with_and_without_faces(net, album, tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet")
-    run(album / "a.jpg", "--model", net, "--parquet", tmp_path / "face")
-    run(album / "b.png", "--model", net, "--parquet", tmp_path / "none")
-    face, none = (parquet.read_table(tmp_path / name) for name in ("face", "none"))
-    assert face.schema.equals(none.schema)
-    assert face.schema.metadata[b"model"] == b"tiny"
-    assert face["usable"].to_pylist() == [True]
-    assert none["yaw"].to_pylist() == [None]
-
-
-def test_parquet_without_pyarrow_says_how_to_get_it_before_the_run(net, album, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    result = run(album, "--model", net, "--parquet", tmp_path / "x")
-    assert isinstance(result.exception, MissingExtra)
-    assert "pip install 'mien[parquet]'" in str(result.exception)
-
-
-@pytest.mark.parametrize("name", ["x.csv", "x.jsonl"])
-@pytest.mark.parametrize("cut", [0, 5, 0.3, 0.6, -40, -1, None])
-def test_an_interrupted_run_is_resumed_to_the_same_file(net, album, tmp_path, monkeypatch, name, cut):
-    shutil.copy(album / "a.jpg", album / "d.jpg")
-    whole, out = tmp_path / "whole" / name, tmp_path / name
-    run(album, "--model", net, "--out", whole)
-    data = whole.read_bytes()
-    at = len(data) if cut is None else int(len(data) * cut) if isinstance(cut, float) else cut % len(data) if cut else 0
-    out.write_bytes(data[:at])
-    done, find = [], Predictor.find
-    monkeypatch.setattr(Predictor, "find", lambda self, pixels: done.append(1) or find(self, pixels))
-    result = run(album, "--model", net, "--out", out, "--resume", "--jobs", "2")
-    assert out.read_bytes() == data
-    assert result.exit_code == 1  # one cannot be read, whichever run found out
-    if cut in (-1, None):
-        assert len(done) <= 1  # of three that can be read
-
-
-def test_resume_refuses_what_another_model_wrote_and_out_what_is_there(net, album, tmp_path):
-    other = write_net(tmp_path / "o.onnx", ModelSpec("other", FER2013.names))
-    fewer = write_net(tmp_path / "f.onnx", ModelSpec("tiny", ("yes", "no")))
-    for name in ("x.csv", "x.jsonl"):
-        out = tmp_path / name
-        run(album, "--model", net, "--out", out)
-        before = out.read_bytes()
-        assert "is there already" in str(run(album, "--model", net, "--out", out).exception)
-        assert "with the model tiny" in str(run(album, "--model", other, "--out", out, "--resume").exception)
-        assert out.read_bytes() == before
-    assert "its columns" in str(run(album, "--model", fewer, "--out", tmp_path / "x.csv", "--resume").exception)
-    (tmp_path / "y.jsonl").write_text('{"a": 1}\n[broken\n{}\n')
-    assert isinstance(run(album, "--model", net, "--out", tmp_path / "y.jsonl", "--resume").exception, ConfigError)
-
-
 def test_jobs_change_no_answer(net, album):
     for i in range(3):
         shutil.copy(album / "a.jpg", album / f"e{i}.jpg")
@@ -255,18 +158,6 @@ def test_the_bar_is_on_a_terminal_s_stderr_only_and_takes_no_data_from_stdout(ne
     assert [len(row) for row in rows] == [len(rows[0])] * 4
     monkeypatch.setenv("TTY_COMPATIBLE", "0")
     assert "100%" not in run(album, "--model", net, "--csv").stderr
-
-
-def test_a_resumed_run_saves_pictures_under_the_names_of_the_whole(net, tmp_path):
-    for folder in ("one", "two"):
-        (tmp_path / folder).mkdir()
-        cv2.imwrite(str(tmp_path / folder / "b.png"), np.full((40, 50, 3), 99, np.uint8))
-    out, drawn = tmp_path / "x.jsonl", tmp_path / "drawn"
-    run(tmp_path / "one", "--model", net, "--out", out, "--save", drawn)
-    before = (drawn / "b-mien.png").stat().st_mtime_ns
-    run(tmp_path / "one", tmp_path / "two", "--model", net, "--out", out, "--save", drawn, "--resume")
-    assert {f.name for f in drawn.iterdir()} == {"b-mien.png", "b-mien-2.png"}
-    assert (drawn / "b-mien.png").stat().st_mtime_ns == before
 
 
 def test_unwritable_folder_fails_before_anything_is_read(net, tmp_path):
@@ -342,3 +233,39 @@ def test_broken_names_do_not_stop_the_batch(net, album):
     result = run(odd, album / "b.png", "--model", net, "--json")
     assert result.exit_code == 0
     assert len(json.loads(result.stdout)["photos"]) == 2
+
+
+def mac_folder(folder):
+    """One photo, and beside it what is none."""
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.png"), np.full((60, 60, 3), 99, np.uint8))
+    for name in ("._a.png", ".hidden.png", "clip.mp4", "notes.txt", "b-mien.png"):
+        (folder / name).write_bytes(b"x")
+    (folder / "broken.jpg").symlink_to("nowhere.jpg")
+    (folder / "linked").symlink_to(folder, target_is_directory=True)
+    return folder
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_what_is_passed_over_is_counted_and_named_everywhere(net, tmp_path):
+    folder = mac_folder(tmp_path / "mac")
+    expected = {"apple_double": 1, "hidden": 1, "other_ending": 2, "drawing": 1, "broken_link": 1, "linked_folder": 1}
+    result = run(folder, "--model", net, "--json")
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    assert {kind: of["count"] for kind, of in document["passed_over"].items()} == expected
+    assert (document["counts"]["photos"], document["complete"]) == (1, True)
+    for flags in ((), ("--csv",), ("--out", tmp_path / "x.csv")):
+        told = run(folder, "--model", net, *flags)
+        assert told.exit_code == 0
+        assert "passed over: 2 files of other kinds (.mp4, .txt), 1 side file of macOS" in told.stderr
+    beside = json.loads((tmp_path / "x.csv.json").read_text(encoding="utf-8"))
+    assert beside["passed_over"] == document["passed_over"]
+
+
+def test_an_empty_name_is_refused_and_a_pattern_s_folders_are_searched(net, album):
+    assert "must not be empty" in str(run("", "--model", net).exception)
+    (album / "sub").mkdir()
+    shutil.copy(album / "b.png", album / "sub" / "d.png")
+    result = run(album / "s*", "--model", net, "--json")
+    assert [Path(p["photo"]).name for p in json.loads(result.stdout)["photos"]] == ["d.png"]

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Provenance", "provenance_of", "read_sidecar", "sidecar", "write_sidecar"]
 
-_SAY = "it was written with the {} {}, not {}"
-_COLUMNS_SAY = "its columns are of the {} {}, not {}"
-
 
 @dataclass(frozen=True)
 class Provenance:
@@ -56,10 +53,10 @@ class Provenance:
         return {**told, "settings": dict(self.settings)}
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
-        """What of the metadata ``other`` decides an answer and is not so here, as sentences."""
+        """What of the metadata ``other`` decides an answer and is not so here: ``the detector size 320, not 640``."""
         now, then = _flat(self.to_dict()), _flat(other)
         return [
-            (_COLUMNS_SAY if name == "labels" else _SAY).format(name, _short(then.get(name)), _short(now.get(name)))
+            f"the {name} {_short(then.get(name))}, not {_short(now.get(name))}"
             for name in dict.fromkeys([*now, *then])
             if now.get(name) != then.get(name)
         ]
@@ -72,8 +69,10 @@ def provenance_of(predictor: Predictor, detector: str, settings: Mapping[str, An
     about = {"size": getattr(finder, "size", None), "threshold": getattr(finder, "threshold", None)}
     file = getattr(finder, "path", None)
     known = {"name": detector, **about, "sha256": sha256_of(file) if file else None}
+    kept = ("accuracy", "accuracy_ci95", "n")  # all of a model's scores are in its file and its card
+    scores = {split: {k: s[k] for k in kept if k in s} for split, s in spec.scores.items() if isinstance(s, dict)}
     return Provenance(
-        {**model, "scores": spec.scores, "licence": spec.licence},
+        {**model, "scores": scores, "licence": spec.licence},
         {name: value for name, value in known.items() if value is not None},
         dict(settings or {}),
     )

@@ -86,7 +86,8 @@ def _go_on(
         if metadata is None:
             kept.notes.append(f"{sidecar(left)} is missing: only the rows of {left.name} could be compared")
         elif differences := provenance.differences(metadata):
-            raise ValueError("; ".join(differences))
+            columns = "its columns are others, and " if any(d.startswith("the labels") for d in differences) else ""
+            raise ValueError(f"{columns}it was written with {', and with '.join(differences)}")
         metadata = metadata or {}
         entries = _checked(read_entries(left, form, grown=grown), form, provenance)
         chosen = _chosen(entries, kept, pictures, metadata.get("started"), whole=metadata.get("complete") is True)
