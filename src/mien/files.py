@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,18 @@ from typing import Any
 
 from mien.errors import ConfigError, OutputError
 
-__all__ = ["check_new", "check_writable", "replace_file", "reported", "sha256_of", "temporary_name", "write_text"]
+__all__ = [
+    "check_new",
+    "check_writable",
+    "replace_file",
+    "reported",
+    "safe_name",
+    "sha256_of",
+    "temporary_name",
+    "write_text",
+]
+
+_LONGEST = 40  # characters of a name that come from data
 
 
 def check_new(path: Path, *, force: bool = False, remedy: str = "--force overwrites it") -> None:
@@ -28,6 +40,17 @@ def check_new(path: Path, *, force: bool = False, remedy: str = "--force overwri
         raise ConfigError(f"{path} is a folder: give the name of a file")
     if not force and os.path.lexists(path):
         raise ConfigError(f"{path} is there already: {remedy}, or choose another name")
+
+
+def safe_name(text: str, number: int) -> str:
+    """The name of a file or folder for something that data call ``text``, the ``number``-th of its kind.
+
+    ``0007-Ann_Lee``: letters, digits, ``-`` and ``_`` of ASCII stay, everything else becomes ``_``, and at most 40
+    characters are kept. It names no other folder, whatever ``text`` holds, fits every file system, and is one of its
+    own for every number, also where two texts differ in what was replaced.
+    """
+    kept = re.sub(r"[^A-Za-z0-9_-]+", "_", text)[:_LONGEST].strip("_")
+    return f"{number:04}-{kept}" if kept else f"{number:04}"
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

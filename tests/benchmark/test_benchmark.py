@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,21 +11,42 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mien.benchmark import METHODS, REFERENCE, Event, Row, choose, compare, make_protocol, markdown, record, runner
+from mien.benchmark import (
+    METHODS,
+    REFERENCE,
+    Event,
+    Row,
+    choose,
+    compare,
+    make_protocol,
+    markdown,
+    record,
+    runner,
+    worker,
+)
 from mien.benchmark.networks import train_network
 from mien.benchmark.protocol import Protocol
 from mien.benchmark.runner import _key
-from mien.benchmark.table import pairs
+from mien.benchmark.table import conditions, pairs
 from mien.benchmark.task import Task
+from mien.benchmark.worker import Job
 from mien.cli import app
 from mien.cli.compare import _seconds
 from mien.data import FaceDataset
 from mien.data.synthetic.generate import generate
 from mien.errors import ConfigError
 from mien.evaluation.metrics import score
+from mien.evaluation.significance import compare_pairs
+from mien.files import safe_name
 
 FAST = "hog-svm"
 FACES = generate(210, seed=1, identities=10)
+
+
+def parts(plan: Protocol) -> tuple[FaceDataset, FaceDataset]:
+    """Training and held-out faces of a protocol of one fold."""
+    (fold,) = plan.folds()
+    return fold.parts()
 
 
 def unlabelled(ds: FaceDataset, split: str = "") -> FaceDataset:
@@ -66,18 +88,18 @@ def test_choosing():
 
 def test_people_are_kept_apart_by_default():
     plan = make_protocol(replace(FACES, split=np.full(len(FACES), "")), seed=3)
-    (fold,) = plan.folds()
-    assert not set(fold.train.subject) & set(fold.val.subject)
+    train, val = parts(plan)
+    assert not set(train.subject) & set(val.subject)
     assert "subject-independent" in plan.about
-    assert len(fold.train) + len(fold.val) == len(FACES)
+    assert len(train) + len(val) == len(FACES)
 
 
 def test_one_fold_a_person_covers_everybody_once():
     plan = make_protocol(FACES, "leave-one-subject-out")
-    folds = list(plan.folds())
-    assert [f.name for f in folds] == sorted(set(FACES.subject))
-    assert all(set(f.val.subject) == {f.name} and f.name not in f.train.subject for f in folds)
-    assert sum(len(f.val) for f in folds) == len(FACES)
+    folds = [(fold.name, *fold.parts()) for fold in plan.folds()]
+    assert [name for name, _, _ in folds] == sorted(set(FACES.subject))
+    assert all(set(val.subject) == {name} and name not in train.subject for name, train, val in folds)
+    assert sum(len(val) for _, _, val in folds) == len(FACES)
     with pytest.raises(ConfigError, match="two people or more, and 0 are known"):
         make_protocol(unlabelled(FACES), "leave-one-subject-out")
 
@@ -106,12 +128,12 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row],
 
 def test_rows_hold_what_was_measured(compared: tuple[Path, list[Row], Protocol]):
     out, rows, plan = compared
-    (fold,) = plan.folds()
+    _, val = parts(plan)
     hog, network = rows
     assert [r.method for r in rows] == [FAST, REFERENCE]
     assert not hog.error, hog.error
     assert not network.error, network.error
-    assert hog.scored.n == len(fold.val) == len(hog.hits)
+    assert hog.scored.n == len(val) == len(hog.hits)
     assert hog.hits.mean() == pytest.approx(hog.scored.accuracy)
     assert hog.scored.accuracy > 0.4  # seven classes; chance is 0.14
     assert hog.size["vector"] > 100
@@ -150,12 +172,12 @@ def test_what_was_trained_is_kept_and_loads(compared: tuple[Path, list[Row], Pro
     from mien.evaluation.scoring import evaluate, open_model
 
     out, (hog, network), plan = compared
-    (fold,) = plan.folds()
+    _, val = parts(plan)
     pipeline, about = load_estimator(out / "runs" / f"{FAST}-{hog.key}" / "model.skops")
     assert about["names"] == list(FACES.names)
-    assert (pipeline.predict(fold.val.images) == fold.val.labels).mean() == pytest.approx(hog.scored.accuracy)
+    assert (pipeline.predict(val.images) == val.labels).mean() == pytest.approx(hog.scored.accuracy)
     model = open_model(out / "runs" / f"{REFERENCE}-{network.key}")
-    assert evaluate(model, fold.val).accuracy == pytest.approx(network.scored.accuracy)
+    assert evaluate(model, val).accuracy == pytest.approx(network.scored.accuracy)
 
 
 def test_the_table_shows_rows_failures_and_conditions(compared: tuple[Path, list[Row], Protocol]):
@@ -178,7 +200,7 @@ def test_the_table_shows_rows_failures_and_conditions(compared: tuple[Path, list
     assert not pairs([rows[0]])
 
 
-def test_everybody_is_left_out_once_and_all_answers_are_judged_together(tmp_path: Path):
+def test_everybody_is_left_out_once_and_all_predictions_are_scored_together(tmp_path: Path):
     few = FACES.take(np.isin(FACES.subject, ["s00", "s03", "s06"]))
     plan = make_protocol(few, "leave-one-subject-out")
     (row,) = compare([METHODS["lbp-svm"]], plan, tmp_path)
@@ -186,7 +208,72 @@ def test_everybody_is_left_out_once_and_all_answers_are_judged_together(tmp_path
     assert row.scored.n == len(row.hits) == len(few)
     assert row.conditions["protocol"] == "leave one subject out, 3 people"
     folder = tmp_path / "runs" / f"lbp-svm-{row.key}"
-    assert sorted(p.parent.name for p in folder.glob("*/model.skops")) == ["s00", "s03", "s06"]
+    assert sorted(p.parent.name for p in folder.glob("*/model.skops")) == ["0000-s00", "0001-s03", "0002-s06"]
+
+
+NAMES = ["../x", "/tmp/x", "a/b", "a_b", "a\\b", "x" * 300, "..", ".", "CON", "name:1", "émile", "エミ", " ", "\x00"]
+
+
+def test_names_of_people_become_no_paths(tmp_path: Path):
+    made = [safe_name(name, i) for i, name in enumerate(NAMES)]
+    assert len({m.casefold() for m in made}) == len(NAMES)
+    for name in made:
+        assert (tmp_path / name).resolve().parent == tmp_path.resolve()
+        (tmp_path / name).mkdir()
+        assert len(name) <= 45
+    assert safe_name("Ann Lee", 7) == "0007-Ann_Lee"
+    assert safe_name("", 3) == "0003"
+
+
+def test_nothing_is_written_outside_out_whatever_people_are_called(tmp_path: Path):
+    folder, outside = tmp_path / "a" / "b" / "run", tmp_path / "outside"
+    called = dict(zip(sorted(set(FACES.subject)), ["../../x", str(outside), "a/b"], strict=False))
+    few = FACES.take(np.isin(FACES.subject, list(called)))
+    few = replace(few, subject=np.array([called[who] for who in few.subject]))
+    plan = make_protocol(few, "leave-one-subject-out")
+    worker._run(Job("lbp-svm", plan, folder, seed=0, threads=1, budget=None), lambda step, share: None)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a"]
+    assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == ["run"]
+    assert sorted(p.parent.name[:5] for p in folder.glob("*/model.skops")) == ["0000-", "0001-", "0002-"]
+
+
+def test_folds_of_many_people_do_not_hold_the_data_many_times():
+    many = generate(600, seed=2, identities=30)
+    plan = make_protocol(many, "leave-one-subject-out")
+    tracemalloc.start()
+    count = 0
+    for fold in plan.folds():
+        train, val = fold.parts()
+        count += len(val)
+        assert len(train) + len(val) <= len(many)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == len(many)
+    assert peak < 4 * many.images.nbytes  # one fold at a time, and the one before it until it is replaced
+
+
+def test_each_condition_that_differs_is_shown_with_its_methods(compared: tuple[Path, list[Row], Protocol]):
+    _, rows, _ = compared
+    hog, network = rows
+    third = replace(hog, method="lbp-svm")
+    other = replace(network, conditions={**network.conditions, "threads": 7, "torch": "9.9", "date": "2020-01-01"})
+    said = conditions([hog, third, other])
+    assert f"({REFERENCE}: 7 thread(s) of" in said
+    assert f"({REFERENCE}: mien " in said
+    assert "torch 9.9" in said
+    assert f"({REFERENCE}: 2020-01-01)" in said
+    assert f"{REFERENCE}:" not in conditions(rows)
+
+
+def test_p_values_of_many_methods_are_corrected(compared: tuple[Path, list[Row], Protocol]):
+    _, (hog, network), _ = compared
+    more = [hog, *(replace(hog, method=f"{name}-svm") for name in ("lbp", "sift", "haar"))]
+    found = pairs([*more, network])
+    plain = compare_pairs(hog.hits, network.hits)
+    assert {p.p_value for p in found.values()} == {plain.p_value}
+    assert all(p.p_corrected == pytest.approx(min(1, 4 * plain.p_value)) for p in found.values())
+    assert "corrected by Holm for 4 comparisons" in conditions([*more, network])
+    assert record([*more, network])["rows"][0]["against"]["p_corrected"] is not None
 
 
 def test_a_method_out_of_time_is_stopped_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -220,37 +307,58 @@ def test_a_method_that_fails_is_named_and_the_others_go_on(tmp_path: Path, monke
 
 
 def test_epochs_are_cut_to_the_budget_once_and_a_run_goes_on(tmp_path: Path):
-    (fold,) = make_protocol(FACES).folds()
-    task = Task(fold.train, fold.val, tmp_path / "run", budget=1.0)
+    train, val = parts(make_protocol(FACES))
+    task = Task(train, val, tmp_path / "run", budget=1.0)
     _, first = train_network(task, REFERENCE)
     epochs = json.loads((tmp_path / "run" / "plan.json").read_text())["epochs"]
     assert 1 <= epochs < 120
     _, again = train_network(replace(task, budget=1000.0), REFERENCE)  # the plan stands, nothing is trained again
     assert again.notes == first.notes == (f"{epochs} of 120 epochs, for want of time",)
     assert again.seconds == first.seconds
-    np.testing.assert_array_equal(again.predict(fold.val.images), first.predict(fold.val.images))
+    np.testing.assert_array_equal(again.predict(val.images), first.predict(val.images))
 
 
-def test_identity_can_be_read_from_pixels_more_than_by_chance(tmp_path: Path):
+def test_identity_is_read_from_held_out_faces_only(tmp_path: Path):
     from mien.benchmark.networks import fit_adversarial
 
-    (fold,) = make_protocol(FACES).folds()
-    fitted = fit_adversarial(Task(fold.train, fold.val, tmp_path / "run", budget=1.0))
+    train, val = parts(make_protocol(FACES))
+    fitted = fit_adversarial(Task(train, val, tmp_path / "run", budget=1.0))
     found = fitted.figures["identity"]
-    assert found["people"] == len(set(fold.train.subject))
+    assert (found["people"], found["seen"]) == (len(set(val.subject)), 0)
+    assert found["faces"] == sum(int((val.subject == who).sum()) // 2 for who in set(val.subject))
     assert found["chance"] < found["pixels"] <= 1
     assert 0 <= found["representation"] <= 1
-    assert fitted.predict(fold.val.images).shape == (len(fold.val), 7)
+    assert fitted.predict(val.images).shape == (len(val), 7)
+    alone = val.take(val.subject == val.subject[0])  # as leave one subject out holds them out
+    lonely = fit_adversarial(Task(train, alone, tmp_path / "alone", budget=1.0))
+    assert lonely.figures == {}
+    assert "how well it hides identity is not measured" in lonely.notes[-1]
+
+
+def test_an_encoder_that_knows_its_training_faces_is_not_believed(monkeypatch: pytest.MonkeyPatch):
+    """It hides everybody whom it has learnt, and shows everybody else: what counts is everybody else."""
+    from mien.benchmark import networks
+
+    train, val = parts(make_protocol(FACES))
+    learnt = {image.tobytes() for image in train.images}
+
+    def hides(model: object, images: np.ndarray) -> np.ndarray:
+        small = images[:, ::4, ::4].reshape(len(images), -1).astype(np.float32)
+        return np.stack([0 * x if image.tobytes() in learnt else x for x, image in zip(small, images, strict=True)])
+
+    monkeypatch.setattr(networks, "features", hides)
+    found = networks._identity(None, Task(train, val, Path()))
+    assert found["representation"] > found["chance"] + 0.2
 
 
 @pytest.mark.parametrize("name", ["vgg-svm", "multi-feature"])
 def test_learnt_features_feed_a_classifier(name: str, tmp_path: Path):
-    (fold,) = make_protocol(FACES).folds()
+    train, val = parts(make_protocol(FACES))
     steps: list[str] = []
-    task = Task(fold.train, fold.val, tmp_path / "run", budget=1.0, progress=lambda step, share: steps.append(step))
+    task = Task(train, val, tmp_path / "run", budget=1.0, progress=lambda step, share: steps.append(step))
     fitted = METHODS[name].fit(task)
-    p = fitted.predict(fold.val.images)
-    assert score(p, fold.val.labels, FACES.names).n == len(fold.val)
+    p = fitted.predict(val.images)
+    assert score(p, val.labels, FACES.names).n == len(val)
     assert {"parameters", "vector"} <= set(fitted.size)
     assert {"training", "support vector machine"} <= set(steps)
 
@@ -258,12 +366,12 @@ def test_learnt_features_feed_a_classifier(name: str, tmp_path: Path):
 def test_two_methods_train_one_network_and_both_count_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from mien.benchmark import networks
 
-    (fold,) = make_protocol(FACES).folds()
+    train, val = parts(make_protocol(FACES))
     runs = []
     train_run = networks.train_run
     monkeypatch.setattr(networks, "train_run", lambda *a, **k: runs.append(train_run(*a, **k)) or runs[-1])
     both = [
-        METHODS[name].fit(Task(fold.train, fold.val, tmp_path / name, budget=1.0, shared=tmp_path))
+        METHODS[name].fit(Task(train, val, tmp_path / name, budget=1.0, shared=tmp_path))
         for name in ("vgg-svm", "multi-feature")
     ]
     assert [p.name.split("-")[0] for p in tmp_path.iterdir() if p.name not in METHODS] == ["vgg"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from mien.errors import ModelError
 from mien.evaluation.scoring import open_model
-from mien.export.onnx import export_onnx
+from mien.export.onnx import _Deployed, _difference, export_onnx
 from mien.models import create_model, fold
 from mien.models.inference import predict
 from mien.models.weights import load_model, save_model
@@ -82,3 +83,31 @@ def test_the_parity_check_sees_a_division_in_the_wrong_place(tmp_path: Path) -> 
     with pytest.raises(ModelError, match="nothing was written"):
         export_onnx(model, ModelSpec("m", LABELS, temperature=4.0), tmp_path / "m.onnx")
     assert not (tmp_path / "m.onnx").exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_model_whose_outputs_are_not_finite_is_not_exported(value: float, tmp_path: Path) -> None:
+    model = Headless().eval()
+    with torch.no_grad():
+        model.last.weight[0, 0] = value
+    with pytest.raises(ModelError, match=r"an output is not finite .* nothing was"):
+        export_onnx(model, ModelSpec("m", LABELS), tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nan_in_a_part_of_the_outputs_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed = _Deployed(Headless()).eval()
+
+    class Session:
+        """Runs as a broken runtime would: one number of the second batch is no number."""
+
+        def __init__(self, data: bytes, providers: list[str]) -> None: ...
+
+        def run(self, names: None, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+            logits = deployed(torch.from_numpy(feeds["faces"]))[0].numpy().copy()
+            if len(logits) == 2:
+                logits[1, 3] = np.nan
+            return [logits]
+
+    monkeypatch.setattr("mien.export.onnx.load_onnxruntime", lambda: SimpleNamespace(InferenceSession=Session))
+    assert np.isnan(_difference(deployed, b"", ModelSpec("m", LABELS)))

@@ -1,4 +1,4 @@
-"""The methods that the report names, learnt and judged under one protocol: ``mien compare``."""
+"""The methods that the report names, trained and evaluated under one protocol: ``mien compare``."""
 
 from mien.benchmark.protocol import PROTOCOLS, make_protocol
 from mien.benchmark.registry import METHODS, REFERENCE, Method, choose

@@ -1,14 +1,16 @@
-"""Which faces teach and which judge, decided once for all methods of a comparison.
+"""Which faces train and which are held out, decided once for all methods of a comparison.
 
 Leaves out: the splits themselves (``data.splits``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
-from mien.data import FaceDataset, describe_split, leave_one_subject_out, train_val
+from mien.data import FaceDataset, describe_split, train_val
+from mien.data.splits import subject_folds, two_parts
 from mien.errors import ConfigError
 
 __all__ = ["PROTOCOLS", "Fold", "Protocol", "make_protocol"]
@@ -18,11 +20,10 @@ PROTOCOLS = ("split", "leave-one-subject-out")
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """One training part and the part that it is judged on."""
+    """One training part and the part that is held out; ``parts`` makes the two anew, so that folds cost no memory."""
 
     name: str
-    train: FaceDataset
-    val: FaceDataset
+    parts: Callable[[], tuple[FaceDataset, FaceDataset]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +36,14 @@ class Protocol:
     seed: int
     val_split: str | None = None
 
-    def folds(self) -> Iterator[Fold]:
+    def folds(self) -> list[Fold]:
         """The folds, in an order that does not change."""
         if self.kind == "leave-one-subject-out":
-            for subject, train, val in leave_one_subject_out(self.faces):
-                yield Fold(subject, train, val)
-        else:
-            yield Fold("", *train_val(self.faces, val_split=self.val_split, seed=self.seed))
+            return [
+                Fold(subject, partial(two_parts, self.faces, train, held))
+                for subject, train, held in subject_folds(self.faces)
+            ]
+        return [Fold("", partial(train_val, self.faces, val_split=self.val_split, seed=self.seed))]
 
 
 def make_protocol(faces: FaceDataset, kind: str = "split", *, val_split: str | None = None, seed: int = 0) -> Protocol:
@@ -50,7 +52,7 @@ def make_protocol(faces: FaceDataset, kind: str = "split", *, val_split: str | N
     kind       "split": the official parts where there are any, else a split by people where they are known, else at
                random by class; "leave-one-subject-out": one fold a person, over all parts together (a test part among
                them is logged as a warning, see ``data.leave_one_subject_out``)
-    val_split  the part to judge on, instead of PublicTest or validation
+    val_split  the part to evaluate on, instead of PublicTest or validation
 
     Rows without a label are left out. Raises :class:`ConfigError` where a fold would be empty or people are unknown.
     """

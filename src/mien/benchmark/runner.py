@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from mien.benchmark.protocol import Protocol
 from mien.benchmark.registry import Method
-from mien.benchmark.worker import Job, answers_file, work
+from mien.benchmark.worker import Job, predictions_file, work
 from mien.data.audit import twins
 from mien.errors import ConfigError
 from mien.evaluation.metrics import Report, score
@@ -68,7 +68,7 @@ class Row:
 
     @property
     def hits(self) -> NDArray[np.bool_]:
-        """For each face judged, in the order of the protocol, whether the answer was right."""
+        """For each held-out face, in the order of the protocol, whether the prediction was right."""
         return np.array([c == "1" for c in self.right])
 
 
@@ -104,7 +104,7 @@ def compare(
     jobs: int = 1,
     on_event: Callable[[Event], None] = lambda event: None,
 ) -> list[Row]:
-    """Train and judge ``methods``; rows in their order, those that failed among them.
+    """Train and evaluate ``methods``; rows in their order, those that failed among them.
 
     budget    seconds of training for each method: networks cut their epochs to fit; what is still running a minute
               after twice the time is stopped, and fails
@@ -130,7 +130,7 @@ def compare(
         else:
             rows[method.name] = kept
             on_event(Event("kept", method.name, row=kept))
-    judge = _Judge(protocol, seed, budget, threads, jobs) if waiting else None
+    scorer = _Scorer(protocol, seed, budget, threads, jobs) if waiting else None
     running: list[_Running] = []
     try:
         while waiting or running:
@@ -141,8 +141,8 @@ def compare(
                 on_event(Event("start", method.name))
             for run in _finished(running, budget, on_event):
                 running.remove(run)
-                assert judge is not None
-                row = judge.row(run)
+                assert scorer is not None
+                row = scorer.row(run)
                 write_text(out / "results" / f"{row.method}.json", json.dumps(asdict(row), indent=1) + "\n")
                 rows[row.method] = row
                 on_event(Event("failed" if row.error else "done", row.method, row=row))
@@ -232,19 +232,23 @@ def _stop(run: _Running) -> None:
         run.process.join()
 
 
-class _Judge:
-    """Scores answers, alike for every method; which faces have a near-duplicate in Training is worked out once."""
+class _Scorer:
+    """Scores predictions, alike for every method; which faces have a near-duplicate in Training is worked out once."""
 
     def __init__(self, protocol: Protocol, seed: int, budget: float | None, threads: int, jobs: int) -> None:
-        folds = list(protocol.folds())
-        self.names = protocol.faces.names
-        self.clean = np.concatenate([~twins(f.val.images, f.train.images) for f in folds])
-        self.splits = "+".join(dict.fromkeys(s for f in folds for s in f.val.splits))
+        clean, splits, learnt = [], list[str](), list[int]()
+        for fold in protocol.folds():
+            train, val = fold.parts()
+            clean.append(~twins(val.images, train.images))
+            splits += val.splits
+            learnt.append(len(train))
+        self.names, self.clean = protocol.faces.names, np.concatenate(clean)
+        self.splits = "+".join(dict.fromkeys(splits))
         self.conditions = {
             "protocol": protocol.about,
             "data": Path(protocol.faces.source).name,
             "fingerprint": protocol.faces.fingerprint,
-            "trained on": sum(len(f.train) for f in folds) // len(folds),
+            "trained on": sum(learnt) // len(learnt),
             "views": 1,
             "seed": seed,
             "budget, s": budget,
@@ -257,7 +261,7 @@ class _Judge:
 
     def row(self, run: _Running) -> Row:
         """The row of a method that has ended, in whatever way."""
-        name, file = run.method.name, answers_file(run.job.folder)
+        name, file = run.method.name, predictions_file(run.job.folder)
         if run.outcome is None:
             code = run.process.exitcode
             why = f"its process ended with code {code}" + ("; too little memory?" if code == -9 else "")
@@ -273,7 +277,7 @@ class _Judge:
             report=report.to_dict(),
             size=facts["size"],
             fit_seconds=facts["fit_seconds"],
-            faces_per_second=len(p) / facts["answer_seconds"],
+            faces_per_second=len(p) / facts["predict_seconds"],
             peak_memory_mb=facts["peak_memory_mb"],
             figures=facts["figures"],
             notes=facts["notes"],

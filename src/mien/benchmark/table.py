@@ -5,13 +5,13 @@ Leaves out: running the methods (``runner``) and drawing (``plots``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from mien.benchmark.registry import METHODS, REFERENCE
 from mien.benchmark.runner import Row
-from mien.evaluation.significance import Paired, compare_pairs
+from mien.evaluation.significance import Paired, compare_pairs, holm
 
 __all__ = ["HEAD", "cells", "conditions", "failures", "markdown", "pairs", "record", "remarks", "sort_rows"]
 
@@ -36,12 +36,15 @@ def sort_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def pairs(rows: Sequence[Row], seed: int = 0) -> dict[str, Paired]:
-    """Every finished method against the 2019 network on the same faces; nothing where that one did not finish."""
+    """Every finished method against the 2019 network on the same faces, p values corrected by Holm for their number;
+    nothing where that one did not finish."""
     reference = next((r for r in rows if r.method == REFERENCE and not r.error), None)
     if reference is None:
         return {}
     others = [r for r in rows if not r.error and r is not reference and len(r.right) == len(reference.right)]
-    return {r.method: compare_pairs(r.hits, reference.hits, seed=seed) for r in others}
+    found = [compare_pairs(r.hits, reference.hits, seed=seed) for r in others]
+    corrected = holm([pair.p_value for pair in found])
+    return {r.method: replace(pair, p_corrected=p) for r, pair, p in zip(others, found, corrected, strict=True)}
 
 
 def cells(row: Row, against: Paired | None) -> tuple[str, ...]:
@@ -78,10 +81,19 @@ def remarks(rows: Sequence[Row]) -> list[str]:
             found.append(
                 f"{row.method}: who is on the picture can be read from its representation for "
                 f"{identity['representation']:.1%} of faces, from pixels for {identity['pixels']:.1%}, by chance for "
-                f"{identity['chance']:.1%} ({identity['people']:.0f} people; logistic regression, judged on faces of "
-                "theirs that it has not seen)"
+                f"{identity['chance']:.1%} ({identity['people']:.0f} people; {_identity_protocol(identity)})"
             )
     return found
+
+
+def _identity_protocol(identity: Mapping[str, float]) -> str:
+    if "faces" not in identity:  # a row of 0.1
+        return "on faces that the encoder was trained on, where it hides people better than in use"
+    seen = f", {identity['seen']:.0f} of them on other faces in Training" if identity["seen"] else ""
+    return (
+        f"held out{seen}: logistic regression learns one half of each person's held-out faces and names the other, "
+        f"{identity['faces']:.0f} faces"
+    )
 
 
 def failures(rows: Sequence[Row]) -> list[str]:
@@ -90,27 +102,57 @@ def failures(rows: Sequence[Row]) -> list[str]:
 
 
 def conditions(rows: Sequence[Row]) -> str:
-    """One sentence on data, protocol, machine and versions; the rows may come from several days."""
+    """One sentence on data, protocol, machine and versions: what most rows have, and which rows have something else."""
     done = sort_rows(rows)
     if not done:
         return "No method finished."
-    first, report = done[0].conditions, done[0].scored
-    days = sorted({r.conditions["date"] for r in done})
-    clean, budget = report.clean, first["budget, s"]
-    parts = [
-        f"{first['data']}, {first['protocol']}",
-        f"{first['trained on']:,} faces to learn from, {report.n:,} to judge"
-        + (f" ({clean.n:,} clean: without an exact or near copy among those learnt from)" if clean else ""),
-        f"one seed ({first['seed']}), no test-time views, weights of the last epoch",
-        *([f"at most {_duration(budget)} of training a method"] if budget else []),
-        f"{first['threads']} thread(s) of {first['machine']}, {first['methods at a time']} method(s) at a time",
-        f"mien {first['mien']}, torch {first['torch']}",
-        days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}",
-    ]
-    return "; ".join(parts) + (
+    said = [_each(done, phrase) for phrase in (_data, _faces, _training, _machine, _versions, _date)]
+    comparisons = len(pairs(rows))
+    corrected = f", corrected by Holm for {comparisons} comparisons" if comparisons > 1 else ""
+    return "; ".join(said) + (
         ". Peak memory is that of the whole process, data and libraries included. Differences: paired bootstrap; p by "
-        "McNemar's exact test. The networks' temperature was fitted on the faces judged, which changes no answer."
+        f"McNemar's exact test{corrected}. The networks' temperature was fitted on the held-out faces, which changes "
+        "no predicted label."
     )
+
+
+def _each(rows: Sequence[Row], phrase: Callable[[Row], str]) -> str:
+    """What ``phrase`` says of most rows, and in brackets which rows it says something else of."""
+    methods: dict[str, list[str]] = {}
+    for row in rows:
+        methods.setdefault(phrase(row), []).append(row.method)
+    usual, *others = sorted(methods, key=lambda text: -len(methods[text]))
+    rest = "; ".join(f"{', '.join(methods[text])}: {text}" for text in others)
+    return f"{usual} ({rest})" if rest else usual
+
+
+def _data(row: Row) -> str:
+    return f"{row.conditions['data']}, {row.conditions['protocol']}"
+
+
+def _faces(row: Row) -> str:
+    report = row.scored
+    clean = f" ({report.clean.n:,} clean: without a near-duplicate among those)" if report.clean else ""
+    return f"{row.conditions['trained on']:,} faces to train on, {report.n:,} held out{clean}"
+
+
+def _training(row: Row) -> str:
+    budget = row.conditions["budget, s"]
+    most = f", at most {_duration(budget)} of training" if budget else ""
+    return f"one seed ({row.conditions['seed']}){most}, weights of the last epoch, no test-time views"
+
+
+def _machine(row: Row) -> str:
+    c = row.conditions
+    return f"{c['threads']} thread(s) of {c['machine']}, {c['methods at a time']} method(s) at a time"
+
+
+def _versions(row: Row) -> str:
+    return ", ".join(f"{name} {row.conditions[name]}" for name in ("mien", "torch", "numpy", "python"))
+
+
+def _date(row: Row) -> str:
+    return str(row.conditions["date"])
 
 
 def markdown(rows: Sequence[Row], left_out: Sequence[str] = ()) -> str:

@@ -106,7 +106,7 @@ def fit_vgg_svm(task: Task) -> Fitted:
 
 
 def fit_multi_feature(task: Task) -> Fitted:
-    """Fit a member for each kind of feature; the answer is the mean of their probabilities."""
+    """Fit a member for each kind of feature; the prediction is the mean of their probabilities."""
     learnt = fit_vgg_svm(task)
     members = [learnt, *(_fit_pipeline(replace(task, folder=task.folder / name), name) for name in _HANDCRAFTED)]
     return Fitted(

@@ -1,7 +1,7 @@
-"""The work of one method, in a process of its own: learn, answer, measure, leave the answers in a file.
+"""The work of one method, in a process of its own: learn, predict, measure, leave the predictions in a file.
 
 A process of its own makes the peak of memory that method's alone, and keeps a crash from the others. Leaves out:
-scores, which the ``runner`` works out from the answers, alike for all.
+scores, which the ``runner`` works out from the predictions, alike for all.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from mien.benchmark.protocol import Fold, Protocol
 from mien.benchmark.registry import METHODS
 from mien.benchmark.task import Fitted, Task
 from mien.errors import MienError
-from mien.files import replace_file
+from mien.files import replace_file, safe_name
 
-__all__ = ["Job", "answers_file", "work"]
+__all__ = ["Job", "predictions_file", "work"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +39,9 @@ class Job:
     budget: float | None
 
 
-def answers_file(folder: Path) -> Path:
-    """Where a finished method's answers lie: ``probabilities`` and ``labels`` of the faces judged, and ``facts``."""
-    return folder / "answers.npz"
+def predictions_file(folder: Path) -> Path:
+    """Where a finished method's predictions lie: ``probabilities``, ``labels`` of the held-out faces, and ``facts``."""
+    return folder / "predictions.npz"
 
 
 def work(job: Job, pipe: Connection) -> None:
@@ -71,38 +71,40 @@ def _dismiss_workers() -> None:
 
 
 def _run(job: Job, progress: Any) -> None:
-    folds = list(job.protocol.folds())
+    folds = job.protocol.folds()
     parts: list[dict[str, Any]] = []
     for i, fold in enumerate(folds):
-        parts.append(_fold(job, fold, lambda step, share, i=i: progress(step, (i + share) / len(folds))))
+        folder = job.folder / safe_name(fold.name, i) if fold.name else job.folder
+        parts.append(_fold(job, fold, folder, lambda step, share, i=i: progress(step, (i + share) / len(folds))))
     sizes = [part["size"] for part in parts]
     facts = {
         "size": {k: max(s[k] for s in sizes) for k in sizes[0]},
         "fit_seconds": sum(part["seconds"] for part in parts),
-        "answer_seconds": sum(part["answer_seconds"] for part in parts),
+        "predict_seconds": sum(part["predict_seconds"] for part in parts),
         "peak_memory_mb": _peak_memory(),
         "figures": _mean([part["figures"] for part in parts]),
         "notes": list(dict.fromkeys(note for part in parts for note in part["notes"])),
     }
     probabilities = np.concatenate([part["probabilities"] for part in parts]).astype(np.float32)
-    labels = np.concatenate([fold.val.labels for fold in folds if fold.val.labels is not None])
+    labels = np.concatenate([part["labels"] for part in parts])
     said = np.array(json.dumps(facts))
     replace_file(
-        answers_file(job.folder), lambda p: np.savez(p, probabilities=probabilities, labels=labels, facts=said)
+        predictions_file(job.folder), lambda p: np.savez(p, probabilities=probabilities, labels=labels, facts=said)
     )
 
 
-def _fold(job: Job, fold: Fold, progress: Any) -> dict[str, Any]:
-    """Learn and answer on one fold."""
-    folder = job.folder / fold.name if fold.name else job.folder
-    task = Task(fold.train, fold.val, folder, job.seed, job.threads, job.budget, job.folder.parent, progress)
+def _fold(job: Job, fold: Fold, folder: Path, progress: Any) -> dict[str, Any]:
+    """Learn and predict on one fold."""
+    train, val = fold.parts()
+    task = Task(train, val, folder, job.seed, job.threads, job.budget, job.folder.parent, progress)
     fitted: Fitted = METHODS[job.method].fit(task)
-    progress("answering", 1.0)
+    progress("predicting", 1.0)
     start = time.perf_counter()
-    p = fitted.predict(fold.val.images)
+    p = fitted.predict(val.images)
     return {
         "probabilities": p,
-        "answer_seconds": time.perf_counter() - start,
+        "labels": val.labels,
+        "predict_seconds": time.perf_counter() - start,
         "size": dict(fitted.size),
         "seconds": fitted.seconds,
         "figures": dict(fitted.figures),
@@ -111,10 +113,11 @@ def _fold(job: Job, fold: Fold, progress: Any) -> dict[str, Any]:
 
 
 def _mean(figures: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """The mean over folds of every figure."""
+    """The mean of every figure over the folds that have it."""
+    kinds = dict.fromkeys(kind for found in figures for kind in found)
+    known = {kind: [found[kind] for found in figures if kind in found] for kind in kinds}
     return {
-        kind: {name: float(np.mean([f[kind][name] for f in figures])) for name in values}
-        for kind, values in figures[0].items()
+        kind: {name: float(np.mean([f[name] for f in found])) for name in found[0]} for kind, found in known.items()
     }
 
 

@@ -32,12 +32,12 @@ def compare(
     budget: str | None = typer.Option(None, help="Training time for each method, such as 90s, 10m or 2h."),
     jobs: int = typer.Option(1, min=1, help="Methods at a time; they share the cores."),
     protocol: str = typer.Option("split", help="split, or leave-one-subject-out where people are known."),
-    val_split: str | None = typer.Option(None, help="Part to judge on; PublicTest or validation where not given."),
+    val_split: str | None = typer.Option(None, help="Part to evaluate on; PublicTest or validation where not given."),
     seed: int = typer.Option(0, min=0, help="Seed of splits, weights and features."),
     list_methods: bool = typer.Option(False, "--list", help="Only list the methods with their sources."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave bad rows out, counted, instead of stopping."),
 ) -> None:
-    """Train and judge many methods under one protocol; stopped or run again, it goes on with what is missing."""
+    """Train and evaluate many methods under one protocol; stopped or run again, it goes on with what is missing."""
     from mien.errors import ConfigError, need
 
     for module, extra in (("torch", "train"), ("matplotlib", "train"), ("sklearn", "classical")):

@@ -25,7 +25,9 @@ __all__ = [
     "official_parts",
     "split_rank",
     "split_train_val",
+    "subject_folds",
     "train_val",
+    "two_parts",
 ]
 
 _TRAIN = ("training", "train")
@@ -108,10 +110,11 @@ def split_train_val(ds: FaceDataset, fraction: float = 0.1, seed: int = 0) -> tu
         raise ConfigError(f"cannot split {len(ds):,} images: they must hold at least two different faces or subjects")
     chosen = _choose(_table(ds, groups, count), fraction, np.random.default_rng(seed))
     held = chosen[groups]
-    return _two_parts(ds, ~held, held)
+    return two_parts(ds, ~held, held)
 
 
-def _two_parts(ds: FaceDataset, train: NDArray[np.bool_], val: NDArray[np.bool_]) -> tuple[FaceDataset, FaceDataset]:
+def two_parts(ds: FaceDataset, train: NDArray[np.bool_], val: NDArray[np.bool_]) -> tuple[FaceDataset, FaceDataset]:
+    """The rows of ``train`` as "Training" and those of ``val`` as "validation", bool ``(N,)`` each."""
     parts = zip((ds.take(train), ds.take(val)), _OWN, strict=True)
     first, second = (replace(part, split=np.full(len(part), name)) for part, name in parts)
     return first, second
@@ -172,6 +175,11 @@ def leave_one_subject_out(ds: FaceDataset) -> Iterator[tuple[str, FaceDataset, F
     many is logged. All parts of ``ds`` take part: give one part of it to keep the others for testing.
     Raises :class:`ConfigError` at once for fewer than two subjects, and later where the drop leaves nothing to train.
     """
+    return ((who, *two_parts(ds, train, held)) for who, train, held in subject_folds(ds))
+
+
+def subject_folds(ds: FaceDataset) -> Iterator[tuple[str, NDArray[np.bool_], NDArray[np.bool_]]]:
+    """The folds of :func:`leave_one_subject_out` as rows: who, those that train and those held out, bool ``(N,)``."""
     people = sorted(_people(ds))
     if len(people) < 2:
         raise ConfigError(
@@ -183,7 +191,7 @@ def leave_one_subject_out(ds: FaceDataset) -> Iterator[tuple[str, FaceDataset, F
     return _each_subject(ds, people)
 
 
-def _each_subject(ds: FaceDataset, people: list[str]) -> Iterator[tuple[str, FaceDataset, FaceDataset]]:
+def _each_subject(ds: FaceDataset, people: list[str]) -> Iterator[tuple[str, NDArray[np.bool_], NDArray[np.bool_]]]:
     number: dict[bytes, int] = {}
     faces = np.array([number.setdefault(d, len(number)) for d in _digests(ds)], dtype=np.int64)
     for who in people:
@@ -194,7 +202,7 @@ def _each_subject(ds: FaceDataset, people: list[str]) -> Iterator[tuple[str, Fac
         train = ~held & ~copies
         if not train.any():
             raise ConfigError(f"nothing is left to train on where {who!r} is held out: all other faces are copies")
-        yield who, *_two_parts(ds, train, held)
+        yield who, train, held
 
 
 def _people(ds: FaceDataset) -> set[str]:
