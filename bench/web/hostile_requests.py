@@ -85,7 +85,7 @@ class Outcome:
 def formats(photo: bytes) -> dict[str, bytes]:
     """A photo as a small file of each format, in colour and with alpha where there is any."""
     whole = Image.open(io.BytesIO(photo)).convert("RGB")
-    whole.thumbnail((200, 200))
+    whole.thumbnail((120, 120))
     found = {}
     for kind in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF"):
         with contextlib.suppress(KeyError, OSError):  # a Pillow without AVIF
@@ -139,7 +139,7 @@ def _form(*files: bytes) -> bytes:
 def _mutated(chance: random.Random, data: bytes) -> bytes:
     """Bits flipped, cut, numbers made huge, pieces doubled."""
     out = bytearray(data)
-    for _ in range(chance.choice((1, 1, 2, 8))):
+    for _ in range(chance.choice((1, 2, 8, 20))):
         at = chance.randrange(max(1, min(len(out) - 8, chance.choice((64, 400, 10**9)))))
         how = chance.randrange(5)
         if how == 0:
@@ -159,7 +159,7 @@ def _picture(chance: random.Random, pictures: dict[str, bytes]) -> Request:
     good = chance.choice(list(pictures.values()))
     bad = _mutated(chance, good)
     query = chance.choice((b"", b"", b"", b"?pictures=true"))
-    if chance.random() < 0.3:
+    if chance.random() < 0.15:
         return Request("mutated picture", (_post(_form(bad, good), _FORM_TYPE, query),))
     return Request("mutated picture", (_post(bad, query=query),))
 
@@ -233,12 +233,12 @@ def _leaver(chance: random.Random, pictures: dict[str, bytes]) -> Request:
 
 #: Kind -> its share of all requests, and what makes one.
 KINDS: dict[str, tuple[float, Callable[[random.Random, dict[str, bytes]], Request]]] = {
-    "mutated picture": (0.55, _picture),
-    "claimed size": (0.08, _claim),
+    "mutated picture": (0.45, _picture),
+    "claimed size": (0.1, _claim),
     "bomb": (0.003, _bomb),
-    "odd body": (0.14, _odd_body),
-    "odd header": (0.14, _odd_header),
+    "odd body": (0.18, _odd_body),
+    "odd header": (0.18, _odd_header),
     "not HTTP": (0.03, _not_http),
     "slow body": (0.03, _slow),
-    "client that leaves": (0.027, _leaver),
+    "client that leaves": (0.017, _leaver),
 }

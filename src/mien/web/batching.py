@@ -33,7 +33,7 @@ __all__ = ["Batcher"]
 T = TypeVar("T")
 
 _LOG = logging.getLogger("mien.web")
-_FACES = 64  # in one run of the network, unless one picture has more: bounds how long others wait for it
+_FACES = 32  # in one run of the network, unless one picture has more: bounds how long others wait for it
 
 
 @dataclass(frozen=True, eq=False)
