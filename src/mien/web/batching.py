@@ -119,8 +119,8 @@ class Batcher:
 
     def _find(self, data: bytes) -> Found:
         try:
-            return self._predictor.find(decode(data, "", colour=True))
-        except (cv2.error, MemoryError) as error:  # a shape that OpenCV cannot resize, such as 1 x 40,000,000
+            return self._predictor.find(decode(data, "", colour=True, max_pixels=self._limits.pixels))
+        except (cv2.error, MemoryError) as error:  # a shape that OpenCV cannot resize, such as 1 x 100,000
             raise DataError("a picture of this shape cannot be searched for faces") from error
 
     def _run_network(self) -> None:
