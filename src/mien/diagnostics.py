@@ -17,8 +17,9 @@ from mien.explain import by_landmarks, by_thirds, occlusion
 from mien.explain.photos import landmarks_in_crop
 from mien.faces import Detection, Face, Photo
 from mien.preprocessing import crop_face, crop_matrix
-from mien.runtime.detector import CenterFace
+from mien.runtime.detector import CenterFace, YuNet
 from mien.runtime.predictor import Image, Predictor, load_photo, source_of
+from mien.runtime.search import FIRST
 from mien.spec import ModelSpec
 
 __all__ = ["GAMMAS", "MARGINS", "TURNS", "Diagnosis", "FaceDiagnosis", "Search", "Sweep", "diagnose"]
@@ -128,7 +129,7 @@ class Diagnosis:
     """One photo: its faces with a diagnosis each, or, where there is none, what was tried and what to do.
 
     pixels    uint8 ``(H, W, 3)`` BGR
-    searches  one a size, only without a face and with CenterFace; ``threshold`` is the lowest score of a face there
+    searches  one a size, only without a face and with CenterFace or YuNet; ``threshold``: a face
     advice    what to do, one sentence each
     """
 
@@ -216,13 +217,14 @@ def _surroundings(
 
 
 def _search(predictor: Predictor, pixels: NDArray[np.uint8]) -> tuple[Search, ...]:
-    """The best candidate at each size, however weak; only CenterFace can be asked."""
-    if not isinstance(predictor.detector, CenterFace):
+    """The best candidate at each size, however weak, by the predictor's own detector; other kinds cannot be asked."""
+    detector, side = predictor.detector, max(pixels.shape[:2])
+    if not isinstance(detector, CenterFace | YuNet):
         return ()
+    sizes = {size for size in _SIZES if size <= 2 * side}  # enlarging more shows nothing new
     out = []
-    sensible = [size for size in _SIZES if size <= 2 * max(pixels.shape[:2])]  # enlarging more shows nothing new
-    for size in sorted({*sensible, predictor.detector.size}):
-        found = CenterFace(size=size, threshold=_LOWEST).detect(pixels)
+    for size in sorted(sizes | {detector.size or FIRST}):
+        found = detector.look(pixels, min(size / side, 4.0))
         out.append(Search(size, found[0].score, found[0].box) if found else Search(size, None))
     return tuple(out)
 

@@ -1,7 +1,8 @@
 """Where the faces are: a small protocol, and the detectors that fulfil it.
 
 ``CenterFace`` is the default and travels with mien, ``YuNet`` runs a file that the user has, ``WholeImage`` takes the
-picture itself for a face. Leaves out: what the faces express (``predictor``).
+picture itself for a face. Leaves out: where and how large to look (``search``), tilted heads
+(``upright``), and what the faces express (``predictor``).
 """
 
 from __future__ import annotations
@@ -19,10 +20,17 @@ from numpy.typing import NDArray
 
 from mien.errors import ConfigError, ModelError
 from mien.faces import Detection
+from mien.runtime.search import search
+from mien.runtime.upright import turned_upright
 
-__all__ = ["CenterFace", "Detector", "WholeImage", "YuNet", "make_detector"]
+__all__ = ["AUTO", "CenterFace", "Detector", "WholeImage", "YuNet", "make_detector"]
+
+#: The word for a size that is chosen by the picture.
+AUTO = "auto"
 
 _WEIGHTS = Path(__file__).parent.parent / "weights" / "centerface.onnx"
+_SMALLEST, _LARGEST = 64, 8192  # pixels of the long side
+_WEAK = 0.05  # lowest score of a candidate, which is no face yet
 
 
 @runtime_checkable
@@ -35,89 +43,88 @@ class Detector(Protocol):
 class CenterFace:
     """CenterFace (Xu et al. 2019, arXiv 1911.03599): one pass, no anchors, five landmarks, on onnxruntime.
 
-    size       long side in pixels to which a picture is brought; more finds smaller faces and takes longer
+    size       long side in pixels to which a picture is brought; more finds smaller faces and takes longer. None
+               chooses by the picture, see ``mien.runtime.search``
     threshold  lowest score of a face, 0..1
     threads    of onnxruntime; None lets it choose
 
-    A picture smaller than a quarter of ``size`` is enlarged four times only. Where nothing is found, a second look
-    takes the picture with a grey margin around it, at half the size: that finds a face that fills the picture.
+    Tilted faces have a ``turn``, see ``mien.runtime.upright``.
     """
 
     _STRIDE = 4  # the output maps have a quarter of the input's side
-    _MARGIN = 0.25  # of each side, for the second look
 
     def __init__(
         self,
         path: str | os.PathLike[str] | None = None,
         *,
-        size: int = 640,
+        size: int | None = None,
         threshold: float = 0.5,
         threads: int | None = None,
     ) -> None:
-        if size < 64:
-            raise ConfigError(f"size must be at least 64 pixels, got {size}")
-        if not 0 < threshold < 1:
-            raise ConfigError(f"threshold must lie between 0 and 1, got {threshold}")
         from mien.runtime.session import open_session
 
-        self.size, self.threshold = size, threshold
-        file = Path(path) if path is not None else _WEIGHTS
-        if path is None and not file.is_file():
-            raise ModelError(f"{file} is missing: install mien again (`pip install .`), its build step fetches it")
-        self.path = file
-        self._session = open_session(file, threads)
+        self.size, self.threshold, self.threads = _checked(size, threshold), threshold, threads
+        self.path = Path(path) if path is not None else _WEIGHTS
+        if path is None and not self.path.is_file():
+            raise ModelError(f"{self.path} is missing: install mien again (`pip install .`), its build step fetches it")
+        self._session = open_session(self.path, threads)
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """The faces of a picture, uint8 ``(H, W, 3)`` BGR."""
-        return self._look(image, self.size) or self._look_with_margin(image)
+        """The faces of a picture, uint8 ``(H, W, 3)`` BGR, the surest first."""
+        return turned_upright(self, image, search(self, image, self.size))
 
     def at_size(self, size: int) -> CenterFace:
         """The same, opened network for pictures that are brought to ``size`` pixels."""
         other = copy.copy(self)
-        other.size = size
+        other.size = _checked(size, self.threshold)
         return other
 
-    def _look(self, image: NDArray[np.uint8], size: int) -> list[Detection]:
+    def look(self, image: NDArray[np.uint8], ratio: float) -> list[Detection]:
+        """One pass over ``ratio`` times as many pixels a side: the faces, and candidates with a score above 0.05."""
         height, width = image.shape[:2]
-        ratio = min(size / max(height, width), 4.0)
         rows, columns = max(1, round(height * ratio)), max(1, round(width * ratio))
         method = cv2.INTER_AREA if ratio < 1 else cv2.INTER_LINEAR
         blob = np.zeros((-(-rows // 32) * 32, -(-columns // 32) * 32, 3), np.uint8)
         blob[:rows, :columns] = cv2.resize(image, (columns, rows), interpolation=method)
         tensor = np.ascontiguousarray(blob[..., ::-1].transpose(2, 0, 1), dtype=np.float32)[None]  # RGB, 0..255
         maps = self._session.run(["heatmap", "scale", "offset", "landmarks"], {"image": tensor})
-        boxes, scores, points = _decode([m[0] for m in maps], self._STRIDE, self.threshold)
+        boxes, scores, points = _decode([m[0] for m in maps], self._STRIDE, min(_WEAK, self.threshold))
         factor = np.array([width / columns, height / rows], np.float32)
-        return _detections(boxes * np.tile(factor, 2), scores, points * factor, width, height)
+        return _detections(boxes * np.tile(factor, 2), scores, points * factor)
 
-    def _look_with_margin(self, image: NDArray[np.uint8]) -> list[Detection]:
-        height, width = image.shape[:2]
-        dy, dx = int(height * self._MARGIN), int(width * self._MARGIN)
-        around = cv2.copyMakeBorder(image, dy, dy, dx, dx, cv2.BORDER_CONSTANT, value=(128, 128, 128))
-        found = self._look(np.asarray(around, np.uint8), self.size // 2)
-        boxes = np.array([d.box for d in found], np.float32).reshape(-1, 4) - np.array([dx, dy, dx, dy], np.float32)
-        points = np.array([d.landmarks for d in found], np.float32).reshape(-1, 5, 2) - np.array([dx, dy], np.float32)
-        scores = np.array([d.score for d in found], np.float32)
-        return _detections(boxes, scores, points, width, height)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened, (CenterFace, self.path, {"threads": self.threads}, self.size, self.threshold)
 
 
 class YuNet:
-    """YuNet (Wu et al. 2023) through OpenCV's ``FaceDetectorYN``; ``path`` is the ONNX file that you have."""
+    """YuNet (Wu et al. 2023) through OpenCV's ``FaceDetectorYN``; ``path`` is the ONNX file that you have.
 
-    def __init__(self, path: str | os.PathLike[str], *, size: int = 640, threshold: float = 0.6) -> None:
+    size, threshold   as :class:`CenterFace` has them
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, size: int | None = None, threshold: float = 0.6) -> None:
         if not Path(path).is_file():
             raise ModelError(f"{os.fspath(path)}: no such file; YuNet needs its ONNX model file")
-        self.path, self.size, self.threshold = Path(path), size, threshold
+        self.path, self.size, self.threshold = Path(path), _checked(size, threshold), threshold
         self._lock = threading.Lock()  # its input size is a state
         try:
-            self._net: Any = cv2.FaceDetectorYN.create(os.fspath(path), "", (320, 320), threshold)
+            self._net: Any = cv2.FaceDetectorYN.create(os.fspath(path), "", (320, 320), min(_WEAK, threshold))
         except cv2.error as error:
             raise ModelError(f"{os.fspath(path)}: OpenCV cannot read it as a YuNet model") from error
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """The faces of a picture, uint8 ``(H, W, 3)`` BGR."""
+        """The faces of a picture, uint8 ``(H, W, 3)`` BGR, the surest first."""
+        return turned_upright(self, image, search(self, image, self.size))
+
+    def at_size(self, size: int) -> YuNet:
+        """The same, opened network for pictures that are brought to ``size`` pixels."""
+        other = copy.copy(self)
+        other.size = _checked(size, self.threshold)
+        return other
+
+    def look(self, image: NDArray[np.uint8], ratio: float) -> list[Detection]:
+        """One pass over ``ratio`` times as many pixels a side: the faces, and candidates with a score above 0.05."""
         height, width = image.shape[:2]
-        ratio = min(self.size / max(height, width), 4.0)
         columns, rows = max(1, round(width * ratio)), max(1, round(height * ratio))
         resized = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
         with self._lock:
@@ -127,14 +134,10 @@ class YuNet:
         factor = np.array([width / columns, height / rows], np.float32)
         corner, extent = rows_found[:, :2] * factor, rows_found[:, 2:4] * factor
         points = rows_found[:, 4:14].reshape(-1, 5, 2) * factor
-        boxes = np.concatenate([corner, corner + extent], axis=1)
-        return _detections(boxes, rows_found[:, 14], points, width, height)
+        return _detections(np.concatenate([corner, corner + extent], axis=1), rows_found[:, 14], points)
 
-    def at_size(self, size: int) -> YuNet:
-        """The same, opened network for pictures that are brought to ``size`` pixels."""
-        other = copy.copy(self)
-        other.size = size
-        return other
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened, (YuNet, self.path, {}, self.size, self.threshold)
 
 
 class WholeImage:
@@ -149,18 +152,50 @@ class WholeImage:
 
 
 def make_detector(
-    name: str, path: str | os.PathLike[str] | None = None, *, size: int = 640, threads: int | None = None
+    name: str,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    size: int | str | None = AUTO,
+    threads: int | None = None,
 ) -> Detector:
-    """A detector by name: ``centerface``, ``yunet`` (needs ``path``) or ``none``."""
+    """A detector by name: ``centerface``, ``yunet`` (needs ``path``) or ``none``.
+
+    size  long side in pixels to which pictures are brought, or ``auto`` (None): chosen by the picture
+    """
+    pixels = _pixels(size)
     if name == "yunet":
         if path is None:
             raise ConfigError("detector 'yunet' needs its model file: --detector-model FILE")
-        return YuNet(path, size=size)
+        return YuNet(path, size=pixels)
     if name == "centerface":
-        return CenterFace(path, size=size, threads=threads)
+        return CenterFace(path, size=pixels, threads=threads)
     if name == "none":
+        if path is not None:
+            raise ConfigError(f"detector 'none' has no model file, got {os.fspath(path)}; leave out --detector-model")
         return WholeImage()
     raise ConfigError(f"detector must be centerface, yunet or none, got {name!r}")
+
+
+def _pixels(size: int | str | None) -> int | None:
+    if size is None or size == AUTO:
+        return None
+    try:
+        return int(size)
+    except ValueError:
+        raise ConfigError(f"--detector-size must be auto or a number of pixels, got {size!r}") from None
+
+
+def _checked(size: int | None, threshold: float) -> int | None:
+    if size is not None and not _SMALLEST <= size <= _LARGEST:
+        raise ConfigError(f"the detector's size must be auto or {_SMALLEST} to {_LARGEST} pixels, got {size}")
+    if not 0 < threshold < 1:
+        raise ConfigError(f"threshold must lie between 0 and 1, got {threshold}")
+    return size
+
+
+def _opened(kind: Any, path: Path, more: dict[str, Any], size: int | None, threshold: float) -> Any:
+    """A detector that travelled to another process opens its file there."""
+    return kind(path, size=size, threshold=threshold, **more)
 
 
 def _decode(
@@ -186,29 +221,18 @@ def _decode(
 
 
 def _nms(boxes: NDArray[Any], scores: NDArray[Any], overlap: float = 0.3) -> NDArray[np.intp]:
-    """Indices of the boxes that stay, best first: one goes if its IoU with a better one reaches ``overlap``."""
-    order = np.argsort(-scores, kind="stable")
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    keep: list[int] = []
-    while len(order):
-        best, rest = order[0], order[1:]
-        keep.append(int(best))
-        low = np.maximum(boxes[best, :2], boxes[rest, :2])
-        high = np.minimum(boxes[best, 2:], boxes[rest, 2:])
-        shared = np.prod(np.clip(high - low, 0, None), axis=1)
-        order = rest[shared < overlap * (area[best] + area[rest] - shared)]
-    return np.array(keep, dtype=np.intp)
+    """Indices of the boxes that stay, best first: one goes if its IoU with a better one is above ``overlap``."""
+    if not len(boxes):
+        return np.zeros(0, np.intp)
+    corners = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(np.float64)
+    return np.asarray(cv2.dnn.NMSBoxes(corners.tolist(), scores.tolist(), 0.0, overlap), np.intp).ravel()
 
 
-def _detections(
-    boxes: NDArray[Any], scores: NDArray[Any], points: NDArray[Any], width: int, height: int
-) -> list[Detection]:
-    """Arrays -> records, best first, boxes cut at the picture's edge; what has no area left is dropped."""
-    boxes = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
-    out = []
-    for i in np.argsort(-scores, kind="stable"):
-        left, top, right, bottom = (float(v) for v in boxes[i])
-        if right - left >= 1 and bottom - top >= 1:
-            score = float(np.clip(scores[i], 0, 1))
-            out.append(Detection((left, top, right, bottom), score, np.asarray(points[i], np.float32)))
-    return out
+def _detections(boxes: NDArray[Any], scores: NDArray[Any], points: NDArray[Any]) -> list[Detection]:
+    """Arrays -> records, best first."""
+    return [
+        Detection((float(x0), float(y0), float(x1), float(y1)), float(score), np.asarray(landmarks, np.float32))
+        for (x0, y0, x1, y1), score, landmarks in sorted(
+            zip(boxes, scores, points, strict=True), key=lambda found: -float(found[1])
+        )
+    ]

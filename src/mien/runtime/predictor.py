@@ -25,9 +25,11 @@ from mien.images import decode, is_picture, read_image
 from mien.preprocessing import crop_face, to_photo
 from mien.runtime.attention_window import IDENTITY, window
 from mien.runtime.classifier import Classifier, Outputs, find_head
-from mien.runtime.detector import Detector, WholeImage, make_detector
+from mien.runtime.detector import CenterFace, Detector, WholeImage, YuNet, make_detector
 from mien.runtime.prediction_set import possible_labels
 from mien.runtime.quality import measure
+from mien.runtime.search import FIRST
+from mien.runtime.upright import turned_by_landmarks
 from mien.spec import ModelSpec
 from mien.video import LOOK, SMOOTH, Source, track_faces
 
@@ -189,6 +191,11 @@ class Predictor:
         """What the detector finds in pixels uint8 ``(H, W, 3)`` BGR, see :func:`detect`."""
         return detect(self.detector, photo, self.spec)
 
+    def detect_in_frame(self, frame: NDArray[np.uint8]) -> list[Detection]:
+        """The same for one frame of many: a detector that chooses its size keeps to the first look's, for speed."""
+        sized = isinstance(self.detector, CenterFace | YuNet) and self.detector.size is None
+        return detect(self.detector.at_size(FIRST) if sized else self.detector, frame, self.spec)  # type: ignore[attr-defined]
+
     def classify(self, found: Sequence[Found]) -> list[tuple[Face, ...]]:
         """Second half: the network's answers for the faces of many pictures, in one batch."""
         if not found:
@@ -227,7 +234,7 @@ class Predictor:
             crop=crop,
             attention_window=None if out.theta is None else to_photo(window(out.theta[row], len(crop)), *place),
             attention=None if out.attention is None else out.attention[row],
-            quality=measure(crop, detection.box, detection.landmarks, (found.height, found.width)),
+            quality=measure(crop, detection.box, detection.landmarks, (found.height, found.width), detection.turn),
             turn=detection.turn,
             corners=to_photo(window(IDENTITY, len(crop)), *place),
             heads={
@@ -238,11 +245,14 @@ class Predictor:
 
 
 def detect(detector: Detector, photo: NDArray[np.uint8], spec: ModelSpec) -> list[Detection]:
-    """What ``detector`` finds; a ready-made crop's box is the one whose crop is that picture, not more of it."""
+    """What ``detector`` finds; a ready-made crop's box is the one whose crop is that picture, not more of it.
+
+    Faces of a detector that tells no ``turn`` have that of their landmarks.
+    """
     found = detector.detect(photo)
     if isinstance(detector, WholeImage):
         return [replace(d, box=box_inside(d.box, spec)) for d in found]
-    return found
+    return found if isinstance(detector, CenterFace | YuNet) else [turned_by_landmarks(d) for d in found]
 
 
 def box_inside(square: tuple[float, float, float, float], spec: ModelSpec) -> tuple[float, float, float, float]:

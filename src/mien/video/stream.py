@@ -43,7 +43,7 @@ class FacePredictor(Protocol):
     def spec(self) -> ModelSpec:
         """The model's labels."""
 
-    def detect(self, photo: NDArray[np.uint8]) -> list[Detection]:
+    def detect_in_frame(self, frame: NDArray[np.uint8]) -> list[Detection]:
         """The faces of uint8 ``(H, W, 3)`` BGR, the surest first."""
 
     def find(self, photo: NDArray[np.uint8], detections: Sequence[Detection] | None = None) -> Any:
@@ -99,7 +99,7 @@ class FaceStream:
     def __init__(self, predictor: FacePredictor, *, smooth: float = SMOOTH, look: float = LOOK, name: str = "") -> None:
         self.predictor, self.name = predictor, name
         self._tracker = Tracker()
-        self._searcher = Searcher(predictor.detect, predictor.detector, self._tracker, look)
+        self._searcher = Searcher(predictor.detect_in_frame, predictor.detector, self._tracker, look)
         self._smoother = Smoother(smooth)
 
     def push(self, frame: Frame) -> TrackedFrame:

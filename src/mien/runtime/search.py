@@ -1,0 +1,229 @@
+"""Where in a picture to look for faces, and how large: a first look at little cost, further ones where they pay.
+
+A detector's network sees faces from about 25 pixels of its input on, and hints at those from about 16 on. So a large
+picture is looked at as a whole at small cost first. Where weak or very small faces show, the places around them are
+looked at larger, until a face of 24 pixels of the photo is large enough; where nothing at all is found, the whole
+picture is. ``bench/runtime/search.py`` measures what is found so, and what it costs.
+Leaves out: the network (``detector``), and heads that are tilted (``upright``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mien.faces import Detection
+from mien.preprocessing import extent
+
+__all__ = ["FIRST", "Looker", "merged", "placed", "search"]
+
+#: Long side in pixels of the first look; of a picture with longer sides than 2 to 1, that of a look of as many pixels.
+FIRST = 640
+
+_ENLARGED = 4.0  # the most by which a small picture is enlarged
+_CLOSEST = 1.125  # pixels of the network for one of the photo, in the closest look: 27 for a face of 24
+_WHOLE, _WHOLE_PIXELS = 0.8, 8e6  # the closest look at a whole picture: hints at 24 pixels; and its most pixels
+_HINT = 20  # pixels of the network: a face found smaller than that has neighbours that are not found
+_WEAK, _HINTED = 32, 0.1  # and a weak one up to that, and from that score on, is worth a closer look
+_PAYS = 1.25  # a closer look is closer by that at least
+_TILE, _WINDOW, _EDGE = 1280, 640, 128  # sides of a tile and of a window around hints, and what they share
+_MARGIN = 0.25  # of each side, for the look at a face that fills the picture
+
+Pixels = NDArray[np.uint8]
+
+
+class Looker(Protocol):
+    """One pass of a network.
+
+    threshold  lowest score of a face, 0..1
+    """
+
+    threshold: float
+
+    def look(self, image: Pixels, ratio: float) -> list[Detection]:
+        """The faces of a picture of which ``ratio`` times as many pixels a side are looked at, also weak ones."""
+
+
+def search(looker: Looker, image: Pixels, size: int | None) -> list[Detection]:
+    """The faces of a picture, uint8 ``(H, W, 3)`` BGR, the surest first.
+
+    size  long side in pixels to which the picture is brought; None chooses by the picture
+
+    Where nothing is found, the picture is looked at with a grey margin around it, which finds a face that fills it,
+    and turned by quarters. Then, without ``size``, ever closer.
+    """
+    height, width = image.shape[:2]
+    ratio = _first_ratio(width, height) if size is None else min(size / max(width, height), _ENLARGED)
+    weak = looker.look(image, ratio)
+    found = _sure(looker, weak)
+    if not found:
+        found = _with_margin(looker, image, ratio / 2) or _by_quarters(looker, image, ratio)
+    if size is None:
+        found = _closer(looker, image, ratio, found, weak)
+    return _inside(merged(found), width, height)
+
+
+def placed(found: Detection, matrix: ArrayLike, turn: float = 0.0) -> Detection:
+    """A face that was found in a view of the photo, in pixels of the photo.
+
+    matrix  affine ``(2, 3)``, view -> photo, both measured from edge to edge: scale, turn and shift
+    turn    degrees clockwise that the view's upright has in the photo
+    """
+    m = np.asarray(matrix, np.float64)
+    scale = float(np.hypot(*m[:, 0]))
+    left, top, right, bottom = found.box
+    x, y = m[:, :2] @ ((left + right) / 2, (top + bottom) / 2) + m[:, 2]
+    wide, high = (v * scale / 2 for v in extent(right - left, bottom - top, turn))
+    points = found.landmarks
+    moved = None if points is None else (points @ m[:, :2].T + m[:, 2]).astype(np.float32)
+    box = (float(x - wide), float(y - high), float(x + wide), float(y + high))
+    return replace(found, box=box, landmarks=moved)
+
+
+def merged(found: Sequence[Detection], overlap: float = 0.3) -> list[Detection]:
+    """Each face once, the surest first: of two boxes whose IoU is above ``overlap``, the surer one stays."""
+    if len(found) < 2:
+        return list(found)
+    boxes = np.array([d.box for d in found], np.float64)
+    boxes[:, 2:] -= boxes[:, :2]
+    kept = cv2.dnn.NMSBoxes(boxes.tolist(), [d.score for d in found], 0.0, overlap)
+    return [found[int(i)] for i in np.asarray(kept).ravel()]
+
+
+def _first_ratio(width: int, height: int) -> float:
+    """The first look's pixels for one of the photo."""
+    long, short = max(width, height), min(width, height)
+    return min(FIRST * max(1.0, float(np.sqrt(long / short / 2))) / long, _ENLARGED)
+
+
+def _sure(looker: Looker, found: Sequence[Detection]) -> list[Detection]:
+    return [d for d in found if d.score > looker.threshold]
+
+
+def _with_margin(looker: Looker, image: Pixels, ratio: float) -> list[Detection]:
+    height, width = image.shape[:2]
+    dy, dx = int(height * _MARGIN), int(width * _MARGIN)
+    around = cv2.copyMakeBorder(image, dy, dy, dx, dx, cv2.BORDER_CONSTANT, value=(128, 128, 128))
+    found = looker.look(np.asarray(around, np.uint8), ratio / (1 + 2 * _MARGIN))
+    return [placed(d, [[1, 0, -dx], [0, 1, -dy]]) for d in _sure(looker, found)]
+
+
+def _by_quarters(looker: Looker, image: Pixels, ratio: float) -> list[Detection]:
+    """The faces of a picture that lies on its side or on its head: found at half the size first, then at its own."""
+    best, quarters = 0.0, 0
+    for k in (1, 2, 3):
+        sure = sum(d.score for d in _sure(looker, looker.look(_quarter_turned(image, k), ratio / 2)))
+        best, quarters = (sure, k) if sure > best else (best, quarters)
+    if not quarters:
+        return []
+    found = _sure(looker, looker.look(_quarter_turned(image, quarters), ratio))
+    back = _quarter_back(quarters, image.shape[1], image.shape[0])
+    return [placed(d, back, 90.0 * quarters) for d in found]
+
+
+def _quarter_turned(image: Pixels, quarters: int) -> Pixels:
+    """The picture turned anti-clockwise."""
+    return np.ascontiguousarray(np.rot90(image, quarters))
+
+
+def _quarter_back(quarters: int, width: int, height: int) -> NDArray[np.float64]:
+    """The affine from a picture that was turned anti-clockwise by quarters to the picture, ``width`` x ``height``."""
+    back = {1: [[0, -1, width], [1, 0, 0]], 2: [[-1, 0, width], [0, -1, height]], 3: [[0, 1, 0], [-1, 0, height]]}
+    return np.array(back[quarters], np.float64)
+
+
+def _closer(
+    looker: Looker, image: Pixels, ratio: float, found: list[Detection], weak: list[Detection]
+) -> list[Detection]:
+    """``found`` and what closer looks find: around hints, or at the whole picture as long as there is no face."""
+    height, width = image.shape[:2]
+    limit = min(_WHOLE, float(np.sqrt(_WHOLE_PIXELS / (width * height))))
+    while ratio * _PAYS < _CLOSEST:
+        hints = [d for d in weak if _hints(looker, d, ratio)]
+        if not found and ratio * _PAYS < limit:
+            ratio = 2 * ratio if 3 * ratio < limit else limit
+            views = _tiles(width, height, ratio)
+        elif hints:
+            ratio = min(2 * ratio, _CLOSEST)
+            views = _around(hints, width, height, ratio)
+        else:
+            break
+        weak = merged([d for view in views for d in _look_at(looker, image, view, ratio)])
+        found = merged([*found, *_sure(looker, weak)])
+    return found
+
+
+def _hints(looker: Looker, found: Detection, ratio: float) -> bool:
+    """Whether there may be more around a face than was seen."""
+    left, top, right, bottom = found.box
+    side = ratio * float(np.sqrt((right - left) * (bottom - top)))
+    return side < _HINT if found.score > looker.threshold else found.score > _HINTED and side < _WEAK
+
+
+def _look_at(looker: Looker, image: Pixels, view: tuple[int, int, int, int], ratio: float) -> list[Detection]:
+    """The faces of a part of the picture; those that its inner edges cut are left to the parts beside it."""
+    left, top, right, bottom = view
+    height, width = image.shape[:2]
+    inner = (left > 0, top > 0, right < width, bottom < height)
+    out = []
+    for d in looker.look(np.ascontiguousarray(image[top:bottom, left:right]), ratio):
+        x0, y0, x1, y1 = d.box
+        off = (x0, y0, right - left - x1, bottom - top - y1)
+        if not any(cut and gap * ratio < 2 for cut, gap in zip(inner, off, strict=True)):
+            out.append(placed(d, [[1, 0, left], [0, 1, top]]))
+    return out
+
+
+def _tiles(width: int, height: int, ratio: float) -> list[tuple[int, int, int, int]]:
+    """Views that cover the picture and share their edges."""
+    across, down = (_spans(n, _TILE / ratio, _EDGE / ratio) for n in (width, height))
+    return [(left, top, right, bottom) for top, bottom in down for left, right in across]
+
+
+def _spans(length: int, tile: float, shared: float) -> list[tuple[int, int]]:
+    n = max(1, int(np.ceil((length - shared) / (tile - shared))))
+    side = min(length, int(np.ceil(tile)))
+    starts = [round(i * (length - side) / max(1, n - 1)) for i in range(n)]
+    return [(start, start + side) for start in starts]
+
+
+def _around(hints: Sequence[Detection], width: int, height: int, ratio: float) -> list[tuple[int, int, int, int]]:
+    """Windows around hints, few of them; or the tiles of the picture, where those are cheaper."""
+    side, inner = _WINDOW / ratio, _EDGE / 2 / ratio
+    centres = np.array([((d.box[0] + d.box[2]) / 2, (d.box[1] + d.box[3]) / 2) for d in hints])
+    views = []
+    while len(centres):
+        x, y = centres[0]
+        left, right = _span_around(x, side, width)
+        top, bottom = _span_around(y, side, height)
+        views.append((left, top, right, bottom))
+        low = np.array([left + inner * (left > 0), top + inner * (top > 0)])
+        high = np.array([right - inner * (right < width), bottom - inner * (bottom < height)])
+        centres = centres[1:][((centres[1:] < low) | (centres[1:] > high)).any(axis=1)]
+    tiles = _tiles(width, height, ratio)
+    return tiles if _pixels(tiles) <= _pixels(views) else views
+
+
+def _span_around(centre: float, side: float, length: int) -> tuple[int, int]:
+    start = int(min(max(0.0, centre - side / 2), max(0.0, length - side)))
+    return start, min(length, start + int(np.ceil(side)))
+
+
+def _pixels(views: Sequence[tuple[int, int, int, int]]) -> int:
+    return sum((right - left) * (bottom - top) for left, top, right, bottom in views)
+
+
+def _inside(found: Sequence[Detection], width: int, height: int) -> list[Detection]:
+    """Boxes cut at the picture's edge, scores within 0..1; what has no area left is dropped."""
+    out = []
+    for d in found:
+        left, right = (min(max(v, 0.0), float(width)) for v in (d.box[0], d.box[2]))
+        top, bottom = (min(max(v, 0.0), float(height)) for v in (d.box[1], d.box[3]))
+        if right - left >= 1 and bottom - top >= 1:
+            out.append(replace(d, box=(left, top, right, bottom), score=min(max(d.score, 0.0), 1.0)))
+    return sorted(out, key=lambda d: -d.score)

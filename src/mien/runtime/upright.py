@@ -1,0 +1,134 @@
+"""Heads that are tilted: by how much, and a look at each that stands it upright.
+
+A detector's landmarks tell a head's tilt well up to some 60 degrees, poorly beyond, and not at all where a face upside
+down was taken for one that stands. So a tilted face is looked at again, in a small view that turns it upright; a face
+that may lie on its side or on its head, in several, of which the surest counts. ``bench/runtime/tilt.py`` measures the
+limits. Leaves out: pictures in which nothing is found until they are turned (``search``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.faces import Detection
+from mien.preprocessing import extent
+from mien.runtime.search import Looker, merged, placed
+
+__all__ = ["TURNED_FROM", "tilt", "turned_by_landmarks", "turned_upright"]
+
+#: Degrees of tilt from which a crop is turned; below, turning by what the landmarks say gains nothing.
+TURNED_FROM = 27.0
+
+_TRUSTED = 75.0  # degrees up to which landmarks tell the tilt
+_SURE = 0.7  # where no face of a picture has such a score, they may stand on their heads
+_SURER, _TRIED = 0.1, 8  # one does if it is surer by so much when turned; and how many are tried
+_VIEW, _AROUND = 128, 2.0  # pixels of the view, and its side in sides of the face
+
+# A face's landmarks seen from the front, in units of the distance between the eyes; see ``quality``.
+_FACE = np.array([[-0.5, 0.0], [0.5, 0.0], [0.0, 0.55], [-0.4, 0.98], [0.4, 0.98]])
+_FACE = _FACE - _FACE.mean(axis=0)
+
+
+def tilt(landmarks: NDArray[np.float32]) -> float:
+    """Degrees clockwise, -180..180, by which five landmarks ``(5, 2)`` are turned in the picture's plane.
+
+    By least squares over all five (Umeyama 1991); the line through the eyes alone is off more where the head is turned.
+    """
+    points = landmarks - landmarks.mean(axis=0, dtype=np.float64)
+    across = (_FACE[:, 0] * points[:, 1] - _FACE[:, 1] * points[:, 0]).sum()
+    return float(np.degrees(np.arctan2(across, (_FACE * points).sum())))
+
+
+def turned_by_landmarks(found: Detection) -> Detection:
+    """``found`` with the turn that its landmarks tell, for detectors that are not asked again."""
+    if found.landmarks is None or found.turn or not np.isfinite(found.landmarks).all():
+        return found
+    turn = tilt(found.landmarks)
+    return replace(found, turn=turn) if TURNED_FROM < abs(turn) <= _TRUSTED else found
+
+
+def turned_upright(looker: Looker, image: NDArray[np.uint8], found: Sequence[Detection]) -> list[Detection]:
+    """Faces with their ``turn``, and box and landmarks as they are found where each stands upright.
+
+    A face that is tilted little is left as it is. Where none is sure, some may stand on their heads: they are tried.
+    """
+    doubtful = not any(d.score >= _SURE for d in found)
+    out = [_upright(looker, image, d, doubtful and i < _TRIED) for i, d in enumerate(found)]
+    return merged(out) if any(d.turn for d in out) else out
+
+
+def _upright(looker: Looker, image: NDArray[np.uint8], found: Detection, doubtful: bool) -> Detection:
+    if found.landmarks is None:
+        return found
+    own, least = tilt(found.landmarks), 0.0
+    if abs(own) > _TRUSTED:
+        tries = [own, *(t for t in (90.0, 180.0, -90.0) if abs(_normal(t - own)) > 30)]
+    elif abs(own) > TURNED_FROM:
+        tries = [own]
+    elif doubtful:
+        tries, least = [180.0], found.score + _SURER
+    else:
+        return found
+    seen = [d for turn in tries if (d := _look_upright(looker, image, found, turn)) and d.score >= least]
+    if not seen:
+        return turned_by_landmarks(found)
+    best = max(seen, key=lambda d: d.score)
+    return best if abs(best.turn) > TURNED_FROM else replace(best, turn=0.0)
+
+
+def _look_upright(looker: Looker, image: NDArray[np.uint8], found: Detection, turn: float) -> Detection | None:
+    """The face at ``found`` in a view turned by ``turn``, with the turn that its landmarks there tell."""
+    left, top, right, bottom = found.box
+    side = _AROUND * float(np.sqrt(np.prod(extent(right - left, bottom - top, turn))))
+    view, matrix = _view(image, ((left + right) / 2, (top + bottom) / 2), side, turn)
+    middle = _VIEW / 2
+    best = max(
+        (d for d in looker.look(view, 1.0) if d.score > looker.threshold and _near(d, middle)),
+        key=lambda d: d.score,
+        default=None,
+    )
+    if best is None or best.landmarks is None:
+        return None
+    rest = tilt(best.landmarks)
+    if abs(rest) > _TRUSTED:
+        return None
+    return replace(placed(best, matrix, turn), turn=_normal(turn + rest))
+
+
+def _near(found: Detection, middle: float) -> bool:
+    """Whether the middle of the view lies in the face."""
+    left, top, right, bottom = found.box
+    return left < middle < right and top < middle < bottom
+
+
+def _view(
+    image: NDArray[np.uint8], centre: tuple[float, float], side: float, turn: float
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """A square of ``side`` pixels of the photo, upright, as a view; and the affine view -> photo, ``(2, 3)``."""
+    # only what the square can reach is sampled: photos are large, faces are not
+    reach = side * 0.75 + 2
+    x0, y0 = (max(0, int(c - reach)) for c in centre)
+    part = image[y0 : int(centre[1] + reach) + 1, x0 : int(centre[0] + reach) + 1]
+    k = side / _VIEW
+    cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
+    linear = k * np.array([[cos, -sin], [sin, cos]])
+    matrix = np.column_stack([linear, np.array(centre) - linear @ (_VIEW / 2, _VIEW / 2)])
+    shape = part.shape[:2]
+    if k > 1:  # warpAffine samples four pixels only
+        part = cv2.resize(part, None, fx=1 / k, fy=1 / k, interpolation=cv2.INTER_AREA)
+    scale = np.array([part.shape[1] / shape[1], part.shape[0] / shape[0]])
+    there = np.column_stack([linear, matrix[:, 2] - (x0, y0)]) * scale[:, None]
+    there[:, 2] += there[:, :2] @ (0.5, 0.5) - 0.5  # it speaks of pixel centres
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    view = cv2.warpAffine(part, there, (_VIEW, _VIEW), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(view, np.uint8), matrix
+
+
+def _normal(turn: float) -> float:
+    """The same turn over -180 up to 180."""
+    return 180.0 - (180.0 - turn) % 360.0
