@@ -71,7 +71,7 @@ def _reached(
 def crop_matrix(box: Sequence[float], spec: ModelSpec, turn: float = 0.0) -> NDArray[np.float64]:
     """Affine ``(2, 3)`` that maps photo pixels to pixels of the network's square, see :func:`crop_face`.
 
-    A turned head's own width and height are those of the ellipse whose bounding box, when turned back, ``box`` is.
+    A turned head's box is read as :func:`extent` describes it.
     """
     left, top, right, bottom = box
     if not (right > left and bottom > top):
@@ -89,9 +89,12 @@ def crop_matrix(box: Sequence[float], spec: ModelSpec, turn: float = 0.0) -> NDA
 
 
 def extent(width: float, height: float, turn: float) -> tuple[float, float]:
-    """Width and height of the upright box around an ellipse of these axes that is turned by ``turn`` degrees."""
-    cos, sin = float(np.cos(np.radians(turn))), float(np.sin(np.radians(turn)))
-    return float(np.hypot(width * cos, height * sin)), float(np.hypot(width * sin, height * cos))
+    """Width and height of the box that stands for a face of ``width`` x ``height`` which is turned by ``turn`` degrees.
+
+    Its area is the face's at every turn; its sides are the face's own at 0, the same at 45 and exchanged at 90 degrees.
+    """
+    side, lean = float(np.sqrt(width * height)), float(np.cos(np.radians(2 * turn)) / 2)
+    return side * (width / height) ** lean, side * (height / width) ** lean
 
 
 def to_crop(points: ArrayLike, box: Sequence[float], spec: ModelSpec, turn: float = 0.0) -> NDArray[np.float32]:

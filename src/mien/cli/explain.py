@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mien.cli.explain_view import say, say_classes
+from mien.cli.options import DETECTOR_SIZE
 from mien.cli.screen import stdout
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mien.cli.explain_model import Opened
+    from mien.runtime import Detector
 
 __all__ = ["explain"]
 
@@ -36,7 +38,11 @@ def explain(
     faithfulness: bool = typer.Option(False, "--faithfulness", help="Check the maps by deletion and insertion."),
     patch: int = typer.Option(8, min=1, help="Side of the square that covers, in pixels of the network's crop."),
     stride: int = typer.Option(4, min=1, help="Steps between its positions; at most --patch."),
-    detector: str = typer.Option("centerface", help="centerface, or none for face crops."),
+    detector: str = typer.Option(
+        "centerface", help="centerface, yunet (with --detector-model), or none for face crops."
+    ),
+    detector_model: str = typer.Option("", help="The detector's own ONNX file.", metavar="FILE"),
+    detector_size: str = DETECTOR_SIZE,
     data: str | None = typer.Option(None, help="With --per-class: CSV, folder, archive or Parquet of labelled faces."),
     per_class: bool = typer.Option(False, "--per-class", help="Mean face and mean maps of each expression in --data."),
     split: str | None = typer.Option(None, help="Part of --data; may be left out where it has one part."),
@@ -56,6 +62,7 @@ def explain(
     from mien.cli.explain_model import open_explained
     from mien.errors import ConfigError
     from mien.files import check_new, check_writable
+    from mien.runtime import make_detector
 
     _check(photos, data, per_class, split, limit, patch, stride, faithfulness=faithfulness)
     methods = _methods(method)
@@ -73,7 +80,8 @@ def explain(
     if "gradcam" in methods and method != "all" and opened.gradcam is None:
         raise ConfigError("--method gradcam needs a torch model: give --model a run's folder or model.safetensors")
     options = {"methods": methods, "size": patch, "stride": stride, "orders": faithfulness * _ORDERS, "seed": seed}
-    _explain_photos(opened, photos or [], detector, threads, out, method != "all", options)
+    finder = make_detector(detector, detector_model or None, size=detector_size, threads=threads or None)
+    _explain_photos(opened, photos or [], finder, out, method != "all", options)
 
 
 def _check(
@@ -127,8 +135,7 @@ def _methods(given: str) -> tuple[str, ...]:
 def _explain_photos(
     opened: Opened,
     photos: Sequence[Path],
-    detector: str,
-    threads: int,
+    finder: Detector,
     out: Path,
     named: bool,
     options: dict[str, Any],
@@ -137,10 +144,10 @@ def _explain_photos(
     from mien.errors import DataError
     from mien.explain.photos import explain_photo
     from mien.images import read_image
-    from mien.runtime import accuracy_line, make_detector
+    from mien.runtime import accuracy_line
     from mien.visualization.explanation_figure import draw_explanation
 
-    finder, footer, bad = make_detector(detector, threads=threads or None), accuracy_line(opened.spec), 0
+    footer, bad = accuracy_line(opened.spec), 0
     gradcam = opened.gradcam if named else _if_installed(opened, options["methods"])
     taken: set[str] = set()
     for photo in photos:

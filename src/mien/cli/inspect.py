@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from mien.cli.options import DETECTOR_SIZE
 from mien.cli.screen import stdout
 from mien.files import check_new, replace_file
 
@@ -28,7 +29,7 @@ def inspect(
         "centerface", help="centerface, yunet (with --detector-model), or none for face crops."
     ),
     detector_model: str = typer.Option("", help="The detector's own ONNX file.", metavar="FILE"),
-    detector_size: int = typer.Option(640, help="Long side for detection in pixels; more finds smaller faces, slower."),
+    detector_size: str = DETECTOR_SIZE,
     threads: int = typer.Option(0, help="Threads of onnxruntime; 0 lets it choose.", min=0),
     save: str = typer.Option("", help="Write the picture into this file.", metavar="PNG"),
     as_json: bool = typer.Option(False, "--json", help="One JSON document on stdout."),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mien.results.writers import TableWriter
     from mien.spec import ModelSpec
 
+from mien.cli.options import DETECTOR_SIZE
+
 __all__ = ["predict"]
 
 
@@ -29,7 +31,7 @@ def predict(
         "centerface", help="centerface, yunet (with --detector-model), or none for face crops."
     ),
     detector_model: str = typer.Option("", help="The detector's own ONNX file.", metavar="FILE"),
-    detector_size: int = typer.Option(640, help="Long side for detection in pixels; more finds smaller faces, slower."),
+    detector_size: str = DETECTOR_SIZE,
     threads: int = typer.Option(0, help="Threads of onnxruntime; 0 lets it choose, or is 1 with --jobs.", min=0),
     jobs: int = typer.Option(1, help="Photos that are read and searched at a time.", min=1),
     as_json: bool = typer.Option(False, "--json", help="One JSON document on stdout."),

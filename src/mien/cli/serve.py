@@ -12,6 +12,8 @@ import typer
 if TYPE_CHECKING:
     from mien.web import AllowedHosts
 
+from mien.cli.options import DETECTOR_SIZE
+
 __all__ = ["serve"]
 
 
@@ -20,6 +22,7 @@ def serve(
     port: int = typer.Option(8000, help="Port; 0 takes a free one."),
     model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file; MODEL:HEAD for one head."),
     detector: str = typer.Option("centerface", help="centerface, or none for pictures that are face crops already."),
+    detector_size: str = DETECTOR_SIZE,
     threads: int = typer.Option(
         0,
         help="Threads for one picture; 0: one for each processor, 1 suits many clients with face crops.",
@@ -47,12 +50,13 @@ def serve(
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # what clients send is answered, not logged
     with listen(host, port) as opened:  # first: a taken port is known before anything slow is imported or opened
         hosts = hosts_for(opened).and_named(allow_host)
-        from mien.runtime import Predictor
+        from mien.runtime import Predictor, make_detector
         from mien.runtime.processors import processors
         from mien.web import Limits, create_app, run
 
         limits = Limits()
-        predictor = Predictor(model or None, detector, threads or processors())
+        count = threads or processors()
+        predictor = Predictor(model or None, make_detector(detector, size=detector_size, threads=count), count)
         app = create_app(predictor, limits, jobs=jobs or None, hosts=hosts)
         for line in _warnings(hosts, loopback=not hosts.addresses):
             typer.echo(line, err=True)

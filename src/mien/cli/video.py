@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from mien.cli.options import DETECTOR_SIZE
 from mien.cli.screen import stdout
 from mien.errors import ConfigError, MissingExtra
 
@@ -43,7 +44,7 @@ def video(
         "centerface", help="centerface, yunet (with --detector-model), or none for face crops."
     ),
     detector_model: str = typer.Option("", help="The detector's own ONNX file.", metavar="FILE"),
-    detector_size: int = typer.Option(640, help="Long side of a look at the whole picture, in pixels."),
+    detector_size: str = DETECTOR_SIZE,
     look: float = typer.Option(0.2, min=0, help="Seconds between looks at the whole picture; 0: every frame, slower."),
     smooth: float = typer.Option(0.3, min=0, help="Time constant of each face's mean probabilities, s; 0: none."),
     hold: float = typer.Option(0.4, min=0, help="Seconds that a label must last to be a segment."),

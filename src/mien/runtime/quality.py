@@ -21,7 +21,7 @@ from mien.faces import Quality
 __all__ = ["LIMITS", "measure"]
 
 #: What a face must reach (side, sharpness, contrast) or not exceed (yaw, pitch) to be usable.
-LIMITS = {"side": 14.0, "sharpness": 0.028, "contrast": 7.2, "yaw": 85.0, "pitch": 40.0}
+LIMITS = {"side": 14.0, "sharpness": 0.028, "contrast": 7.2, "yaw": 85.0, "pitch": 40.0, "roll": 45.0}
 
 # A face's five landmarks in units of the distance between the eyes: x to the picture's right, y down, z away from the
 # camera; right eye, left eye, nose, right and left corner of the mouth (right and left are the person's). x and y are
@@ -33,7 +33,11 @@ _HEAD = np.array(
 
 
 def measure(
-    crop: NDArray[np.uint8], box: Sequence[float], landmarks: NDArray[np.float32] | None, shape: Sequence[int]
+    crop: NDArray[np.uint8],
+    box: Sequence[float],
+    landmarks: NDArray[np.float32] | None,
+    shape: Sequence[int],
+    turn: float = 0.0,
 ) -> Quality:
     """Measure one face.
 
@@ -41,6 +45,7 @@ def measure(
     box        left, top, right, bottom in pixels of the picture
     landmarks  float32 ``(5, 2)`` in pixels of the picture, in the order of ``Detection.landmarks``; or None
     shape      height and width of the picture
+    turn       degrees by which the crop is turned; ``roll`` is that of the head in the picture all the same
     """
     left, top, right, bottom = box
     side = float(np.sqrt(max(0.0, (right - left) * (bottom - top))))
@@ -50,10 +55,10 @@ def measure(
     sharpness = float(edges.var()) / max(contrast**2, 1e-6)
     yaw, pitch, roll = (None, None, None) if landmarks is None else _pose(landmarks, shape)
     found = Quality(side, sharpness, float(grey.mean()), contrast, yaw, pitch, roll)
-    return replace(found, problems=tuple(_problems(found)))
+    return replace(found, problems=tuple(_problems(found, turn)))
 
 
-def _problems(q: Quality) -> Iterator[str]:
+def _problems(q: Quality, turn: float) -> Iterator[str]:
     """What makes the face unusable, in words."""
     if q.side < LIMITS["side"]:
         yield f"too small: {q.side:.1f} pixels, {LIMITS['side']:g} are needed"
@@ -64,6 +69,10 @@ def _problems(q: Quality) -> Iterator[str]:
     for angle, limit, how in ((q.yaw, LIMITS["yaw"], "sideways"), (q.pitch, LIMITS["pitch"], "up or down")):
         if angle is not None and abs(angle) > limit:
             yield f"turned too far {how}: {abs(angle):.0f} degrees, up to {limit:g} can be used"
+    rest = None if q.roll is None else abs((q.roll - turn + 180) % 360 - 180)
+    if rest is not None and rest > LIMITS["roll"]:
+        what = "upside down" if rest > 135 else "tilted too far"
+        yield f"{what}: {rest:.0f} degrees off upright, up to {LIMITS['roll']:g} can be used"
 
 
 def _pose(landmarks: NDArray[np.float32], shape: Sequence[int]) -> tuple[float | None, float | None, float | None]:

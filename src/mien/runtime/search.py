@@ -75,10 +75,10 @@ def placed(found: Detection, matrix: ArrayLike, turn: float = 0.0) -> Detection:
     turn    degrees clockwise that the view's upright has in the photo
     """
     m = np.asarray(matrix, np.float64)
-    scale = float(np.hypot(*m[:, 0]))
+    across, down = float(np.hypot(*m[:, 0])), float(np.hypot(*m[:, 1]))
     left, top, right, bottom = found.box
     x, y = m[:, :2] @ ((left + right) / 2, (top + bottom) / 2) + m[:, 2]
-    wide, high = (v * scale / 2 for v in extent(right - left, bottom - top, turn))
+    wide, high = (v / 2 for v in extent(across * (right - left), down * (bottom - top), turn))
     points = found.landmarks
     moved = None if points is None else (points @ m[:, :2].T + m[:, 2]).astype(np.float32)
     box = (float(x - wide), float(y - high), float(x + wide), float(y + high))
@@ -106,24 +106,36 @@ def _sure(looker: Looker, found: Sequence[Detection]) -> list[Detection]:
 
 
 def _with_margin(looker: Looker, image: Pixels, ratio: float) -> list[Detection]:
-    height, width = image.shape[:2]
-    dy, dx = int(height * _MARGIN), int(width * _MARGIN)
-    around = cv2.copyMakeBorder(image, dy, dy, dx, dx, cv2.BORDER_CONSTANT, value=(128, 128, 128))
-    found = looker.look(np.asarray(around, np.uint8), ratio / (1 + 2 * _MARGIN))
-    return [placed(d, [[1, 0, -dx], [0, 1, -dy]]) for d in _sure(looker, found)]
+    """The faces of a picture with a grey margin around it, looked at as large as without."""
+    small, back = _shrunk(image, ratio / (1 + 2 * _MARGIN))
+    dy, dx = (int(n * _MARGIN) for n in small.shape[:2])
+    around = cv2.copyMakeBorder(small, dy, dy, dx, dx, cv2.BORDER_CONSTANT, value=(128, 128, 128))
+    found = looker.look(np.asarray(around, np.uint8), max(1.0, ratio / (1 + 2 * _MARGIN)))
+    return [placed(placed(d, [[1, 0, -dx], [0, 1, -dy]]), back) for d in _sure(looker, found)]
 
 
 def _by_quarters(looker: Looker, image: Pixels, ratio: float) -> list[Detection]:
     """The faces of a picture that lies on its side or on its head: found at half the size first, then at its own."""
+    small, _ = _shrunk(image, ratio / 2)
     best, quarters = 0.0, 0
     for k in (1, 2, 3):
-        sure = sum(d.score for d in _sure(looker, looker.look(_quarter_turned(image, k), ratio / 2)))
+        seen = looker.look(_quarter_turned(small, k), max(1.0, ratio / 2))
+        sure = sum(d.score for d in _sure(looker, seen))
         best, quarters = (sure, k) if sure > best else (best, quarters)
     if not quarters:
         return []
-    found = _sure(looker, looker.look(_quarter_turned(image, quarters), ratio))
-    back = _quarter_back(quarters, image.shape[1], image.shape[0])
-    return [placed(d, back, 90.0 * quarters) for d in found]
+    small, back = _shrunk(image, ratio)
+    found = _sure(looker, looker.look(_quarter_turned(small, quarters), max(1.0, ratio)))
+    turned = _quarter_back(quarters, small.shape[1], small.shape[0])
+    return [placed(placed(d, turned, 90.0 * quarters), back) for d in found]
+
+
+def _shrunk(image: Pixels, ratio: float) -> tuple[Pixels, NDArray[np.float64]]:
+    """The picture at ``ratio`` of its size, where that is below 1, and the affine back: copies of large ones cost."""
+    height, width = image.shape[:2]
+    columns, rows = max(1, round(width * min(1.0, ratio))), max(1, round(height * min(1.0, ratio)))
+    small = image if ratio >= 1 else cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), np.array([[width / columns, 0, 0], [0, height / rows, 0]])
 
 
 def _quarter_turned(image: Pixels, quarters: int) -> Pixels:

@@ -27,6 +27,7 @@ TURNED_FROM = 27.0
 _TRUSTED = 75.0  # degrees up to which landmarks tell the tilt
 _SURE = 0.7  # where no face of a picture has such a score, they may stand on their heads
 _SURER, _TRIED = 0.1, 8  # one does if it is surer by so much when turned; and how many are tried
+_REST = 15.0  # degrees off upright at which a face in its view is looked at once more
 _VIEW, _AROUND = 128, 2.0  # pixels of the view, and its side in sides of the face
 
 # A face's landmarks seen from the front, in units of the distance between the eyes; see ``quality``.
@@ -66,10 +67,8 @@ def _upright(looker: Looker, image: NDArray[np.uint8], found: Detection, doubtfu
     if found.landmarks is None:
         return found
     own, least = tilt(found.landmarks), 0.0
-    if abs(own) > _TRUSTED:
-        tries = [own, *(t for t in (90.0, 180.0, -90.0) if abs(_normal(t - own)) > 30)]
-    elif abs(own) > TURNED_FROM:
-        tries = [own]
+    if abs(own) > TURNED_FROM:
+        tries = [_normal(own + step) for step in ((0, 90, 180, 270) if abs(own) > _TRUSTED else (0, 180))]
     elif doubtful:
         tries, least = [180.0], found.score + _SURER
     else:
@@ -78,6 +77,8 @@ def _upright(looker: Looker, image: NDArray[np.uint8], found: Detection, doubtfu
     if not seen:
         return turned_by_landmarks(found)
     best = max(seen, key=lambda d: d.score)
+    if all(abs(_normal(best.turn - turn)) > _REST for turn in tries):
+        best = _look_upright(looker, image, best, best.turn) or best  # it was far from upright in its view
     return best if abs(best.turn) > TURNED_FROM else replace(best, turn=0.0)
 
 
