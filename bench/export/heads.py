@@ -24,7 +24,7 @@ from onnx import numpy_helper
 from bench.conditions import RESULTS
 from bench.export.publish import WEIGHTS, card, write
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
-from mien.data.audit import twins
+from mien.data.duplicates import near_duplicates
 from mien.evaluation.calibrated import VIEWS, calibrated
 from mien.evaluation.heads import calibrate_mean, choose_mean, mean_of_heads, shared_classes
 from mien.evaluation.scoring import Loaded, measure_robustness, open_model, scored
@@ -108,7 +108,7 @@ def join(name: str, data: str, votes: str) -> None:
     soft, _ = train_val(with_votes(faces, table, "soft"))
     _, argmax = train_val(with_votes(faces, table, "argmax"))
     _, majority = train_val(with_votes(faces, table, "majority"))
-    clean = ~twins(val.images, train.images)
+    clean = ~near_duplicates(val.images, train.images)
 
     _, _, features = read_linear_head(proto)
     if old.is_file() and same_trunk(proto, onnx.load(str(old))):

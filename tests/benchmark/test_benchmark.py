@@ -142,7 +142,7 @@ def test_rows_hold_what_was_measured(compared: tuple[Path, list[Row], Protocol])
     assert hog.peak_memory_mb is None or hog.peak_memory_mb > 50
     assert "of 120 epochs, for want of time" in network.notes[0]
     assert json.loads((out / "results" / f"{FAST}.json").read_text())["method"] == FAST
-    assert hog.conditions["protocol"] == "subject-independent: 8 people to train, 2 to judge"
+    assert hog.conditions["protocol"] == "subject-independent: 8 people to train, 2 to evaluate"
 
 
 def test_a_second_run_uses_what_is_there(compared: tuple[Path, list[Row], Protocol]):

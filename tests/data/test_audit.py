@@ -1,4 +1,4 @@
-"""audit: copies, near copies, contradictions and empty pictures; against a slow way and FER2013's known counts."""
+"""audit: copies, near-duplicates, contradictions and empty pictures; against a slow way and FER2013's known counts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 
 from mien.cli.audit import audit as command
 from mien.data import FaceDataset
-from mien.data import audit as module
-from mien.data.audit import audit, twins
+from mien.data import duplicates as module
+from mien.data.audit import audit
+from mien.data.duplicates import near_duplicates
 from mien.errors import ConfigError, MienError, OutputError
 from mien.visualization.audit_figure import audit_sheet, contact_sheet
 
@@ -76,7 +77,7 @@ def test_audit_finds_every_planted_defect(spoiled):
     (across,) = found.across
     assert (across.split, across.other, across.images) == ("PublicTest", "Training", 8)
     assert (across.exact, across.near) == (2, 4)
-    assert [(p.row, p.twin, p.label, p.twin_label) for p in across.pairs] == [
+    assert [(p.row, p.duplicate, p.label, p.duplicate_label) for p in across.pairs] == [
         (112, 101, "cross", "calm"),
         (113, 109, "calm", "calm"),
         (114, 110, "glad", "calm"),
@@ -90,16 +91,16 @@ def test_audit_finds_every_planted_defect(spoiled):
 def test_correlations_agree_with_a_slow_way(spoiled):
     train, test = spoiled.part("Training").images, spoiled.part("PublicTest").images
     table = np.array([[slow_correlation(a, b) for b in train] for a in test])
-    best, where = module._closest(module._small(test), module._small(train))
+    best, where = module.closest(module.thumbnails(test), module.thumbnails(train))
     assert np.allclose(best, table.max(1), atol=1e-5)
     clear = table.max(1) > 0  # an even grey is equally far from all
     assert np.array_equal(where[clear], table.argmax(1)[clear])
     for threshold in (0.2, 0.5, 0.9):
         exact = [any(np.array_equal(a, b) for b in train) for a in test]
-        assert np.array_equal(twins(test, train, threshold), exact | (table.max(1) >= threshold))
+        assert np.array_equal(near_duplicates(test, train, threshold), exact | (table.max(1) >= threshold))
 
 
-def test_near_copies_within_agree_with_a_slow_way_at_any_block_size(spoiled, monkeypatch):
+def test_near_duplicates_within_agree_with_a_slow_way_at_any_block_size(spoiled, monkeypatch):
     images = spoiled.part("Training").images
     for threshold in (0.3, 0.9):
         slow = sum(
@@ -111,27 +112,30 @@ def test_near_copies_within_agree_with_a_slow_way_at_any_block_size(spoiled, mon
             assert audit(spoiled, threshold=threshold, within=True).near_within["Training"] == slow
 
 
-def test_twins_mark_copies_and_leave_strangers(spoiled):
+def test_near_duplicates_mark_copies_and_leave_strangers(spoiled):
     train, test = spoiled.part("Training").images, spoiled.part("PublicTest").images
-    assert np.flatnonzero(twins(test, train)).tolist() == [0, 1, 2, 3]
-    assert np.flatnonzero(twins(test, train, 1.0)).tolist() in (
+    assert np.flatnonzero(near_duplicates(test, train)).tolist() == [0, 1, 2, 3]
+    assert np.flatnonzero(near_duplicates(test, train, 1.0)).tolist() in (
         [0, 3],
         [0, 1, 3],
     )  # a mirrored copy is 1 but for rounding
-    assert not twins(test, train[:0]).any()
-    assert twins(test[:0], train).shape == (0,)
+    assert not near_duplicates(test, train[:0]).any()
+    assert near_duplicates(test[:0], train).shape == (0,)
 
 
-def test_twins_compare_pictures_of_different_sizes():
+def test_near_duplicates_compare_pictures_of_different_sizes():
     train = pictures(6)
     larger = np.stack([cv2.resize(i, (96, 96), interpolation=cv2.INTER_CUBIC) for i in train[2:4]])
-    assert twins(larger, train).all()
-    assert not twins(larger, train[4:]).any()
+    assert near_duplicates(larger, train).all()
+    assert not near_duplicates(larger, train[4:]).any()
 
 
 @pytest.mark.parametrize("threshold", [0, -0.5, 1.01, float("nan")])
 def test_a_threshold_outside_its_range_is_refused(spoiled, threshold):
-    for call in (lambda: audit(spoiled, threshold=threshold), lambda: twins(spoiled.images, spoiled.images, threshold)):
+    for call in (
+        lambda: audit(spoiled, threshold=threshold),
+        lambda: near_duplicates(spoiled.images, spoiled.images, threshold),
+    ):
         with pytest.raises(ConfigError, match="threshold must lie in"):
             call()
 
@@ -171,7 +175,7 @@ def test_to_dict_holds_every_finding(spoiled):
     found = audit(spoiled)
     read = json.loads(json.dumps(found.to_dict()))
     assert read["conflicts"] == [[101, 103, 112]]
-    assert read["across"][0]["pairs"][1]["twin"] == 109
+    assert read["across"][0]["pairs"][1]["duplicate"] == 109
     assert read["fingerprint"] == spoiled.fingerprint
     assert set(read) == set(found.__dataclass_fields__)
 
@@ -226,7 +230,7 @@ def run(app, *arguments):
 def test_command_prints_a_table_and_writes_json_and_sheet(app, csv, tmp_path):
     out = run(app, csv, "--within", "--json", tmp_path / "a.json", "--sheet", tmp_path / "a.png")
     assert out.exit_code == 0, out.output
-    assert "exact or near copy in Training" in out.stdout
+    assert "exact copy or near-duplicate in Training" in out.stdout
     assert "4 of 8 images in PublicTest (50.0 %) have a copy in Training; the labels agree for 50.0 %" in out.stdout
     found = json.loads((tmp_path / "a.json").read_text())
     assert found["copies_within"] == {"Training": 2, "PublicTest": 1}
@@ -273,6 +277,6 @@ def test_fer2013_has_the_defects_that_are_known_of_it(fer2013_path, ferplus_path
     (across,) = found.across
     assert across.exact == 280
     assert across.near == 605  # 604 by correlation, and one even grey that is an exact copy
-    assert Counter(p.label == p.twin_label for p in across.pairs) == {True: 530, False: 75}
-    marked = twins(ds.part("PublicTest").images[:200], ds.part("Training").images)
+    assert Counter(p.label == p.duplicate_label for p in across.pairs) == {True: 530, False: 75}
+    marked = near_duplicates(ds.part("PublicTest").images[:200], ds.part("Training").images)
     assert set(np.flatnonzero(marked) + 28709) == {p.row for p in across.pairs if p.row < 28709 + 200}

@@ -214,9 +214,9 @@ def test_how_a_split_was_made_is_told_from_the_data() -> None:
     assert describe_split(*train_val(official)) == "official parts Training and PublicTest (identities unknown)"
     assert describe_split(*train_val(data())) == "random split by class, copies kept together (identities unknown)"
     drawn = generate(140, size=16, identities=10)
-    assert describe_split(*train_val(drawn)) == "subject-independent: 8 people to train, 2 to judge"
+    assert describe_split(*train_val(drawn)) == "subject-independent: 8 people to train, 2 to evaluate"
     _, *parts = next(leave_one_subject_out(drawn))
-    assert describe_split(*parts) == "subject-independent: 9 people to train, 1 to judge"
+    assert describe_split(*parts) == "subject-independent: 9 people to train, 1 to evaluate"
 
 
 def test_people_and_copies_on_both_sides_are_counted() -> None:
@@ -239,7 +239,7 @@ def test_unknown_people_are_counted() -> None:
     train, val = ds.take(ds.subject != "b"), ds.take(ds.subject == "b")
     told = describe_split(train.part("train"), val.part("val"))
     assert told == (
-        "official parts train and val, subject-independent as far as known: 1 person to train, 1 to judge, "
+        "official parts train and val, subject-independent as far as known: 1 person to train, 1 to evaluate, "
         "10 faces of unknown people"
     )
 

@@ -594,7 +594,7 @@ def test_a_model_of_another_size_sees_resized_faces(tmp_path, faces) -> None:
 
 def test_wrong_faces_are_named_before_the_work(tmp_path, faces, monkeypatch) -> None:
     ours = open_model(write_net(tmp_path / "a.onnx", SPEC))
-    monkeypatch.setattr("mien.evaluation.assessment.twins", lambda *_: pytest.fail("worked first"))
+    monkeypatch.setattr("mien.evaluation.assessment.near_duplicates", lambda *_: pytest.fail("worked first"))
     with pytest.raises(ConfigError, match="no labelled faces"):
         assess(ours, replace(faces, labels=np.full(len(faces), -1)), train=faces)
     with pytest.raises(ConfigError, match="it has no labels"):

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from mien.benchmark.protocol import Protocol
 from mien.benchmark.registry import Method
 from mien.benchmark.worker import Job, predictions_file, work
-from mien.data.audit import twins
+from mien.data.duplicates import near_duplicates
 from mien.errors import ConfigError
 from mien.evaluation.metrics import Report, score
 from mien.evaluation.scoring import versions
@@ -239,7 +239,7 @@ class _Scorer:
         clean, splits, learnt = [], list[str](), list[int]()
         for fold in protocol.folds():
             train, val = fold.parts()
-            clean.append(~twins(val.images, train.images))
+            clean.append(~near_duplicates(val.images, train.images))
             splits += val.splits
             learnt.append(len(train))
         self.names, self.clean = protocol.faces.names, np.concatenate(clean)

@@ -29,10 +29,10 @@ def audit(
         Path | None, typer.Option(metavar="FILE", help="FER+ votes, fer2013new.csv: names what is no face.")
     ] = None,
     threshold: Annotated[
-        float, typer.Option(help="Correlation from which two images are near copies, over 0 up to 1.")
+        float, typer.Option(help="Correlation from which two images are near-duplicates, over 0 up to 1.")
     ] = 0.90,
     within: Annotated[
-        bool, typer.Option("--within", help="Also look for near copies inside each split (half a minute).")
+        bool, typer.Option("--within", help="Also look for near-duplicates inside each split (half a minute).")
     ] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out rows and pictures that cannot be read, and name them.")
@@ -110,11 +110,15 @@ def _table(found: Audit) -> Table:
     ]
     if found.near_within is not None:
         rows.append(
-            ("images with an exact or near copy in the same split", found.near_within, sum(found.near_within.values()))
+            (
+                "images with an exact copy or near-duplicate in the same split",
+                found.near_within,
+                sum(found.near_within.values()),
+            )
         )
     for a in found.across:
         rows.append((f"exact copy in {a.other}", {a.split: a.exact}, None))
-        rows.append((f"exact or near copy in {a.other}", {a.split: a.near}, None))
+        rows.append((f"exact copy or near-duplicate in {a.other}", {a.split: a.near}, None))
     rows.append(
         ("one even grey", {s: len(r) for s, r in found.constant.items()}, sum(map(len, found.constant.values())))
     )

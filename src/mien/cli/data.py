@@ -48,7 +48,6 @@ def info(
     if as_json:
         typer.echo(json.dumps({**asdict(summary), **left_out(reading)}, indent=2, ensure_ascii=False))
         return
-    name_left_out(reading)
     console = stdout()
     console.print(_table(summary))
     height, width = summary.size
@@ -57,6 +56,7 @@ def info(
                  *(f"note: {n}" for n in reading.notes),
                  *(f"warning: {w}" for w in summary.warnings)):  # fmt: skip
         console.print(text, markup=False, highlight=False, soft_wrap=True)
+    name_left_out(reading)
 
 
 @data_app.command()

@@ -7,7 +7,6 @@ joining parts.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
+from mien.data.duplicates import digests
 from mien.errors import ConfigError
 
 __all__ = [
@@ -154,18 +154,13 @@ def copy_groups(ds: FaceDataset) -> NDArray[np.int64]:
             x = parent[x]
         return x
 
-    pixels = _digests(ds)
+    pixels = digests(ds.images)
     if ds.subject is not None:
         for face, person in zip(pixels, ds.subject.tolist(), strict=True):
             if person:
                 parent[root(face)] = root((person,))
     number: dict[object, int] = {}
     return np.array([number.setdefault(root(face), len(number)) for face in pixels], dtype=np.int64)
-
-
-def _digests(ds: FaceDataset) -> list[bytes]:
-    """16 bytes for each image, equal for exact copies only."""
-    return [hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in ds.images]
 
 
 def leave_one_subject_out(ds: FaceDataset) -> Iterator[tuple[str, FaceDataset, FaceDataset]]:
@@ -193,7 +188,7 @@ def subject_folds(ds: FaceDataset) -> Iterator[tuple[str, NDArray[np.bool_], NDA
 
 def _each_subject(ds: FaceDataset, people: list[str]) -> Iterator[tuple[str, NDArray[np.bool_], NDArray[np.bool_]]]:
     number: dict[bytes, int] = {}
-    faces = np.array([number.setdefault(d, len(number)) for d in _digests(ds)], dtype=np.int64)
+    faces = np.array([number.setdefault(d, len(number)) for d in digests(ds.images)], dtype=np.int64)
     for who in people:
         held = np.asarray(ds.subject == who, dtype=np.bool_)
         copies = np.asarray(np.isin(faces, faces[held]) & ~held, dtype=np.bool_)
@@ -216,7 +211,7 @@ def describe_split(train: FaceDataset, val: FaceDataset) -> str:
     set are called official. Without identities, "Training" and "validation" are called a random split only where their
     rows lie among each other, as :func:`split_train_val` leaves them.
     """
-    both = len(set(_digests(train)) & set(_digests(val)))
+    both = len(set(digests(train.images)) & set(digests(val.images)))
     copies = f"; {_count(both, 'exact copy', 'exact copies')} on both sides" if both else ""
     names = tuple(" + ".join(s or "''" for s in ds.splits) or "''" for ds in (train, val))
     people = _people(train) | _people(val)
@@ -236,7 +231,7 @@ def _independence(train: FaceDataset, val: FaceDataset) -> str:
     if a & b:
         return f"NOT subject-independent: {_count(len(a & b), 'person', 'people')} on both sides{blind}"
     known = "subject-independent as far as known" if unknown else "subject-independent"
-    return f"{known}: {_count(len(a), 'person', 'people')} to train, {len(b)} to judge{blind}"
+    return f"{known}: {_count(len(a), 'person', 'people')} to train, {len(b)} to evaluate{blind}"
 
 
 def _interleaved(train: FaceDataset, val: FaceDataset) -> bool:

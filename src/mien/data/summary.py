@@ -1,6 +1,6 @@
 """What a data set holds, in numbers: images per class and split, and what a user should know before training on it.
 
-Leaves out: near copies, label errors and other slow questions (``audit``), and printing.
+Leaves out: near-duplicates, label errors and other slow questions (``audit``), and printing.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data import FaceDataset
-from mien.data.audit import twins
+from mien.data.duplicates import near_duplicates
 from mien.errors import ConfigError
 from mien.evaluation.groups import GroupScore, by_group, homogeneity
 from mien.evaluation.homogeneity import Homogeneity
@@ -137,7 +137,7 @@ def assess(
     if not kept.all() or left_out:
         faces = _narrowed(faces.take(kept), left_out)
     fitting(model, faces)  # before the search for near-duplicates, which takes longest
-    clean = None if train is None else ~twins(faces.images, train.images)
+    clean = None if train is None else ~near_duplicates(faces.images, train.images)
     one = scored(model, faces, clean=clean, views=views)
     found = Evaluation(one.report)
     if against:

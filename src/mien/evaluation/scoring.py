@@ -22,7 +22,7 @@ from torch import Tensor
 
 from mien import __version__
 from mien.data import FaceDataset
-from mien.data.audit import twins
+from mien.data.duplicates import near_duplicates
 from mien.errors import ConfigError
 from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from mien.evaluation.metrics import Report, Robustness, score
@@ -162,7 +162,7 @@ def evaluate(model: Model, faces: FaceDataset, *, train: FaceDataset | None = No
     views  test-time views, 1..10, see ``models.inference.test_time_views``
     """
     faces = fitting(model, faces)
-    clean = None if train is None else ~twins(faces.images, train.images)
+    clean = None if train is None else ~near_duplicates(faces.images, train.images)
     return scored(model, faces, clean=clean, views=views).report
 
 

@@ -45,8 +45,10 @@ def audit_sheet(ds: FaceDataset, found: Audit, most: int = 120) -> NDArray[np.ui
     place = {int(row): i for i, row in enumerate(ds.rows)}
     sections = [("exact copies with different labels", _contradictions(ds, found, place))]
     for a in found.across:
-        closest = sorted((p for p in a.pairs if p.label != p.twin_label), key=lambda p: -p.correlation)
-        sections.append((f"copies of {a.other} in {a.split} with different labels", [(p.row, p.twin) for p in closest]))
+        closest = sorted((p for p in a.pairs if p.label != p.duplicate_label), key=lambda p: -p.correlation)
+        sections.append(
+            (f"copies of {a.other} in {a.split} with different labels", [(p.row, p.duplicate) for p in closest])
+        )
     sections.append(("one even grey", [(row,) for rows in found.constant.values() for row in rows]))
     parts = []
     for title, groups in sections:
