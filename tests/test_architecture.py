@@ -137,7 +137,7 @@ def test_a_module_says_what_it_is_for_and_lists_what_is_public(path):
 
 
 @pytest.mark.parametrize(
-    "package", ["mien", "mien.runtime", "mien.data", "mien.evaluation", "mien.errors", "mien.spec"]
+    "package", ["mien", "mien.runtime", "mien.data", "mien.evaluation", "mien.results", "mien.errors", "mien.spec"]
 )
 def test_every_listed_name_can_be_had(package):
     module = importlib.import_module(package)

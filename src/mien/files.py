@@ -112,5 +112,5 @@ def reported(path: Path, *kinds: type[Exception]) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text through :func:`replace_file`."""
-    replace_file(path, lambda p: p.write_text(text, encoding="utf-8"))
+    """Write UTF-8 text through :func:`replace_file`; a name in it that is no text is escaped, as JSON does."""
+    replace_file(path, lambda p: p.write_text(text, encoding="utf-8", errors="backslashreplace"))

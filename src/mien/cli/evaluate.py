@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from mien.data import FaceDataset
+    from mien.evaluation import Evaluation
 
 __all__ = ["evaluate", "export"]
 
@@ -47,22 +48,14 @@ def evaluate(
     With --against another model on the same faces, with --group-by each group of faces, with --corrupt
     corrupted faces. A function may return probabilities, class numbers or names, or a dictionary a face.
     """
-    from mien.errors import ConfigError, need
+    from mien.errors import need
 
     need("torch", "train")
     import mien.evaluation as evaluation
-    from mien.cli.evaluation_view import passes_bar, show_evaluation
+    from mien.cli.evaluation_view import passes_bar
     from mien.cli.reading import read_data
-    from mien.files import check_writable, write_text
-    from mien.reporting import plots
 
-    if (model is None) == (function is None):
-        raise ConfigError("give MODEL or --callable MODULE:FUNCTION, one of the two")
-    if groups and not group_by:
-        raise ConfigError("--groups needs --group-by COLUMN, the column of it that names the groups")
-    for file in (plot, corrupt_plot, Path(json_file) if json_file and json_file != "-" else None):
-        if file:
-            check_writable(file.parent)  # before the minutes of work, not after
+    _check(model, function, group_by, groups, (plot, corrupt_plot, Path(json_file) if json_file else None))
     words = [model if model is not None else evaluation.CALLABLE + str(function), *([against] if against else [])]
     first, *other = evaluation.open_models(words, labels=labels, pixels=pixels, layout=layout)
     faces = read_data(data, votes=votes, target=target, skip_bad=skip_bad, size=size)
@@ -79,6 +72,31 @@ def evaluate(
             corrupt=corrupt or corrupt_plot is not None,
             on_pass=on_pass,
         )
+    _give(found, plot, corrupt_plot, json_file)
+
+
+def _check(
+    model: str | None, function: str | None, group_by: str | None, groups: Path | None, files: tuple[Path | None, ...]
+) -> None:
+    """What can be wrong with the flags, before the minutes of work."""
+    from mien.errors import ConfigError
+    from mien.files import check_writable
+
+    if (model is None) == (function is None):
+        raise ConfigError("give MODEL or --callable MODULE:FUNCTION, one of the two")
+    if groups and not group_by:
+        raise ConfigError("--groups needs --group-by COLUMN, the column of it that names the groups")
+    for file in files:
+        if file and file != Path("-"):
+            check_writable(file.parent)
+
+
+def _give(found: Evaluation, plot: Path | None, corrupt_plot: Path | None, json_file: str | None) -> None:
+    """What was found, drawn, as JSON and on the screen, as it was asked for."""
+    from mien.cli.evaluation_view import show_evaluation
+    from mien.files import write_text
+    from mien.reporting import plots
+
     if plot:
         plots.confusion(found.report, plot)
     if found.robustness and corrupt_plot:

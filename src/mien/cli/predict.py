@@ -80,7 +80,7 @@ def predict(
     stopped = run.through([p for name, p in found.names.items() if name not in kept.photos], jobs)
     report(run.count, path, kept, str(found.passed))
     if stopped:
-        typer.echo("stopped; what was done is kept" + ", --resume goes on" * bool(path), err=True)
+        typer.echo("stopped" + "; what was done is kept, --resume goes on with it" * bool(path), err=True)
         raise typer.Exit(130)
     if bad := run.count["unreadable"] + kept.unreadable:
         typer.echo(f"{bad} of the photos could not be read", err=True)
