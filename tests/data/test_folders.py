@@ -14,7 +14,7 @@ from face_files import png, put, tar_of, tree, zip_of
 from mien.data import read_faces, read_source
 from mien.data.readers.folders import class_order
 from mien.errors import DataError
-from mien.images import dimensions
+from mien.images import dimensions, resize
 from mien.labels import FER2013, FERPLUS
 
 
@@ -94,3 +94,16 @@ def test_bad_pictures_are_errors_or_skipped_and_named(tmp_path: Path) -> None:
 def test_pictures_without_folders_have_no_labels(tmp_path: Path) -> None:
     ds = read_faces(put(tmp_path, {"a.png": png(np.zeros((4, 4), np.uint8)), "notes.txt": b"x"}))
     assert ds.labels is None
+
+
+def test_a_large_jpeg_is_decoded_small_where_a_small_size_is_asked_for(tmp_path: Path, monkeypatch) -> None:
+    wave = np.add.outer(np.sin(np.arange(1600) / 150), np.cos(np.arange(1600) / 90))
+    large = np.uint8(127 + 60 * wave)
+    put(tmp_path, {"happy/a.jpg": cv2.imencode(".jpg", large, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()})
+    decoded = []
+    monkeypatch.setattr(
+        "mien.data.readers.folders.resize", lambda face, size: decoded.append(face.shape) or resize(face, size)
+    )
+    ds = read_faces(tmp_path, size=48)
+    assert decoded == [(400, 400)]
+    assert np.abs(ds.images[0].astype(int) - resize(large, 48)).max() <= 2

@@ -43,6 +43,7 @@ __all__ = [
 
 INDEX = "index"  # index.csv and index.json, written by ``save_images``
 UNLABELLED = "unlabelled"  # the folder of pictures without a label
+_SPARE = 8  # times the size that is asked for is decoded at least, so that its pixels are what they would be
 _DEFAULT_SIZE = 48  # pixels, for pictures of mixed sizes
 
 
@@ -207,13 +208,19 @@ def read_pictures(path: Path, kind: str, plan: Plan, size: int | None, problems:
 class Faces:
     """Pictures by place in the plan, made one size as soon as two differ; ``failed`` names those already reported.
 
-    Where ``size`` is given each picture is resized as it comes, so that no more than one is held at its own size.
+    Where ``size`` is given each picture is resized as it comes, so that no more than one is held at its own size, and
+    a large JPEG is decoded no larger than that needs.
     """
 
     def __init__(self, size: int | None) -> None:
         self.size = size
+        self._enough = None if size is None else _SPARE * size  # not a size found later: the order would matter
         self.images: dict[int, NDArray[np.uint8]] = {}
         self.failed: set[str] = set()
+
+    def read(self, place: int, data: bytes, where: str) -> None:
+        """Decode a picture and keep it at ``place``; DataError where it cannot be read."""
+        self.add(place, decode(data, where, colour=False, enough=self._enough))
 
     def add(self, place: int, image: NDArray[np.uint8]) -> None:
         """Keep ``image``, uint8 ``(H, W)``, at ``place``."""
@@ -230,7 +237,7 @@ def _decode_all(path: Path, kind: str, place: dict[str, int], faces: Faces, prob
                 if entry.name not in place or place[entry.name] in faces.images:
                     continue
                 try:
-                    faces.add(place[entry.name], decode(entry.read(MAX_BYTES), entry.where, colour=False))
+                    faces.read(place[entry.name], entry.read(MAX_BYTES), entry.where)
                 except (DataError, *BROKEN) as error:
                     faces.failed.add(entry.name)
                     message = error.message if isinstance(error, DataError) else f"cannot be read: {reason(error)}"

@@ -28,7 +28,6 @@ from mien.data.readers.parquet_columns import class_names, columns_of, features_
 from mien.data.readers.problems import Problems
 from mien.data.splits import split_rank
 from mien.errors import DataError, need
-from mien.images import decode
 from mien.labels import FER2013
 
 __all__ = ["read_parquet", "split_of"]
@@ -171,7 +170,7 @@ class _Reader:
         where = f"{where}:row {row}"
         try:
             shard.labels[row] = label_of(value.get("label"), shard.declared, where)
-            self.faces.add(len(self.kept), decode(picture_of(value["image"], where), where, colour=False))
+            self.faces.read(len(self.kept), picture_of(value["image"], where), where)
             self.kept.append((place, row))
         except DataError as error:
             self.problems.report(error.message, where)
