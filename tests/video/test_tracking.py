@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import ConfigError
-from mien.video import SegmentFinder, Smoother, Tracker, iou
+from mien.video import Rules, SegmentFinder, Smoother, Tracker, iou
 
 
 def box(x, y=100.0, side=60.0):
@@ -20,7 +20,7 @@ def box(x, y=100.0, side=60.0):
 
 def follow(path, times, score=0.9, **given):
     """The ids of one face along ``path(time)`` -> box, or None while it is hidden."""
-    tracker, ids = Tracker(**given), []
+    tracker, ids = Tracker(Rules(**given)), []
     for time in times:
         place = path(time)
         found = tracker.update(time, [place] if place else [], [score] if place else [])
@@ -99,7 +99,8 @@ def test_numbers_are_unique_in_a_frame_grow_by_one_and_never_come_back(stream):
         for i in ids:
             if i in last_seen:  # a number comes back only within the gap
                 seen, frame = last_seen[i]
-                assert time - seen <= tracker.gap or n - frame <= 3
+                assert time - seen <= tracker.rules.gap or n - frame <= 3
+                assert time - seen <= tracker.rules.max_gap
             last_seen[i] = (time, n)
         for track in tracker.tracks:
             assert all(map(math.isfinite, track.expected(time + 5)))
@@ -185,6 +186,21 @@ def test_a_track_that_is_gone_ends_by_itself():
     ended = [e for i in range(300) for e in book.tick(i / 10)]
     assert [(e.track, e.label) for e in ended] == [(1, "a")]
     assert book.close() == []
+
+
+def test_a_gap_of_an_hour_ends_track_and_segment():
+    times = [0, 0.1, 0.2, 3600.2, 3600.3]
+    assert follow(lambda _: (0, 0, 50, 50), times) == [1, 1, 1, 2, 2]
+    assert follow(lambda _: (0, 0, 50, 50), times, max_gap=4000) == [1] * 5
+    assert follow(lambda _: (0, 0, 50, 50), [0, 9, 18, 27]) == [1] * 4  # a slow rate is no gap
+    for spans, rule in (([(0, 0.2), (3600.2, 3600.3)], {}), ([(0, 3600.3)], {"max_gap": 4000})):
+        finder, out = SegmentFinder(**rule), []
+        for time in times:
+            out += finder.add(1, time, "a", {"a": 1.0})
+            out += finder.tick(time)
+        assert [(s.start, s.end) for s in out + finder.close()] == spans
+    with pytest.raises(ConfigError, match="max_gap"):
+        Tracker(Rules(max_gap=0.1))
 
 
 def test_endless_flicker_is_kept_in_little_memory():

@@ -292,9 +292,10 @@ def test_the_webcam_shows_faces_moving_bars_and_a_growing_timeline(page, predict
 def test_a_face_keeps_its_number_and_answers_are_smoothed(page):
     numbers, smooth, candidates = page.imported(
         "tracks.js",
-        """const tracks = new module.Tracks(["a", "b"]);
-        const face = (x, p) =>
-          ({ box: [x, 0, x + 100, 100], probabilities: { a: p, b: 1 - p }, prediction_set: [p > 0.5 ? "a" : "b"] });
+        """const { following } = await (await fetch("v1/model")).json();
+        const tracks = new module.Tracks(["a", "b"], following);
+        const face = (x, p) => ({ box: [x, 0, x + 100, 100], score: 0.9, usable: true,
+          probabilities: { a: p, b: 1 - p }, prediction_set: [p > 0.5 ? "a" : "b"] });
         const numbers = (time, ...at) => tracks.follow(at.map((x) => face(x, 1)), time).map((f) => f.number);
         const all = [numbers(0, 0, 300), numbers(0.2, 340, 60), // both moved, listed the other way
           numbers(0.4, 100), numbers(0.9, 360, 130), // one was missed

@@ -48,6 +48,7 @@ def video(
     look: float = typer.Option(0.2, min=0, help="Seconds between looks at the whole picture; 0: every frame, slower."),
     smooth: float = typer.Option(0.3, min=0, help="Time constant of each face's mean probabilities, s; 0: none."),
     hold: float = typer.Option(0.4, min=0, help="Seconds that a label must last to be a segment."),
+    max_gap: float = typer.Option(10.0, min=0.7, help="Seconds without a face after which its track and segment end."),
     threads: int = typer.Option(1, min=1, help="Threads of onnxruntime, besides those that read and search."),
     excel: bool = typer.Option(False, "--excel", help="Begin CSV with the mark by which Excel knows UTF-8."),
     force: bool = typer.Option(False, "--force", help="Write --out and --save anew if they are there already."),
@@ -66,12 +67,12 @@ def video(
     whole = length(given)
     finder = make_detector(detector, detector_model or None, size=detector_size, threads=threads)
     predictor = Predictor(model or None, finder, threads)
-    seen = track_faces(predictor, given, fps=fps, every=every, smooth=smooth, look=look)
+    seen = track_faces(predictor, given, fps=fps, every=every, smooth=smooth, look=look, max_gap=max_gap)
     stopped = False
     with ExitStack() as files:
-        settings = {"fps": fps, "every": every, "look": look, "smooth": smooth}
+        settings = {"fps": fps, "every": every, "look": look, "smooth": smooth, "max_gap": max_gap}
         table = open_video_table(out, predictor, detector, source, settings, excel=excel, force=force) if out else None
-        recorder = files.enter_context(VideoRecorder(table, hold))
+        recorder = files.enter_context(VideoRecorder(table, hold, max_gap))
         writer = files.enter_context(VideoWriter(save)) if save else None
         files.callback(seen.close)
         progress = _Progress(whole)
@@ -141,6 +142,9 @@ def _run(
 
     for one in seen:
         recorder.add(one)
+        if one.frame.note:
+            progress.clear()
+            typer.echo(f"note: {one.frame.note}", err=True)
         if one.photo.error and recorder.broken <= _NAMED:
             progress.clear()
             typer.echo(f"broken: {one.photo.error}", err=True)

@@ -18,7 +18,7 @@ from mien.results.provenance import provenance_of
 from mien.results.resume import open_table
 from mien.results.schema import Record
 from mien.results.writers import CsvFile, TableFile
-from mien.video import Segment, SegmentFinder, Timeline, TrackedFrame
+from mien.video import RULES, Segment, SegmentFinder, Timeline, TrackedFrame
 
 if TYPE_CHECKING:
     from mien.runtime import Predictor
@@ -35,17 +35,17 @@ class VideoRecorder:
     """Context manager: takes frames, writes the table and the segments beside it as they come.
 
     table  where each frame goes, or None; closed here. The segments go into ``NAME-segments.csv`` beside it
-    hold   see :class:`~mien.video.SegmentFinder`
+    hold, max_gap   see :class:`~mien.video.SegmentFinder`
     """
 
-    def __init__(self, table: TableFile | None = None, hold: float = 0.4) -> None:
+    def __init__(self, table: TableFile | None = None, hold: float = 0.4, max_gap: float = RULES.max_gap) -> None:
         self.timeline, self.segments = Timeline(), list[Segment]()
         self.frames = self.without = self.unusable = self.faces = self.broken = self.missing = self.tracks = 0
         self.count = 0  # of segments
         self.first: float | None = None
         self.last = 0.0
         self.stopped = False  # before the video's end, by the user
-        self._finder, self._table = SegmentFinder(hold), table
+        self._finder, self._table = SegmentFinder(hold, max_gap), table
         self.segment_path = table.path.with_name(f"{table.path.stem}-segments.csv") if table else None
         bom = table is not None and table.form.bom
         self._segment_file = CsvFile(self.segment_path, SEGMENT_COLUMNS, bom=bom) if self.segment_path else None

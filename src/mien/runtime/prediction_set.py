@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from mien.errors import ConfigError
 from mien.spec import ModelSpec
 
-__all__ = ["possible_labels", "prediction_set"]
+__all__ = ["PLAIN_SHARE", "possible_labels", "prediction_set"]
 
-_PLAIN_SHARE = 0.9  # what the set of a model without calibration reaches together
+#: What the set of a model without calibration reaches together.
+PLAIN_SHARE = 0.9
 
 
 def prediction_set(probabilities: ArrayLike, threshold: float) -> NDArray[np.int64]:
@@ -36,5 +37,5 @@ def possible_labels(probabilities: NDArray[np.float32], spec: ModelSpec) -> tupl
     else:
         order = prediction_set(probabilities, 0.0)
         together = np.cumsum(probabilities[order], dtype=np.float64)
-        chosen = order[: np.searchsorted(together, _PLAIN_SHARE - 1e-6) + 1]  # less the rounding of float32
+        chosen = order[: np.searchsorted(together, PLAIN_SHARE - 1e-6) + 1]  # less the rounding of float32
     return tuple(spec.labels[i] for i in chosen)

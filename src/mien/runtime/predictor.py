@@ -31,7 +31,7 @@ from mien.runtime.quality import measure
 from mien.runtime.search import FIRST
 from mien.runtime.upright import turned_by_landmarks
 from mien.spec import ModelSpec
-from mien.video import LOOK, SMOOTH, Source, track_faces
+from mien.video import LOOK, RULES, SMOOTH, Source, track_faces
 
 __all__ = ["Found", "Image", "Predictor", "detect"]
 
@@ -156,20 +156,23 @@ class Predictor:
         every: int | None = None,
         smooth: float = SMOOTH,
         look: float = LOOK,
+        max_gap: float = RULES.max_gap,
     ) -> Iterator[Photo]:
         """One :class:`Photo` with ``time`` for each frame that is looked at, in order, in constant memory.
 
-        source  path or address of a video, the number of a camera, or an iterable of :class:`~mien.video.Frame`
+        source  path or address of a video, the number of a camera, or frames of your own: an iterable of pixels (25 a
+                second), of pairs (seconds, pixels) or of :class:`~mien.video.Frame`
         fps     look at so many frames a second at most, by their times; or ``every`` N-th frame; else at all
         smooth  time constant in seconds of the mean of each face's probabilities; 0 gives each frame's own
         look    seconds between looks at the whole picture, so the latest that a new face is noticed; in between only
                 the surroundings of known faces are searched. 0 looks at the whole picture in every frame
+        max_gap seconds without a face after which its track ends, however few frames lie between
 
         Each face has ``time`` and ``track``, its number from 1 that stays through gaps of up to 0.7 s; None for a weak
         detection that was seen only once. A frame that is broken, and the frames that a cut video lacks, are a photo
         with ``error``. DataError where there is no such file or camera.
         """
-        tracked = track_faces(self, source, fps=fps, every=every, smooth=smooth, look=look)
+        tracked = track_faces(self, source, fps=fps, every=every, smooth=smooth, look=look, max_gap=max_gap)
         return (frame.photo for frame in tracked)
 
     def predict_crops(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@
 
 from mien.video.frames import Frame, Source
 from mien.video.reader import FrameReader, length, read_frames
+from mien.video.rules import RULES, Rules
 from mien.video.search import LOOK
 from mien.video.segments import Segment, SegmentFinder
 from mien.video.smoothing import SMOOTH, Smoother
@@ -15,11 +16,13 @@ from mien.video.writer import VideoWriter
 
 __all__ = [
     "LOOK",
+    "RULES",
     "SMOOTH",
     "FacePredictor",
     "FaceStream",
     "Frame",
     "FrameReader",
+    "Rules",
     "Segment",
     "SegmentFinder",
     "Smoother",

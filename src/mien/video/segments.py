@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mien.errors import ConfigError
+from mien.video.rules import RULES
 
 __all__ = ["Segment", "SegmentFinder"]
 
-_ABSENT, _ABSENT_FRAMES = 10.0, 5  # seconds and frames after which a track that is not seen is over
 _UNDECIDED = 5.0  # seconds after which a track whose labels only flicker gets the most frequent one
 
 
@@ -58,7 +58,6 @@ class _Open:
     waiting: list[_Look] = field(default_factory=list)
     since: int = 0  # where in ``waiting`` the newest label began
     last: float = 0.0
-    last_frame: int = 0
 
     def take(self, looks: list[_Look]) -> None:
         for time, _, probabilities in looks:
@@ -75,19 +74,24 @@ class SegmentFinder:
 
     hold  seconds that a label must last to count. A track that ends before any label has lasted, or that flickers for
           five seconds, has a segment of the label that most of its frames had
+    max_gap  seconds without a usable face after which its segment ends
     """
 
-    def __init__(self, hold: float = 0.4) -> None:
+    def __init__(self, hold: float = 0.4, max_gap: float = RULES.max_gap) -> None:
         if not 0 <= hold < float("inf"):
             raise ConfigError(f"hold must be 0 seconds or more, got {hold}")
-        self.hold = hold
+        self.hold, self.max_gap = hold, max_gap
         self._open: dict[int, _Open] = {}
-        self._frame = 0
 
     def add(self, track: int, time: float, label: str, probabilities: Mapping[str, float]) -> list[Segment]:
-        """One more frame of a track, whose times never go back; gives the segment that this ends, if it does."""
+        """One more frame of a track, whose times never go back; gives the segments that this ends."""
+        late = track in self._open and time - self._open[track].last > self.max_gap
+        ended = self._end(track) if late else []
+        return ended + self._add(track, time, label, probabilities)
+
+    def _add(self, track: int, time: float, label: str, probabilities: Mapping[str, float]) -> list[Segment]:
         state = self._open.setdefault(track, _Open())
-        state.last, state.last_frame = time, self._frame
+        state.last = time
         look = (time, label, probabilities)
         if label == state.label:
             state.take([*state.waiting, look])
@@ -103,12 +107,7 @@ class SegmentFinder:
 
     def tick(self, time: float) -> list[Segment]:
         """Call it after each frame of the video: gives the last segments of the tracks that are gone."""
-        self._frame += 1
-        gone = [
-            track
-            for track, state in self._open.items()
-            if time - state.last > _ABSENT and self._frame - state.last_frame > _ABSENT_FRAMES
-        ]
+        gone = [track for track, state in self._open.items() if time - state.last > self.max_gap]
         return [segment for track in gone for segment in self._end(track)]
 
     def close(self) -> list[Segment]:

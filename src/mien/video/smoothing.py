@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ConfigError
+from mien.video.rules import RULES
 
 __all__ = ["SMOOTH", "Smoother"]
 
 #: Time constant of smoothing in seconds.
-SMOOTH = 0.3
+SMOOTH = RULES.smooth
 
 
 class Smoother:

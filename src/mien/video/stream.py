@@ -21,6 +21,7 @@ from mien.spec import ModelSpec
 from mien.video.frames import Frame, Source
 from mien.video.prefetch import Prefetch, blocks
 from mien.video.reader import FrameReader, read_frames
+from mien.video.rules import RULES
 from mien.video.search import LOOK, Searcher
 from mien.video.smoothing import SMOOTH, Smoother
 from mien.video.tracking import Tracker
@@ -90,15 +91,24 @@ class FaceStream:
     predictor  finds and classifies faces
     smooth     time constant in seconds of the mean of each face's probabilities; 0 gives each frame's own
     look       seconds between looks at the whole picture; 0 looks at it in every frame
+    max_gap    seconds without a face after which its track ends, however many frames lie between
     name       the source that photos name
 
     ``push`` is ``search`` and then ``classify``. These two share nothing that changes, so that each may have a thread
     of its own, as long as frames stay in order.
     """
 
-    def __init__(self, predictor: FacePredictor, *, smooth: float = SMOOTH, look: float = LOOK, name: str = "") -> None:
+    def __init__(
+        self,
+        predictor: FacePredictor,
+        *,
+        smooth: float = SMOOTH,
+        look: float = LOOK,
+        max_gap: float = RULES.max_gap,
+        name: str = "",
+    ) -> None:
         self.predictor, self.name = predictor, name
-        self._tracker = Tracker()
+        self._tracker = Tracker(replace(RULES, max_gap=max_gap))
         self._searcher = Searcher(predictor.detect_in_frame, predictor.detector, self._tracker, look)
         self._smoother = Smoother(smooth)
 
@@ -159,6 +169,7 @@ def track_faces(
     every: int | None = None,
     smooth: float = SMOOTH,
     look: float = LOOK,
+    max_gap: float = RULES.max_gap,
 ) -> Generator[TrackedFrame, None, None]:
     """The faces of each frame of a source that is looked at, in order; see :meth:`mien.Predictor.predict_video`.
 
@@ -166,7 +177,7 @@ def track_faces(
     """
     name = f"camera {source}" if isinstance(source, int) else ""
     name = os.fspath(source) if isinstance(source, str | os.PathLike) else name
-    stream = FaceStream(predictor, smooth=smooth, look=look, name=name)
+    stream = FaceStream(predictor, smooth=smooth, look=look, max_gap=max_gap, name=name)
     return _in_threads(stream, read_frames(source, fps=fps, every=every))
 
 

@@ -18,15 +18,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mien.errors import ConfigError
+from mien.video.rules import RULES, Rules
+
 __all__ = ["Box", "Track", "Tracker", "iou"]
 
 #: left, top, right, bottom in pixels
 Box = tuple[float, float, float, float]
-
-_OVERLAP = 0.2  # least IoU of a face with the place where it is expected
-_REACH, _GROWTH = 0.8, 1.6  # else: how far off in sides of the face, and by what factor it may have changed its size
-_LEAST_STEP = 1e-3  # seconds; closer frames would give a speed without bounds
-_SPEED_TIME, _COAST = 0.15, 0.5  # seconds over which the speed is averaged, and for which a hidden face moves on
 
 
 @dataclass(eq=False)
@@ -38,6 +36,7 @@ class Track:
     seen     when that was, seconds
     hits     how often it was seen
     misses   how often in a row it was not
+    rules    by which it moves on
     """
 
     id: int | None
@@ -45,11 +44,12 @@ class Track:
     seen: float
     hits: int = 1
     misses: int = 0
+    rules: Rules = RULES
     _speed: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of centre x, y, in pixels, and the log of the side, a second
 
     def expected(self, time: float) -> Box:
         """Where the face should be at ``time``: it moves on at its last speed, ever more slowly."""
-        ahead = _COAST * (1 - math.exp(-max(0.0, time - self.seen) / _COAST))
+        ahead = self.rules.coast * (1 - math.exp(-max(0.0, time - self.seen) / self.rules.coast))
         x, y, _ = _place(self.box)
         vx, vy, grow = self._speed
         factor = math.exp(max(-1.0, min(1.0, grow * ahead))) / 2
@@ -61,8 +61,8 @@ class Track:
         """The face was seen at ``box``."""
         step = time - self.seen
         if step > 0:
-            weight = 1 - math.exp(-step / _SPEED_TIME) if self.hits > 1 else 1.0
-            took = max(step, _LEAST_STEP)
+            weight = 1 - math.exp(-step / self.rules.speed_time) if self.hits > 1 else 1.0
+            took = max(step, self.rules.least_step)
             moved = [(new - old) / took for new, old in zip(_place(box), _place(self.box), strict=True)]
             x, y, grow = (v + weight * (m - v) for v, m in zip(self._speed, moved, strict=True))
             self._speed = (x, y, grow)
@@ -70,34 +70,35 @@ class Track:
 
 
 class Tracker:
-    """Gives numbers to faces.
+    """Gives numbers to faces, by ``rules``."""
 
-    gap   seconds for which a face may be hidden and keeps its number; at least two frames, however far apart they are
-    sure  a detection of this score has a number at once, a weaker one when it is seen for the ``hits``-th time
-    """
-
-    def __init__(self, gap: float = 0.7, sure: float = 0.7, hits: int = 2) -> None:
-        self.gap, self.sure, self.hits = gap, sure, hits
+    def __init__(self, rules: Rules = RULES) -> None:
+        if not rules.gap <= rules.max_gap < float("inf"):
+            raise ConfigError(f"max_gap must be {rules.gap} seconds or more, got {rules.max_gap}")
+        self.rules = rules
         self.tracks: list[Track] = []
         self._next = 1
 
     def update(self, time: float, boxes: Sequence[Box], scores: Sequence[float]) -> list[Track]:
         """The track of each box seen at ``time``, which must not go back; a box that nobody is expected at is new."""
-        self.tracks = [t for t in self.tracks if t.misses <= 2 or time - t.seen <= self.gap]
+        self.tracks = [t for t in self.tracks if self._lives(t, time - t.seen)]
         found = self._match(time, boxes)
         for i, (box, score) in enumerate(zip(boxes, scores, strict=True)):
             if i in found:
                 found[i].meet(box, time)
             else:
-                found[i] = Track(None, box, time)
+                found[i] = Track(None, box, time, rules=self.rules)
                 self.tracks.append(found[i])
-            if found[i].id is None and (score >= self.sure or found[i].hits >= self.hits):
+            if found[i].id is None and (score >= self.rules.sure or found[i].hits >= self.rules.hits):
                 found[i].id, self._next = self._next, self._next + 1
         here = {id(track) for track in found.values()}
         for track in self.tracks:
             track.misses += id(track) not in here
         self.tracks = [t for t in self.tracks if t.id is not None or not t.misses]
         return [found[i] for i in range(len(boxes))]
+
+    def _lives(self, track: Track, away: float) -> bool:
+        return away <= self.rules.max_gap and (track.misses <= 2 or away <= self.rules.gap)
 
     def _match(self, time: float, boxes: Sequence[Box]) -> dict[int, Track]:
         """Box -> track, the best pairs first; faces hardly ever overlap, so that a greedy match is the best one."""
@@ -106,7 +107,7 @@ class Tracker:
         for i, box in enumerate(boxes):
             for j, place in enumerate(expected):
                 overlap = iou(box, place)
-                likeness = 1 + overlap if overlap >= _OVERLAP else _nearness(box, place)
+                likeness = 1 + overlap if overlap >= self.rules.overlap else self._nearness(box, place)
                 if likeness > 0:
                     pairs.append((likeness, -i, -j))
         found: dict[int, Track] = {}
@@ -117,6 +118,13 @@ class Tracker:
                 taken.add(-j)
         return found
 
+    def _nearness(self, a: Box, b: Box) -> float:
+        """0..1 for boxes of like size whose centres are near in units of their side, else 0."""
+        (ax, ay, a_side), (bx, by, b_side) = _place(a), _place(b)
+        if abs(a_side - b_side) > math.log(self.rules.growth):
+            return 0.0
+        return max(0.0, 1 - math.hypot(ax - bx, ay - by) / (self.rules.reach * math.exp((a_side + b_side) / 2)))
+
 
 def iou(a: Box, b: Box) -> float:
     """Intersection of two boxes over their union, 0..1."""
@@ -126,14 +134,6 @@ def iou(a: Box, b: Box) -> float:
         return 0.0
     shared = wide * high
     return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
-
-
-def _nearness(a: Box, b: Box) -> float:
-    """0..1 for boxes of like size whose centres are near in units of their side, else 0."""
-    (ax, ay, a_side), (bx, by, b_side) = _place(a), _place(b)
-    if abs(a_side - b_side) > math.log(_GROWTH):
-        return 0.0
-    return max(0.0, 1 - math.hypot(ax - bx, ay - by) / (_REACH * math.exp((a_side + b_side) / 2)))
 
 
 def _place(box: Box) -> tuple[float, float, float]:

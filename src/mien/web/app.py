@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -26,7 +27,9 @@ from mien.faces import Photo
 from mien.labels import colour
 from mien.reporting.card import INTENDED, LIMITS
 from mien.runtime import Predictor, accuracy_line
+from mien.runtime.prediction_set import PLAIN_SHARE
 from mien.runtime.processors import processors
+from mien.video import RULES
 from mien.web.batching import Batcher
 from mien.web.concurrency import ConcurrencyLimiter, client_of
 from mien.web.hosts import LOOPBACK, AllowedHosts
@@ -158,6 +161,11 @@ def _api(predictor: Predictor, limits: Limits, limiter: ConcurrencyLimiter, batc
             "accuracy": accuracy_line(spec),
             "mien": __version__,
             "limits": {"files": limits.files, "bytes": limits.bytes, "pixels": limits.pixels},
+            "following": {
+                **asdict(RULES),
+                "set_threshold": spec.calibration.get("threshold"),
+                "set_share": PLAIN_SHARE,
+            },
             "intended_use": f"{INTENDED[1]} {LIMITS[1]}",
         }
 

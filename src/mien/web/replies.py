@@ -104,6 +104,7 @@ class ModelReply(_Exact):
     accuracy: str
     mien: Annotated[str, Field(description="version")]
     limits: LimitsReply
+    following: Annotated[dict[str, float | None], Field(description="the rules by which the page follows faces")]
     intended_use: str
 
 

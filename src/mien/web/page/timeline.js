@@ -38,7 +38,7 @@ export class Timeline {
 
   /** The numbers of faces seen in the last minute. */
   numbers() {
-    return [...new Set(this.recent(() => true).map((row) => row.number))].sort((a, b) => a - b);
+    return [...new Set(this.recent((row) => row.number !== null).map((row) => row.number))].sort((a, b) => a - b);
   }
 
   /** Rows of the last minute of one face, or of the largest one in each frame (null). */
@@ -61,7 +61,7 @@ export class Timeline {
   /** Everything kept, as it came from the network: not smoothed. Time in seconds, boxes in pixels of the sent frame. */
   csv() {
     const head = ["time", "face", "label", ...this.labels, "left", "top", "right", "bottom", "usable"];
-    return csv([head, ...this.rows.map((row) => [row.time.toFixed(3), row.number, row.label,
+    return csv([head, ...this.rows.map((row) => [row.time.toFixed(3), row.number ?? "", row.label,
       ...row.raw.map((p) => p.toFixed(6)), ...row.box.map((v) => v.toFixed(1)), Number(row.usable)])]);
   }
 

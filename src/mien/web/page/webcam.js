@@ -18,7 +18,7 @@ export function startWebcam({ model, say }) {
   const [video, shown, still] = [$("video"), $("frame"), el("canvas")]; // still: the frame that is being asked about
   const layer = el("div", { class: "layer", "aria-hidden": "true" });
   $("stage").append(layer);
-  const [timeline, tracks] = [new Timeline($("history"), model.labels), new Tracks(model.labels)];
+  const [timeline, tracks] = [new Timeline($("history"), model.labels), new Tracks(model.labels, model.following)];
   const views = new Map(); // face number -> its view
   const slow = matchMedia("(prefers-reduced-motion: reduce)");
   let run = null; // {stop: AbortController, stream} while the webcam is on
@@ -108,6 +108,7 @@ export function startWebcam({ model, say }) {
       views.delete(number);
     }
     for (const face of latest.faces) {
+      if (face.number === null) continue; // too weak to be somebody yet
       if (!views.has(face.number) && views.size >= SHOWN) continue;
       if (!views.has(face.number)) {
         const view = faceView(face.number, model, "h3");
@@ -146,7 +147,7 @@ export function startWebcam({ model, say }) {
   }
 
   function announce(time) {
-    const words = latest.faces.slice(0, SHOWN).map((f) => `Face ${f.number}: ${f.label} ${doubtWords(f)}`.trim()).join(". ");
+    const words = latest.faces.filter((f) => f.number !== null).slice(0, SHOWN).map((f) => `Face ${f.number}: ${f.label} ${doubtWords(f)}`.trim()).join(". ");
     due.words = time + SPOKEN_EVERY;
     say(words || "No face in the picture");
   }
@@ -199,7 +200,7 @@ export function startWebcam({ model, say }) {
   look("off");
   $("history-shares").replaceChildren(...model.labels.map(shareItem));
   $("history-shares").hidden = true;
-  setText($("history-note"), `Bands are smoothed over about 0.3 s; the CSV has every answer as it came, with boxes in pixels of the frame sent. Up to ${Timeline.limit.toLocaleString("en")} rows stay in this page's memory until it is closed; the oldest go first. A face that leaves and comes back gets a new number.`);
+  setText($("history-note"), `Bands are smoothed over about ${model.following.smooth} s, as `mien video` does; the CSV has every answer as it came, with boxes in pixels of the frame sent. Up to ${Timeline.limit.toLocaleString("en")} rows stay in this page's memory until it is closed; the oldest go first. A face that leaves and comes back gets a new number.`);
   $("cam-switch").addEventListener("click", () => (run ? end() : start()));
   $("cam-pause").addEventListener("click", () => pause(!paused()));
   $("cam-mirror").addEventListener("change", mirror);
