@@ -107,7 +107,9 @@ def test_a_face_that_is_not_usable_leaves_the_mean_alone(predictor, monkeypatch)
         return replace(measure(*given), problems=("spoilt",) if len(calls) == 7 else ())
 
     monkeypatch.setattr("mien.runtime.predictor.measure", measured)
-    photos = list(predictor.predict_video(stream(12)))
+    rng = np.random.default_rng(0)
+    frames = [replace(f, pixels=np.where(f.pixels > 99, rng.integers(110, 255, (120, 160, 1)), 30)) for f in stream(12)]
+    photos = list(predictor.predict_video([replace(f, pixels=f.pixels.astype(np.uint8)) for f in frames]))
     assert [p.outcome for p in photos] == ["faces"] * 6 + ["unusable"] + ["faces"] * 5
     assert photos[6][0].probabilities == photos[5][0].probabilities
     assert photos[7][0].probabilities != photos[5][0].probabilities
