@@ -11,7 +11,7 @@ from face_files import csv_of, faces, png, put, tree, zip_of
 
 from mien.data import describe_split, read_faces, read_source, train_val
 from mien.data.readers.classes import class_words
-from mien.errors import DataError
+from mien.errors import ConfigError, DataError
 from mien.labels import FER2013, FERPLUS, canonical, fold
 
 RNG = np.random.default_rng(0)
@@ -172,3 +172,37 @@ def test_one_row_and_odd_sizes(tmp_path: Path) -> None:
     ds = read_faces(tmp_path / "b")
     assert ds.size == (3, 5)
     assert ds.resized(48).size == (48, 48)
+
+
+def test_no_path_is_not_the_current_folder() -> None:
+    with pytest.raises(ConfigError, match="data must be a file, a folder"):
+        read_faces("")
+
+
+def test_rows_that_are_no_square_name_the_remedy(tmp_path: Path) -> None:
+    rows = "".join(f"3,{' '.join(['7'] * 15)},Training\n" for _ in range(3))
+    (tmp_path / "a.csv").write_text("emotion,pixels,Usage\n" + rows)
+    with pytest.raises(DataError, match=r"have 15 pixels, which make no square, .* as pictures in <class>/ folders"):
+        read_faces(tmp_path / "a.csv", skip_bad=True)
+
+
+@pytest.mark.parametrize("labels", [7, 8])
+def test_numbers_in_parquet_are_fer2013_s_and_7_is_contempt(tmp_path: Path, labels: int) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = arrow.table({"image": [face() for _ in range(labels)], "label": list(range(labels))})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    reading = read_source(tmp_path / "a.parquet")
+    ds = reading.dataset
+    assert ds.names == (FER2013.names if labels == 7 else FERPLUS.names)
+    assert [ds.names[k] for k in ds.labels] == [*FER2013.names, "contempt"][:labels]
+    assert f"the labels 0..{labels - 1} have no names" in reading.notes[1]
+
+
+def test_class_names_of_parquet_files_are_compared_by_what_they_mean(tmp_path: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    for part, words in (("train", ["Bored", COMPOSED]), ("test", ["bored ", DECOMPOSED.upper()])):
+        table = arrow.table({"image": [face(), face()], "label": words})
+        parquet.write_table(table, tmp_path / f"{part}.parquet")
+    ds = read_faces(tmp_path)
+    assert ds.names == ("Bored", COMPOSED)
+    assert ds.labels.tolist() == [0, 1, 0, 1]

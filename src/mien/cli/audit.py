@@ -59,7 +59,6 @@ def audit(
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise ConfigError(f"--sheet must name a .png file, got {sheet}")
     reading = read_source(data, votes=votes, skip_bad=skip_bad)
-    name_left_out(reading)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("comparing", total=None)
         found = look(
@@ -68,6 +67,7 @@ def audit(
             within=within,
             progress=lambda done, of: bar.update(task, completed=done, total=of),
         )
+    name_left_out(reading)
     as_json = json.dumps({**found.to_dict(), **left_out(reading)}, indent=1, ensure_ascii=False)
     if json_to not in (None, "-"):
         write_text(Path(str(json_to)), as_json + "\n")

@@ -74,13 +74,13 @@ def images(
 
     check_out(out)
     reading = read_source(data, skip_bad=skip_bad)
-    name_left_out(reading)
     columns = (TextColumn("saving"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("saving", total=len(reading.dataset))
         saved = save_images(reading.dataset, out, lambda done: bar.update(task, completed=done))
     there = f", {saved.kept:,} were there already" if saved.kept else ""
     typer.echo(f"{saved.written:,} images saved in {out}{there}; fingerprint {reading.dataset.fingerprint}")
+    name_left_out(reading)
 
 
 def _table(summary: Summary) -> Table:

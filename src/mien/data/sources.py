@@ -8,6 +8,7 @@ trees of FERG, CK+ and JAFFE among them; Parquet, one file or many; an export of
 from __future__ import annotations
 
 import logging
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -70,6 +71,8 @@ def read_source(
     if size is not None and not 1 <= size <= MAX_SIDE:
         raise ConfigError(f"size must lie in 1..{MAX_SIDE} pixels, got {size}")
     text = str(path)
+    if not os.fspath(path):
+        raise ConfigError("data must be a file, a folder, an archive or synthetic, got ''")
     if target is not None and votes is None:
         raise ConfigError(f"target {target!r} needs votes: give fer2013new.csv of FER+")
     if votes is not None and text.startswith("synthetic"):

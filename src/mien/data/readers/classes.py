@@ -10,7 +10,10 @@ from collections.abc import Collection, Iterable, Mapping
 
 from mien.labels import FER2013, FERPLUS, canonical, fold, plain
 
-__all__ = ["class_order", "class_words"]
+__all__ = ["NUMBERED", "class_order", "class_words"]
+
+#: The classes that the numbers 0..7 stand for: FER2013's, and 7 for contempt, as CK+ is handed on in its layout.
+NUMBERED = (*FER2013.names, "contempt")
 
 
 def class_words(parts: Mapping[str, Collection[str]]) -> dict[tuple[str, str], str]:
@@ -39,6 +42,5 @@ def class_order(classes: Iterable[str]) -> tuple[str, ...]:
     found = set(classes)
     if found == set(FERPLUS.names):
         return FERPLUS.names
-    known = (*FER2013.names, "contempt")
-    others = sorted(found - set(known), key=lambda c: (not c.isdecimal(), int(c) if c.isdecimal() else 0, c))
-    return (*(k for k in known if k in found), *others)
+    others = sorted(found - set(NUMBERED), key=lambda c: (not c.isdecimal(), int(c) if c.isdecimal() else 0, c))
+    return (*(k for k in NUMBERED if k in found), *others)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
 from mien.data.readers.archives import BROKEN, reason
+from mien.data.readers.classes import NUMBERED
 from mien.data.readers.problems import Problems
 from mien.data.readers.text import as_utf8
 from mien.errors import DataError
@@ -131,7 +132,7 @@ def read_csv(stream: io.BufferedReader, where: str, problems: Problems) -> tuple
         ahead.append(pair)
         if len(ahead) >= _LOOKAHEAD:
             break
-    rows = _Rows(layout, _side(ahead, layout))
+    rows = _Rows(layout, _side(ahead, layout, where))
     for number, (line, text) in enumerate(_chain(ahead, lines)):
         fault = rows.add(number, text)
         if fault:
@@ -163,15 +164,21 @@ def _chain(a: list[tuple[int, bytes]], b: Iterator[tuple[int, bytes]]) -> Iterat
     yield from b
 
 
-def _side(ahead: list[tuple[int, bytes]], layout: Layout) -> int:
+def _side(ahead: list[tuple[int, bytes]], layout: Layout, where: str) -> int:
     """The side of the images: the commonest among the first rows that is a square; the earliest of equals."""
-    sides: Counter[int] = Counter()
+    counts: Counter[int] = Counter()
     for _, text in ahead:
         fields = _split(text, layout.delimiter)
-        count = _numbers(fields[layout.pixels]) if len(fields) == layout.columns else 0
-        if count and isqrt(count) ** 2 == count:
-            sides[isqrt(count)] += 1
-    return sides.most_common(1)[0][0] if sides else 48
+        counts[_numbers(fields[layout.pixels]) if len(fields) == layout.columns else 0] += 1
+    del counts[0]
+    squares = [(n, count) for count, n in counts.items() if isqrt(count) ** 2 == count]
+    if counts and not squares:
+        raise DataError(
+            f"the first rows have {counts.most_common(1)[0][0]:,} pixels, which make no square, and a table does not "
+            "say how wide its faces are: give faces of another shape as pictures in <class>/ folders",
+            where,
+        )
+    return isqrt(max(squares, key=lambda found: found[0])[1]) if squares else 48
 
 
 class _Rows:
@@ -192,7 +199,7 @@ class _Rows:
         label = None
         if layout.label is not None and (label := _label(fields[layout.label])) is None:
             shown = _show(fields[layout.label])
-            return f"the label is {shown}; it must be 0..7 or one of {', '.join(_NAMES)}: correct or remove the row"
+            return f"the label is {shown}; it must be 0..7 or one of {', '.join(NUMBERED)}: correct or remove the row"
         try:
             split = "" if layout.usage is None else fields[layout.usage].decode("utf-8").strip()
         except UnicodeDecodeError:
@@ -212,7 +219,7 @@ class _Rows:
         names, note = FER2013.names, ""
         if labels is not None and (eighth := int((labels == len(FER2013)).sum())):
             names = FERPLUS.names
-            labels = np.array([names.index(n) for n in _NAMES], dtype=np.int64)[labels]
+            labels = np.array([names.index(n) for n in NUMBERED], dtype=np.int64)[labels]
             note = f"label 7 is taken for contempt ({eighth:,} rows): eight classes, in the order {', '.join(names)}"
         faces = FaceDataset(
             images=np.frombuffer(self.pixels, dtype=np.uint8).reshape(-1, self.side, self.side),
@@ -269,8 +276,7 @@ def _label(text: bytes) -> int | None:
     return _CLASSES.get(canonical(word).encode())
 
 
-_NAMES = (*FER2013.names, "contempt")
-_CLASSES = {w.encode(): i for i, name in enumerate(_NAMES) for w in (str(i), name)}
+_CLASSES = {w.encode(): i for i, name in enumerate(NUMBERED) for w in (str(i), name)}
 
 
 def _show(text: bytes) -> str:

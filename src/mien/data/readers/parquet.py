@@ -22,7 +22,7 @@ import numpy as np
 
 from mien.data.dataset import FaceDataset
 from mien.data.readers.archives import BROKEN, MAX_UNPACKED, entries, reason
-from mien.data.readers.classes import class_order, class_words
+from mien.data.readers.classes import NUMBERED, class_order, class_words
 from mien.data.readers.folders import Faces
 from mien.data.readers.parquet_columns import class_names, columns_of, features_of, label_of, picture_of, text_of
 from mien.data.readers.problems import Problems
@@ -128,7 +128,7 @@ class _Reader:
     def __init__(self, faces: Faces, problems: Problems, shards: list[_Shard]) -> None:
         self.faces, self.problems, self.shards = faces, problems, shards
         self.kept: list[tuple[int, int]] = []  # (file, row) of each face, in the order in which they were read
-        self.guessed = False  # whether numbers without names were taken for FER2013's
+        self.guessed = 0  # how many numbers without names were taken for FER2013's classes
 
     def add(self, place: int, where: str, stream: IO[bytes]) -> None:
         """Read the file ``place``; what cannot be read of it is a problem."""
@@ -213,13 +213,11 @@ class _Reader:
                 "either alone",
                 source,
             )
-        self.guessed = numbers == set(range(len(FER2013)))
-        if numbers:
-            names = FER2013.names if self.guessed else tuple(str(k) for k in sorted(numbers))
-            number: dict[str | int | None, int] = {k: i for i, k in enumerate(sorted(numbers))}
-        else:
-            names = class_order(words)
-            number = {name: i for i, name in enumerate(names)}
+        known = numbers in (set(range(7)), set(range(8)))  # FER2013's, or with contempt
+        called: dict[str | int | None, str] = {k: NUMBERED[k] if known else str(k) for k in numbers}
+        self.guessed = len(numbers) if known else 0
+        names = class_order([*words, *called.values()])
+        number = {k: names.index(name) for k, name in (called or dict(zip(names, names, strict=True))).items()}
         labels = [[number.get(k, -1) for k in s.labels] for s in self.shards]
         return names or FER2013.names, labels if any(k >= 0 for found in labels for k in found) else None
 
@@ -231,7 +229,8 @@ class _Reader:
         if unused:
             notes[0] += f"; left out: {', '.join(unused)}"
         if self.guessed:
-            notes.append(f"the labels 0..6 have no names and are taken for FER2013's: {', '.join(FER2013.names)}")
+            shown = ", ".join(NUMBERED[: self.guessed])
+            notes.append(f"the labels 0..{self.guessed - 1} have no names and are taken for FER2013's: {shown}")
         missing = sum(self.shards[s].labels[r] is None for s, r in self.kept)
         if 0 < missing < len(self.kept):
             notes.append(f"{missing} rows have no label (null, -1 or empty)")
