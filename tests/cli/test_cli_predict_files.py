@@ -152,7 +152,7 @@ def test_the_same_table_with_another_detector_or_size_is_refused(net, album, tmp
     out = tmp_path / "x.csv"
     run(album, "--model", net, "--out", out)
     for flags, words in (
-        (("--detector-size", "320"), "with the detector size"),
+        (("--detector-size", "320"), "with the detector size auto, not 320"),
         (("--detector", "none"), "with the detector name centerface, not none"),
     ):
         assert words in str(run(album, "--model", net, "--out", out, "--resume", *flags).exception)

@@ -50,9 +50,8 @@ def predict(
     """Find the faces in photos and name their expressions.
 
     A photo without a face is no error. One that cannot be read is a row with its error, the others go on, and the exit
-    code is 1. A face that is too small, too blurred or turned too far away is marked as unusable. What lies in a folder
-    and is no picture is counted. Ctrl-C leaves whole files, with which --resume goes on; docs/columns.md names what is
-    in them.
+    code is 1. A face that is too small, too blurred or turned too far away is marked as unusable. What is no picture in
+    a folder is counted. Ctrl-C leaves whole files, with which --resume goes on; docs/columns.md says what is in them.
     """
     _check(as_json, as_csv, out, parquet, excel=excel, resume=resume, force=force)
     folder = Path(save) if save else None

@@ -66,7 +66,8 @@ def provenance_of(predictor: Predictor, detector: str, settings: Mapping[str, An
     """The provenance of a predictor's answers; ``detector`` is the name by which its detector was asked for."""
     spec, finder = predictor.spec, predictor.detector
     model = {"name": spec.name, "sha256": sha256_of(predictor.model_path), "labels": list(spec.labels)}
-    about = {"size": getattr(finder, "size", None), "threshold": getattr(finder, "threshold", None)}
+    size = (finder.size or "auto") if hasattr(finder, "size") else None  # its None: chosen by the picture
+    about = {"size": size, "threshold": getattr(finder, "threshold", None)}
     file = getattr(finder, "path", None)
     known = {"name": detector, **about, "sha256": sha256_of(file) if file else None}
     kept = ("accuracy", "accuracy_ci95", "n")  # all of a model's scores are in its file and its card
