@@ -7,6 +7,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from onnx_nets import write_net
 from torch import Tensor
 
+from mien import evaluate as mien_evaluate
 from mien.cli import main
 from mien.cli.evaluation_view import passes_bar, show_robustness
 from mien.data import FaceDataset
@@ -100,8 +102,6 @@ def test_wrong_faces_and_seeds_are_named(net, faces) -> None:
     model = open_model(net)
     with pytest.raises(ConfigError, match="no labelled faces"):
         measure_robustness(model, replace(faces, labels=np.full(len(faces), -1)))
-    with pytest.raises(ConfigError, match="48 x 48 pixels"):
-        measure_robustness(model, replace(faces, images=faces.images[:, ::2, ::2]))
     with pytest.raises(ConfigError, match="seed must be 0 or more"):
         measure_robustness(model, faces, seed=-1)
     with pytest.raises(ConfigError, match="views"):
@@ -201,3 +201,16 @@ def test_records_of_older_versions_are_read(found) -> None:
 def _mappings(raw: object) -> list[dict]:
     inner = raw.values() if isinstance(raw, dict) else raw if isinstance(raw, list) else ()
     return [*([raw] if isinstance(raw, dict) else []), *(m for v in inner for m in _mappings(v))]
+
+
+def test_evaluate_takes_a_name_a_path_or_whatever_holds_a_model(net, faces) -> None:
+    opened = open_model(net)
+    expected = evaluate(opened, faces)
+    for model in (opened, net, str(net), SimpleNamespace(loaded=opened)):
+        assert mien_evaluate(model, faces) == expected
+    assert mien_evaluate("deep-emotion-2019", faces).conditions["model"] == "deep-emotion-2019"
+    half = mien_evaluate(net, replace(faces, images=faces.images[:, ::2, ::2]))
+    assert half.conditions["resized"] == "from 24 x 24 to 48 x 48 pixels"
+    for model in (None, 3, object(), np.zeros(3)):
+        with pytest.raises(ConfigError, match="model must be the name of a shipped model, a path or a model"):
+            mien_evaluate(model, faces)

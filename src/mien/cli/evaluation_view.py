@@ -60,6 +60,8 @@ def show_report(report: Report) -> None:
         f"macro-F1 {report.macro_f1:.3f}   log loss {report.log_loss:.3f} nats   "
         f"expected calibration error {report.ece:.3f}   views {report.conditions.get('views')}"
     )
+    if resized := report.conditions.get("resized"):
+        console.print(f"the faces were resized {resized}, which this model needs", markup=False)
     if report.conditions.get("output") == "labels only":
         console.print("it predicts labels only: log loss and calibration error say little about it")
     table = Table("true", "n", "precision", "recall", "F1", *(_plain(short(n)) for n in report.names), box=None)

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mien.evaluation.assessment import Against, Evaluation, assess, shared
+    from mien.evaluation.assessment import Against, Evaluation, assess, evaluate, shared
     from mien.evaluation.external import ExternalModel, class_names
     from mien.evaluation.external_callable import open_callable
     from mien.evaluation.external_onnx import open_onnx
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mien.evaluation.groups import GroupScore, by_group, largest_gap
     from mien.evaluation.metrics import Report, Robustness, score
     from mien.evaluation.opening import CALLABLE, as_model, open_models
-    from mien.evaluation.scoring import Loaded, Model, Scored, evaluate, open_model
+    from mien.evaluation.scoring import Loaded, Model, Scored, open_model
 
 __all__ = [
     "CALLABLE",
@@ -67,7 +67,7 @@ _PLACES = {
     "Model": "scoring",
     "Loaded": "scoring",
     "Scored": "scoring",
-    "evaluate": "scoring",
+    "evaluate": "assessment",
     "open_model": "scoring",
 }
 

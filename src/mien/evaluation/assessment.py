@@ -19,10 +19,12 @@ from mien.errors import ConfigError
 from mien.evaluation.groups import GroupScore, by_group, homogeneity
 from mien.evaluation.homogeneity import Homogeneity
 from mien.evaluation.metrics import Report, Robustness
+from mien.evaluation.opening import as_model
 from mien.evaluation.scoring import Model, fitting, measure_robustness, scored
+from mien.evaluation.scoring import evaluate as score_model
 from mien.evaluation.significance import Paired, compare_pairs
 
-__all__ = ["Against", "Evaluation", "assess", "shared"]
+__all__ = ["Against", "Evaluation", "assess", "evaluate", "shared"]
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,21 @@ class Evaluation:
         )
 
 
+def evaluate(model: Any, faces: FaceDataset, *, train: FaceDataset | None = None, views: int = 1) -> Report:
+    """Score a model on labelled ``faces``, whatever their size: accuracy with its interval, per class, calibration.
+
+    model  its name (``"mien-small"``), a path, what ``mien.training.train`` gave, or an opened model, see
+           :func:`mien.evaluation.as_model`
+    faces  labelled, of classes that the model knows; resized to what it needs, which the report's conditions then say
+    train  faces that the model may have seen; with them the report has ``clean`` figures, over the faces that have no
+           exact or near duplicate among these
+    views  test-time views, 1..10, whose mean is taken
+
+    Raises ConfigError for a model or faces that cannot be scored, ModelError for a file that is none.
+    """
+    return score_model(as_model(model), faces, train=train, views=views)
+
+
 def assess(
     model: Model,
     faces: FaceDataset,
@@ -124,8 +141,8 @@ def assess(
     """Evaluate ``model`` on labelled ``faces`` of one split in every way that is asked for.
 
     train, views  as for :func:`mien.evaluation.evaluate`
-    against       another model; both are evaluated on exactly the faces whose class both know. It sees faces resized to
-                  its own side where that is another.
+    against       another model; both are evaluated on exactly the faces whose class both know, each
+                  at its own size
     groups        which group each of ``faces`` belongs to, named by the column ``group_by``, see :func:`read_groups`
     corrupt       measure corrupted faces too; ``on_pass`` as for :func:`measure_robustness`
     """
@@ -141,11 +158,10 @@ def assess(
     one = scored(model, faces, clean=clean, views=views)
     found = Evaluation(one.report)
     if against:
-        other = scored(against, _sized(faces, against.size), clean=clean, views=views)
+        other = scored(against, faces, clean=clean, views=views)
         pairs = compare_pairs(one.right, other.right)
         inner = None if clean is None or not clean.any() else compare_pairs(one.right[clean], other.right[clean])
-        report = _noted(other.report, faces.size, other.faces.size)
-        found = replace(found, against=Against(report, pairs, inner, left_out))
+        found = replace(found, against=Against(other.report, pairs, inner, left_out))
     if groups is not None:
         names = [g for g, k in zip(groups, kept, strict=True) if k]
         assert one.faces.labels is not None
@@ -179,15 +195,3 @@ def _narrowed(faces: FaceDataset, left_out: Mapping[str, int]) -> FaceDataset:
     names = tuple(n for n in faces.names if n not in left_out)
     table = np.array([names.index(n) if n in names else -1 for n in faces.names], dtype=np.int64)
     return replace(faces, names=names, labels=table[faces.labels], votes=None)
-
-
-def _sized(faces: FaceDataset, side: int | None) -> FaceDataset:
-    return faces if side is None else faces.resized(side)
-
-
-def _noted(report: Report, before: tuple[int, int], after: tuple[int, int]) -> Report:
-    """``report`` with a word in its conditions where its faces were resized."""
-    if before == after:
-        return report
-    words = " to ".join(" x ".join(map(str, size)) for size in (before, after))
-    return replace(report, conditions={**report.conditions, "resized": f"from {words} pixels"})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from mien.errors import ConfigError, ModelError
 from mien.evaluation.external import ExternalModel
@@ -20,19 +22,31 @@ CALLABLE = "callable:"
 
 
 def as_model(
-    model: str | Path,
+    model: Any,
     *,
     labels: str | Sequence[str] | None = None,
     pixels: str | None = None,
     layout: str | None = None,
 ) -> Model:
-    """The model that one word names: a run's folder, a ``model.safetensors`` or ``model.skops``, the name of a shipped
-    model, an ``.onnx`` file of ours or of anybody else, or ``callable:module:function``.
+    """A model to score, from what names it or holds it.
+
+    model  a word or path: a run's folder, a ``model.safetensors`` or ``model.skops``, the name of a shipped model, an
+           ``.onnx`` file of ours or of anybody else, or ``callable:module:function``; or what ``mien.training.train``
+           gave; or a :class:`Model`, which is given back
 
     The options are those of :func:`open_onnx` and :func:`open_callable`. Raises ConfigError where one is given that the
-    model has no use for, ModelError for an ONNX file without our spec where ``labels`` are missing.
+    model has no use for, and for anything else than such a model, ModelError for an ONNX file without our spec where
+    ``labels`` are missing.
     """
-    return open_models([model], labels=labels, pixels=pixels, layout=layout)[0]
+    held = getattr(model, "loaded", model)
+    if not isinstance(model, str | os.PathLike):
+        if labels or pixels or layout or not all(hasattr(held, part) for part in ("name", "labels", "size", "predict")):
+            raise ConfigError(
+                "model must be the name of a shipped model, a path or a model that has been opened or trained, without "
+                f"labels, pixels and layout, got {type(model).__name__}"
+            )
+        return cast(Model, held)
+    return open_models([os.fspath(model)], labels=labels, pixels=pixels, layout=layout)[0]
 
 
 def open_models(

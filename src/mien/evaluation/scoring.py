@@ -172,7 +172,7 @@ def scored(model: Model, faces: FaceDataset, *, clean: NDArray[np.bool_] | None 
     clean  bool, one for each labelled face, True where it has no near-duplicate in Training; None where nobody knows
     """
     faces = fitting(model, faces)
-    p = model.predict(faces.images, views=views)
+    p = model.predict(_sized(model, faces), views=views)
     assert faces.labels is not None
     split, conditions = "+".join(faces.splits), _conditions(model, faces, views)  # the notes are complete by now
     report = score(p, faces.labels, model.labels, clean=clean, split=split, conditions=conditions)
@@ -194,10 +194,11 @@ def measure_robustness(
     on_pass  called after each pass over the faces with the number done and the number of all
     """
     faces = fitting(model, faces)
+    clean = _sized(model, faces)
     passes = [(kind, s) for kind in CORRUPTIONS for s in range(1, len(SEVERITIES[kind]) + 1)]
     found = []
     for done, (kind, severity) in enumerate([("", 0), *passes], 1):
-        images = corrupt(faces.images, kind, severity, seed) if kind else faces.images
+        images = corrupt(clean, kind, severity, seed) if kind else clean
         found.append(float((model.predict(images, views=views).argmax(1) == faces.labels).mean()))
         if on_pass:
             on_pass(done, len(passes) + 1)
@@ -219,14 +220,16 @@ def measure_robustness(
 
 
 def fitting(model: Model, faces: FaceDataset) -> FaceDataset:
-    """``faces`` with the labels of ``model``; an error where none is labelled or their size is another."""
+    """``faces`` with the labels of ``model``; an error where none is labelled."""
     faces = relabel(faces, model.labels)
     if not len(faces):
         raise ConfigError(f"{faces.source}: holds no labelled faces to score")
-    side = model.size
-    if side is not None and faces.size != (side, side):
-        raise ConfigError(f"{model.name} needs faces of {side} x {side} pixels, got {faces.size}; give --size")
     return faces
+
+
+def _sized(model: Model, faces: FaceDataset) -> NDArray[np.uint8]:
+    """The pictures of ``faces`` at the side that ``model`` needs."""
+    return faces.images if model.size is None else faces.resized(model.size).images
 
 
 def _conditions(model: Model, faces: FaceDataset, views: int) -> dict[str, Any]:
@@ -235,10 +238,19 @@ def _conditions(model: Model, faces: FaceDataset, views: int) -> dict[str, Any]:
         "views": views,
         "data": Path(faces.source).name,
         "fingerprint": faces.fingerprint,
+        **_resized(model, faces),
         "date": datetime.date.today().isoformat(),
         **versions(),
         **getattr(model, "notes", {}),
     }
+
+
+def _resized(model: Model, faces: FaceDataset) -> dict[str, str]:
+    """A word for the conditions where the model saw the faces at another size than theirs."""
+    if model.size is None or faces.size == (model.size, model.size):
+        return {}
+    before, after = (" x ".join(map(str, size)) for size in (faces.size, (model.size, model.size)))
+    return {"resized": f"from {before} to {after} pixels"}
 
 
 def versions() -> dict[str, str]:
