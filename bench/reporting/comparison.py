@@ -12,13 +12,13 @@ from mien.reporting import plots
 __all__ = ["compared", "rows_of", "side_by_side"]
 
 DOCS = ROOT / "docs"
-COMPARED = {"fer2013": "FER2013, judged on PublicTest", "drawn": "Drawn faces of people it has not seen, for FERG"}
+COMPARED = {"fer2013": "FER2013, evaluated on PublicTest", "drawn": "Drawn faces of people it has not seen, for FERG"}
 
 
 def compared() -> str:
     """Every comparison in full, with the methods that are still missing."""
     parts = [
-        "# The report's tables, run again\n\nEvery method that the report names, trained and judged by `mien compare` "
+        "# The report's tables, run again\n\nEvery method that the report names, trained and evaluated by `mien compare` "
         "under one protocol; written by `bench/reporting/tables.py` from `results/`. The report's figures come from "
         "different "
         "papers, with other protocols, other training data and, for FER2013, the easier PrivateTest part. Times were "
@@ -74,7 +74,7 @@ def side_by_side() -> str:
         parts.append("\n".join(lines))
         missing = [f"`{n}`" for n in _missing(record, scored) if data in METHODS[n].reported]
         parts.append(
-            f"One seed, one view, {scored[0].scored.n:,} faces judged; {scored[0].conditions['protocol']}."
+            f"One seed, one view, {scored[0].scored.n:,} held-out faces; {scored[0].conditions['protocol']}."
             + (f" Not run yet: {', '.join(missing)}." if missing else "")
         )
     return "\n\n".join(parts) or "Not run yet."
