@@ -3,8 +3,9 @@
     python -m bench.web.hostile          # some minutes; writes results/bench_hostile.json
 
 One server as a user starts it, on loopback, in a process of its own. First four plain clients at a time warm it up, and
-one asks it, photo after photo; then many clients at once send what nobody should (``hostile_requests``), while one plain
-client goes on asking; then it is asked plainly again. Its resident memory is read before, after, and at its highest.
+one asks it, photo after photo; then many clients at once send what nobody should (``hostile_requests``), while one
+plain client goes on asking; then it is asked plainly again. Its resident memory is read before, after, and at its
+highest.
 Leaves out: networks, other machines; it attacks nothing but the server that it started.
 """
 

@@ -349,6 +349,22 @@ def test_a_missing_package_yields_the_line_that_installs_it(module, monkeypatch)
         importlib.import_module("mien.web")
 
 
+def test_a_port_is_tried_before_anything_slow_is_imported():
+    check = """
+import socket, sys
+from typer.testing import CliRunner
+from mien.cli import app
+with socket.socket() as taken:
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    answer = CliRunner().invoke(app, ["serve", "--port", str(taken.getsockname()[1])])
+assert "is taken" in str(answer.exception), answer.output
+print(sorted({"fastapi", "uvicorn", "cv2", "numpy", "onnxruntime"} & set(sys.modules)))
+"""
+    run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
 def command(*flags, **options):
     return subprocess.Popen(
         [sys.executable, "-c", "from mien.cli import main; main()", "serve", *flags],

@@ -42,7 +42,7 @@ class Limits:
     pixels: int = 50_000_000
     work_pixels: int = 64_000_000
     seconds: float = 30.0
-    stall: float = 5.0
+    stall: float = 10.0
     arriving: int = 128
     waiting: int = 64
     held_bytes: int = 512 << 20
