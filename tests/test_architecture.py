@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "mien"
 
 # The wings, from the ground up. A module may import from lower floors and from its own wing; circles are errors.
 FLOORS = (
-    ("errors", "labels", "files", "images", "picture_files", "spec", "preprocessing", "faces"),
+    ("errors", "labels", "files", "decoding", "images", "picture_files", "spec", "preprocessing", "faces"),
     ("data", "models", "classical", "video"),
     ("runtime",),
     ("explain", "evaluation", "export"),

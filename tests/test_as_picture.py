@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mien.errors import DataError
-from mien.images import as_picture
+from mien.images import MAX_BYTES, as_picture
 
 RGB = np.random.default_rng(1).integers(0, 256, (8, 12, 3)).astype(np.uint8)
 BGR = RGB[..., ::-1]
@@ -128,3 +129,33 @@ def test_files_over_the_limit_are_not_read_to_their_end(tmp_path, monkeypatch):
     for image in (path, io.BytesIO(PNG)):
         with pytest.raises(DataError, match="larger than"):
             as_picture(image)
+
+
+def test_a_file_over_the_limit_is_refused_by_its_size_alone(tmp_path):
+    path = tmp_path / "large.png"
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)  # a hole, which takes no room
+    tracemalloc.start()
+    with pytest.raises(DataError, match="larger than 256 MiB"):
+        as_picture(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_files_that_are_closed_or_opened_as_text_say_so(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(PNG)
+    with path.open("rb") as file:
+        pass
+    with pytest.raises(DataError, match="closed file"):
+        as_picture(file)
+    with path.open(encoding="utf-8") as text, pytest.raises(DataError, match="mode 'rb'"):
+        as_picture(text)
+
+
+def test_an_opened_pillow_image_whose_pixels_are_not_read_yet(tmp_path):
+    path = tmp_path / "a.ppm"
+    path.write_bytes(b"P6 2 1 100\n" + bytes([100, 50, 0, 0, 0, 100]))
+    with Image.open(path) as picture:
+        assert as_picture(picture).tolist() == [[[0, 128, 255], [255, 0, 0]]]

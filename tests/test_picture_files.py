@@ -49,7 +49,7 @@ def test_names_that_are_none(name, kind):
 
 def test_heic_is_read_where_the_extra_is_there(monkeypatch):
     for there in (True, False):
-        monkeypatch.setattr("mien.images.find_spec", lambda name, there=there: find_spec("json") if there else None)
+        monkeypatch.setattr("mien.decoding.find_spec", lambda name, there=there: find_spec("json") if there else None)
         assert [is_picture(f"a{suffix}") for suffix in (".heic", ".HEIF", ".hif")] == [there] * 3
         assert kind_passed_over("a.HEIC") == ("" if there else "heic_without_extra")
 
