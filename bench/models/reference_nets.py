@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mien.models import fold
+from mien.models import fuse
 
 
 class PlainNet(nn.Module):
@@ -111,7 +111,7 @@ def counts(model: nn.Module, size: int) -> dict[str, float]:
 
     Convolutions and matrix products are counted, nothing else.
     """
-    deployed = fold(model)
+    deployed = fuse(model)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         deployed(torch.zeros(1, 1, size, size))
     parameters = sum(p.numel() for p in deployed.parameters())

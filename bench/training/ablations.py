@@ -40,7 +40,7 @@ def _options(**options: Any) -> Callable[[Recipe], Recipe]:
 
 
 def _slow(factor: float) -> Callable[[Recipe], Recipe]:
-    return lambda r: replace(r, optimizer=replace(r.optimizer, slow=factor))
+    return lambda r: replace(r, optimizer=replace(r.optimizer, transformer_lr_factor=factor))
 
 
 #: row -> how it changes the recipe, in the order of the table
@@ -57,7 +57,7 @@ ROWS: dict[str, Callable[[Recipe], Recipe]] = {
     "no erasing": lambda r: replace(r, augment=replace(r.augment, erase=0.0)),
     "full size throughout": lambda r: replace(r, sizes=()),
     "no second head (FER2013 labels only)": lambda r: replace(r, votes_weight=0.0),
-    "copies kept": lambda r: replace(r, drop_copies=False),
+    "copies kept": lambda r: replace(r, deduplicate=False),
     "no weight average": lambda r: replace(r, ema=0.0),
 }
 

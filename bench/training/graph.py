@@ -19,7 +19,7 @@ from bench.conditions import RESULTS, conditions, save
 from mien.data import read_faces, read_votes, with_votes
 from mien.training.devices import describe, pick_device
 from mien.training.recipe import load_recipe
-from mien.training.run import step_seconds
+from mien.training.timing import step_seconds
 
 WARM_UP = 8
 #: recipe, options that differ, what they are, images a batch

@@ -4,8 +4,8 @@
     python -m bench.training.teacher train GROUP NUMBER --runs FOLDER --data fer2013.csv --votes fer2013new.csv
     python -m bench.training.teacher gather GROUP --runs FOLDER --data ... --votes ... --hardware WORDS
 
-``mean`` asks finished runs, whatever they are, and keeps their mean in results/teacher-NAME.npz: probabilities only, in
-the order of the rows, for one fingerprint of the data (mien train RECIPE ... --teacher results/teacher-NAME.npz).
+``mean`` keeps what finished runs, whatever they are, predict in results/teacher-NAME.npz: probabilities only, in the
+order of the rows, for one fingerprint of the data (mien train RECIPE ... --teacher results/teacher-NAME.npz).
 
 ``train`` trains one member of a group (0, 1, ...; a GPU takes minutes); ``gather`` scores the members and their mean on
 PublicTest (results/teachers-GROUP.json), and those that are ``mien-base`` as seeds of it (results/mien-base.json and
@@ -35,10 +35,11 @@ from bench.conditions import RESULTS
 from bench.export.publish import VIEWS, read_tests, reports, summarised, write
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
 from mien.files import replace_file
-from mien.models import fold
-from mien.training.distillation import Teacher, ask, save
-from mien.training.recipe import Distill, Recipe, load_recipe
-from mien.training.run import make_network, train_run
+from mien.models import fuse
+from mien.training.distillation import Predictions, Teacher, predict_faces, save_predictions
+from mien.training.preparation import make_network
+from mien.training.recipe import Recipe, load_recipe
+from mien.training.run import train as train_network
 
 FOLDS = 4
 LARGE = {"widths": [64, 128, 256, 512], "depths": [2, 2, 2, 2]}
@@ -81,12 +82,12 @@ def seen(group: str, number: int, faces: FaceDataset) -> NDArray[np.bool_]:
 def train_member(group: str, number: int, train: FaceDataset, val: FaceDataset, runs: Path, device: str) -> None:
     """Train one member, into ``runs/NUMBER``, and leave what it says about all faces there."""
     out = runs / str(number)
-    train_run(member(group, number), train.take(seen(group, number, train)), val, out, device=device)
+    train_network(member(group, number), train.take(seen(group, number, train)), val, out=out, device=device)
     for part, faces, all_views in (("train", train, VIEWS[-1:]), ("val", val, VIEWS)):
         said: Arrays = {}
         for views in all_views:
-            answers = ask([str(out)], faces, Distill(views=views), device=device).answers
-            said |= {f"first{views}": answers[faces.names][0], f"second{views}": answers[faces.second_names][0]}
+            found = predict_faces([str(out)], faces, views=views, device=device).log_probabilities
+            said |= {f"first{views}": found[faces.names][0], f"second{views}": found[faces.second_names][0]}
         replace_file(out / f"{part}.npz", partial(_pack, said))
 
 
@@ -183,7 +184,8 @@ def _cross_fitted(
     words = f"mean of {len(said)} teachers, each silent about faces it has learnt"
     if share:
         words = f"mean of {len(said)} teachers, with a share of {share:g} of those that have learnt a face"
-    save(Teacher({k: a[None] for k, a in answers.items()}, (words,), ()), train, RESULTS / f"teacher-{group}.npz")
+    found = Predictions({k: a[None] for k, a in answers.items()}, (Teacher(words, ""),))
+    save_predictions(found, train, RESULTS / f"teacher-{group}.npz")
     entropy = -(np.exp(answers[train.names]) * answers[train.names]).sum(1).mean()
     return {"right": _right(answers[train.names], train), "entropy": float(entropy)}
 
@@ -196,7 +198,7 @@ def _seed(recipe: Recipe, run: Path, train: FaceDataset, found: dict[str, Any]) 
     """As ``publish`` has it of a run."""
     history = json.loads((run / "history.json").read_text())
     recipe = recipe.override(epochs=len(history))
-    network = fold(make_network(replace(recipe, votes_weight=0.0), train))
+    network = fuse(make_network(replace(recipe, votes_weight=0.0), train))
     return {
         "run": run.name,
         "seed": recipe.seed,
@@ -240,7 +242,8 @@ def main() -> None:
         return
     part, held = both(a.data, a.votes)
     if a.command == "mean":
-        save(ask(a.runs, part, Distill(views=a.views)), part, RESULTS / f"teacher-{a.name}.npz")
+        found = predict_faces(a.runs, part, views=a.views)
+        save_predictions(found, part, RESULTS / f"teacher-{a.name}.npz")
     else:
         train_member(a.group, a.number, part, held, a.runs, a.device)
 

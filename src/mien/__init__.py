@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mien.faces import Face, Photo
     from mien.models import create_model
     from mien.runtime import Predictor
-    from mien.training.recipe import load_recipe
+    from mien.training import load_recipe, train
 
 __all__ = [
     "ConfigError",
@@ -36,6 +36,7 @@ __all__ = [
     "evaluate",
     "load_recipe",
     "read_faces",
+    "train",
 ]
 
 __version__ = "0.1.0"
@@ -47,7 +48,7 @@ _PLACES = {
     "Predictor": "runtime",
     "create_model": "models",
     "evaluate": "evaluation",
-    "load_recipe": "training.recipe",
+    **dict.fromkeys(("load_recipe", "train"), "training"),
 }
 _TORCH = {"create_model", "evaluate"}
 

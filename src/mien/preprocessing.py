@@ -7,7 +7,7 @@ wants (``mien.spec``).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -16,10 +16,29 @@ from numpy.typing import ArrayLike, NDArray
 from mien.errors import ModelError
 from mien.spec import ModelSpec
 
-__all__ = ["crop_face", "crop_matrix", "extent", "normalise", "preprocess", "softmax", "to_crop", "to_photo"]
+__all__ = [
+    "Normalisation",
+    "crop_face",
+    "crop_matrix",
+    "extent",
+    "normalise",
+    "preprocess",
+    "softmax",
+    "to_crop",
+    "to_photo",
+]
 
 
-def normalise(images: Any, spec: ModelSpec) -> Any:
+class Normalisation(Protocol):
+    """Mean and standard deviation of the training images on the 0..1 scale, as a :class:`ModelSpec` has them."""
+
+    @property
+    def mean(self) -> float: ...
+    @property
+    def std(self) -> float: ...
+
+
+def normalise(images: Any, spec: Normalisation) -> Any:
     """Grey values 0..255 (numpy or torch, any shape) -> network input, ``(x / 255 - mean) / std``."""
     return (images - 255.0 * spec.mean) / (255.0 * spec.std)
 

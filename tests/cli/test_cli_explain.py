@@ -19,7 +19,7 @@ from mien.cli.explain_model import labelled, open_explained
 from mien.data import FaceDataset
 from mien.errors import ConfigError, ModelError
 from mien.labels import FER2013
-from mien.models import create_model, fold
+from mien.models import create_model, fuse
 from mien.models.weights import save_model
 from mien.runtime import Predictor
 from mien.spec import ModelSpec
@@ -39,7 +39,7 @@ def run_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "nano"
     folder.mkdir()
     spec = ModelSpec("nano", FER2013.names, model={"name": "mien-nano"}, temperature=2.0)
-    save_model(folder / "model.safetensors", fold(create_model("mien-nano")), spec)
+    save_model(folder / "model.safetensors", fuse(create_model("mien-nano")), spec)
     return folder
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from onnx_nets import write_net
 
@@ -92,6 +93,8 @@ def test_train_shows_every_epoch_on_stderr_only(
         (["nonsense", "--data", DATA], "recipe must be one of "),
         (["report", "--data", "nowhere.csv"], "nowhere.csv"),
         (["report", "--data", DATA, "--epochs", "0"], "epochs must lie in 1"),
+        (["report", "--data", DATA, "--seed", "-1"], "seed must lie in 0"),
+        (["report", "--data", DATA, "--size", "64"], "choose another --size"),
         (["report", "--data", DATA, "--lr", "-1"], "optimizer.lr must lie in 0"),
         (["report", "--data", DATA, "--device", "abacus"], "device must be auto, cpu, cuda or mps"),
         (["report", "--data", DATA, "--target", "soft"], "--target needs --votes"),
@@ -150,10 +153,41 @@ def test_a_teacher_is_named_in_what_it_taught(
     assert "nobody" in capfd.readouterr().err
 
 
-def test_a_second_head_needs_votes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_second_head_without_votes_is_left_out_and_that_is_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "two.toml").write_text(f"votes_weight = 1.0\n{RECIPE}")
-    mien("train", tmp_path / "two.toml", "--data", DATA, "--out", tmp_path / "x", code=2)
+    mien("train", tmp_path / "two.toml", "--data", DATA, "--out", tmp_path / "x", "--device", "cpu")
     assert "--votes FILE --target both" in capfd.readouterr().err
+    assert not (tmp_path / "x" / "second.safetensors").exists()
+
+
+def test_size_and_old_names(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "n.toml").write_text(
+        'model = "mien-nano"\noptions = { widths = [8], depths = [1] }\nepochs = 1\nbatch_size = 32\n'
+    )
+    words = ["--data", "synthetic:80,seed=2", "--out", tmp_path / "r", "--size", 32, "--device", "cpu"]
+    mien("train", tmp_path / "n.toml", *words, "--l2", 0.01)
+    err = capfd.readouterr().err
+    assert err.count("faces of 48 x 48 pixels are resized to 32 x 32") == 1
+    assert "--l2 is called --weight-decay now" in err
+    mien("export", tmp_path / "r", tmp_path / "r.onnx")
+    spec = Classifier(tmp_path / "r.onnx").spec
+    assert (spec.size, spec.recipe["optimizer"]["weight_decay"]) == (32, 0.01)
+
+
+def test_a_teacher_of_another_split_is_refused_with_the_remedy(
+    run: Path, recipe: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "faces.csv"
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 2304))
+    table.write_text("emotion,pixels\n" + "".join(f"{i % 7},{' '.join(map(str, p))}\n" for i, p in enumerate(pixels)))
+    words = ["train", recipe, "--data", table, "--device", "cpu"]
+    mien(*words, "--out", tmp_path / "teacher", "--seed", 4)
+    mien(*words, "--out", tmp_path / "a", "--teacher", tmp_path / "teacher", code=2)
+    assert "with --split-seed 4 (the teacher's seed)" in capfd.readouterr().err
+    mien(*words, "--out", tmp_path / "a", "--teacher", tmp_path / "teacher", "--split-seed", 4)
+    mien("train", recipe, "--data", DATA, "--out", tmp_path / "b", "--teacher", run, "--device", "cpu")
 
 
 def test_evaluate_against_another_model_and_by_group(

@@ -57,11 +57,13 @@ def test_the_whole_road(tmp_path):
     assert str(out / "report.html") in result.stdout
     assert "2 epochs" in result.stdout
     assert "astronaut.jpg: " in result.stdout
-    assert "validation" in Classifier(out / "model.onnx").spec.scores
+    spec = Classifier(out / "model.onnx").spec
+    assert "validation" in spec.scores
+    assert spec.calibration["temperature"] != 1  # as any other model
 
 
 def test_given_epochs_need_no_trial(parts, monkeypatch):
-    monkeypatch.setattr("mien.training.run.epochs_within", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr("mien.training.timing.epochs_within", lambda *_: pytest.fail("measured"))
     planned = MODULE._plan(RECIPE, parts[0], 60.0, 10)
     assert (planned.epochs, planned.optimizer.warmup, planned.ema) == (10, 2.0, 0.99)
     assert planned.optimizer.lr == RECIPE.optimizer.lr

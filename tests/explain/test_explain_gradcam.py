@@ -8,7 +8,7 @@ import torch
 
 from mien.errors import ModelError
 from mien.explain import gradcam, last_map
-from mien.models import create_model, fold, list_models
+from mien.models import create_model, fuse, list_models
 
 pytest.importorskip("captum")
 
@@ -19,14 +19,14 @@ def faces(n=2):
 
 def net(name="mien-nano", seed=0):
     torch.manual_seed(seed)
-    return fold(create_model(name))
+    return fuse(create_model(name))
 
 
 def by_hand(model, x, targets, layer):
     """Section 3: the channels' mean gradients weigh their activations; the sum is cut at 0."""
     kept = []  # a module may run more than once; its last run counts
     hook = dict(model.named_modules())[layer].register_forward_hook(lambda _m, _x, out: kept.append(out))
-    logits = model(x)
+    logits = model(x).logits
     hook.remove()
     (grads,) = torch.autograd.grad(logits[torch.arange(len(x)), list(targets)].sum(), kept[-1])
     return torch.relu((grads.mean((2, 3), keepdim=True) * kept[-1]).sum(1)).detach().numpy()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mien.errors import ModelError
 from mien.evaluation.scoring import open_model
 from mien.export.onnx import _Deployed, _difference, export_onnx
-from mien.models import create_model, fold
+from mien.models import create_model, fuse
 from mien.models.inference import predict
 from mien.models.weights import load_model, save_model
 from mien.runtime import Classifier
@@ -51,7 +51,7 @@ def test_a_file_and_its_export_give_the_same_probabilities(name: str, temperatur
     torch.manual_seed(0)
     calibration = {"temperature": temperature, "threshold": 0.07, "n": 100}
     spec = ModelSpec("m", LABELS, temperature=temperature, calibration=calibration, model={"name": name})
-    save_model(tmp_path / "m.safetensors", fold(create_model(name)), spec)
+    save_model(tmp_path / "m.safetensors", fuse(create_model(name)), spec)
     model, spec = load_model(tmp_path / "m.safetensors")
     before = model.head.weight.clone()
     expected = predict(model, FACES, mean=spec.mean, std=spec.std, temperature=spec.temperature)

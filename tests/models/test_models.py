@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +15,15 @@ import torch
 from mien.data.synthetic.generate import generate
 from mien.errors import ModelError
 from mien.export.onnx import export_onnx
-from mien.models import create_model, fold, list_models, outputs, split_heads
+from mien.models import Output, create_model, fuse, list_models, outputs, register, split_heads
 from mien.models.layers import ConvNorm, Inception, RepConv2d, RepLinear, pool_to
 from mien.models.stn import bounded_theta, warp, warp_grid
 from mien.models.weights import load_model, save_model
 from mien.spec import SPEC_KEY, ModelSpec
 from mien.training.loop import spread
+from mien.training.preparation import make_network
 from mien.training.recipe import list_recipes, load_recipe
-from mien.training.run import make_network, make_spec
+from mien.training.trained import make_spec
 
 PLACES = ("input", "feature", "none")
 FAMILY = ("mien-nano", "mien-small", "mien-base")
@@ -50,16 +53,23 @@ def faces(n: int = 4) -> torch.Tensor:
     return torch.randn(n, 1, 48, 48, generator=torch.Generator().manual_seed(1))
 
 
+def given(out: Output) -> dict[str, tuple[torch.Tensor, ...]]:
+    """What a network gave, by name."""
+    fields = {k: v if isinstance(v, tuple) else (v,) for k, v in out._asdict().items()}
+    return {k: v for k, v in fields.items() if v and v[0] is not None}
+
+
 @pytest.mark.parametrize("name", list_models())
 def test_forward_gives_logits(name: str) -> None:
-    assert make(name).eval()(faces()).shape == (4, 7)
-    assert make(name, num_classes=8, in_chans=3).eval()(torch.randn(2, 3, 48, 48)).shape == (2, 8)
+    assert make(name).eval()(faces()).logits.shape == (4, 7)
+    assert make(name, num_classes=8, in_chans=3).eval()(torch.randn(2, 3, 48, 48)).logits.shape == (2, 8)
 
 
 @pytest.mark.parametrize("name", list_models())
 def test_every_parameter_learns(name: str) -> None:
     model = make(name, **NARROW.get(name, {})).train()
-    heads = [v for k, v in outputs(model, faces(8)).items() if k not in ("theta", "attention")]
+    out = model(faces(8))
+    heads = [v for v in (out.logits, out.second, out.identity, out.hidden, *out.auxiliary) if v is not None]
     sum(torch.nn.functional.cross_entropy(v, torch.arange(8) % v.shape[1]) for v in heads).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
@@ -67,35 +77,35 @@ def test_every_parameter_learns(name: str) -> None:
 @pytest.mark.parametrize("name", list_models())
 def test_eval_is_deterministic_and_independent_of_the_batch(name: str) -> None:
     model, x = make(name).eval(), faces()
-    torch.testing.assert_close(model(x), model(x), rtol=0, atol=0)
-    torch.testing.assert_close(model(x)[:1], model(x[:1]), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(model(x).logits, model(x).logits, rtol=0, atol=0)
+    torch.testing.assert_close(model(x).logits[:1], model(x[:1]).logits, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("name", "options"), NETS)
-def test_fold_computes_the_same(name: str, options: dict[str, object]) -> None:
+def test_fusing_computes_the_same(name: str, options: dict[str, object]) -> None:
     model = make(name, **options)
     model.train()
     for _ in range(5):
         model(faces(16))  # statistics that differ from the initial ones
     model.eval()
-    folded = fold(model)
-    assert not [m for m in folded.modules() if isinstance(m, RepConv2d | ConvNorm | RepLinear)]
-    assert not [m for m in folded.modules() if isinstance(m, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)]
-    torch.testing.assert_close(folded(faces()), model(faces()), rtol=1e-4, atol=1e-4)
+    fused = fuse(model)
+    assert not [m for m in fused.modules() if isinstance(m, RepConv2d | ConvNorm | RepLinear)]
+    assert not [m for m in fused.modules() if isinstance(m, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)]
+    torch.testing.assert_close(fused(faces()).logits, model(faces()).logits, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", list_models())
 def test_state_round_trip_is_exact(name: str, tmp_path: Path) -> None:
-    model = fold(make(name))
+    model = fuse(make(name))
     save_model(tmp_path / "m.safetensors", model, ModelSpec("x", tuple("abcdefg"), model={"name": name}))
     again, spec = load_model(tmp_path / "m.safetensors")
     assert spec.labels == tuple("abcdefg")
-    torch.testing.assert_close(again(faces()), model(faces()), rtol=0, atol=0)
+    torch.testing.assert_close(again(faces()).logits, model(faces()).logits, rtol=0, atol=0)
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     spec = ModelSpec("x", tuple("abcdefg"), model={"name": "deep-emotion-2019", "transformer": "none"})
-    save_model(tmp_path / "m.safetensors", fold(make("deep-emotion-2019")), spec)
+    save_model(tmp_path / "m.safetensors", fuse(make("deep-emotion-2019")), spec)
     with pytest.raises(ModelError, match="do not fit"):
         load_model(tmp_path / "m.safetensors")
 
@@ -112,7 +122,7 @@ def test_onnx_agrees_with_torch_at_any_batch_size(name: str, options: dict[str, 
     assert [o.name for o in session.get_outputs()] == expected
     for n in (1, 3, 17):
         out = session.run(["logits"], {"faces": faces(n).numpy()})[0]
-        np.testing.assert_allclose(out, fold(model)(faces(n)).detach().numpy(), atol=1e-4)
+        np.testing.assert_allclose(out, fuse(model)(faces(n)).logits.detach().numpy(), atol=1e-4)
 
 
 def test_export_refuses_a_difference(tmp_path: Path) -> None:
@@ -133,7 +143,7 @@ def linears(net: torch.nn.Module) -> list[tuple[int, int]]:
 
 
 def test_the_2019_network_is_the_paper_s() -> None:
-    net = fold(make("deep-emotion-2019"))
+    net = fuse(make("deep-emotion-2019"))
     expected = [(1, 8, 7), (8, 10, 5), (1, 10, 3), (10, 10, 3), (10, 10, 3), (10, 10, 3)]
     assert convolutions(net) == expected
     assert linears(net) == [(640, 32), (32, 6), (810, 50), (50, 7)]
@@ -142,7 +152,7 @@ def test_the_2019_network_is_the_paper_s() -> None:
 
 
 def test_the_rivals_are_their_papers() -> None:
-    nets = {name: fold(make(name)) for name in RIVALS}
+    nets = {name: fuse(make(name)) for name in RIVALS}
     widths = {n: [m.out_chans for m in net.modules() if isinstance(m, Inception)] for n, net in nets.items()}
     assert widths["mollahosseini"] == [256, 480, 512, 512]
     assert widths["googlenet"] == [256, 480, 512, 512, 512, 528, 832, 832, 1024]
@@ -160,7 +170,7 @@ def test_the_rivals_are_their_papers() -> None:
 
 def test_inception_is_its_four_branches_side_by_side() -> None:
     torch.manual_seed(0)
-    module, x = fold(Inception(12, (8, 6, 10, 4, 7, 5))).requires_grad_(False), torch.randn(2, 12, 6, 6)
+    module, x = fuse(Inception(12, (8, 6, 10, 4, 7, 5))).requires_grad_(False), torch.randn(2, 12, 6, 6)
     w, b = module.point.weight, module.point.bias
     reduced = [torch.nn.functional.conv2d(x, w[i:j], b[i:j]).relu() for i, j in ((0, 8), (8, 14), (14, 18))]
     pooled = torch.nn.functional.max_pool2d(x, 3, stride=1, padding=1)
@@ -178,25 +188,31 @@ def test_pooling_to_a_size(sides: tuple[int, int]) -> None:
 @pytest.mark.parametrize("name", RIVALS)
 @pytest.mark.parametrize("side", [32, 40, 64])
 def test_rivals_take_other_sizes(name: str, side: int) -> None:
-    assert make(name, **NARROW.get(name, {})).eval()(torch.randn(2, 1, side, side)).shape == (2, 7)
+    assert make(name, **NARROW.get(name, {})).eval()(torch.randn(2, 1, side, side)).logits.shape == (2, 7)
 
 
 @pytest.mark.parametrize(
     ("name", "options", "more"),
-    [("googlenet", {}, {"aux1": 7, "aux2": 7}), ("adversarial", {"identities": 5}, {"identity": 5, "hidden": 5})],
+    [
+        ("googlenet", {}, {"auxiliary": [7, 7]}),
+        ("adversarial", {"identities": 5}, {"identity": [5], "hidden": [5]}),
+    ],
 )
 def test_what_serves_training_only_is_not_deployed(
-    name: str, options: dict[str, object], more: dict[str, int], tmp_path: Path
+    name: str, options: dict[str, object], more: dict[str, list[int]], tmp_path: Path
 ) -> None:
     model, x = make(name, **{**NARROW[name], **options}), faces()
-    assert {k: v.shape[1] for k, v in outputs(model.train(), x).items()} == {"logits": 7, **more}
-    assert set(outputs(model.eval(), x)) == {"logits"}
-    folded = fold(model)
-    assert not [k for k in folded.state_dict() if k.startswith(("aux", "adversary"))]
+    out = given(model.train()(x))
+    assert {k: [v.shape[1] for v in values] for k, values in out.items()} == {"logits": [7], **more}
+    assert set(given(model.eval()(x))) == {"logits"}
+    fused = fuse(model)
+    assert not [k for k in fused.state_dict() if k.startswith(("aux", "adversary"))]
     stored = {k: v for k, v in NARROW[name].items() if k not in options}
-    save_model(tmp_path / "m.safetensors", folded, ModelSpec("x", tuple("abcdefg"), model={"name": name, **stored}))
-    torch.testing.assert_close(load_model(tmp_path / "m.safetensors")[0](x), model(x), rtol=1e-4, atol=1e-4)
-    assert set(outputs(folded.train(), x)) == {"logits"}
+    save_model(tmp_path / "m.safetensors", fused, ModelSpec("x", tuple("abcdefg"), model={"name": name, **stored}))
+    torch.testing.assert_close(
+        load_model(tmp_path / "m.safetensors")[0](x).logits, model(x).logits, rtol=1e-4, atol=1e-4
+    )
+    assert set(given(fused.train()(x))) == {"logits"}
 
 
 def test_the_encoder_and_its_adversary_learn_apart() -> None:
@@ -204,7 +220,7 @@ def test_the_encoder_and_its_adversary_learn_apart() -> None:
 
     def moved(key: str) -> set[str]:
         model.zero_grad(set_to_none=True)
-        logits = outputs(model, faces(16))[key]
+        logits = getattr(model(faces(16)), key)
         torch.nn.functional.cross_entropy(logits, torch.full_like(logits, 1 / logits.shape[1])).backward()
         return {n for n, p in model.named_parameters() if p.grad is not None and p.grad.any()}
 
@@ -213,8 +229,8 @@ def test_the_encoder_and_its_adversary_learn_apart() -> None:
     assert moved("identity") == adversary
     assert moved("hidden") == everything - adversary - head
     assert moved("logits") == everything - adversary
-    out = outputs(model, faces())
-    torch.testing.assert_close(out["identity"], out["hidden"])  # the same guess, by two ways
+    out = model(faces())
+    torch.testing.assert_close(out.identity, out.hidden)  # the same guess, by two ways
 
 
 def test_hiding_takes_the_clue_away_and_leaves_the_adversary_alone() -> None:
@@ -223,7 +239,7 @@ def test_hiding_takes_the_clue_away_and_leaves_the_adversary_alone() -> None:
     before = {k: v.clone() for k, v in model.adversary.state_dict().items()}
     optimizer, x, losses = torch.optim.SGD(model.parameters(), lr=0.1), faces(16), []
     for _ in range(20):
-        losses.append(-outputs(model, x)["hidden"].log_softmax(1).mean())
+        losses.append(-model(x).hidden.log_softmax(1).mean())
         optimizer.zero_grad()
         losses[-1].backward()
         optimizer.step()
@@ -234,20 +250,20 @@ def test_hiding_takes_the_clue_away_and_leaves_the_adversary_alone() -> None:
 
 def test_features_are_what_the_head_sees() -> None:
     x = faces()
-    vgg, adversarial = fold(make("vgg")), fold(make("adversarial"))
+    vgg, adversarial = fuse(make("vgg")), fuse(make("adversarial"))
     assert vgg.features(x).shape == (4, 2048)
-    torch.testing.assert_close(vgg.head(vgg.features(x)[:, 1024:]), vgg(x))
+    torch.testing.assert_close(vgg.head(vgg.features(x)[:, 1024:]), vgg(x).logits)
     assert adversarial.features(x).shape == (4, 128)
-    torch.testing.assert_close(adversarial.head(adversarial.features(x)), adversarial(x))
+    torch.testing.assert_close(adversarial.head(adversarial.features(x)), adversarial(x).logits)
 
 
 def test_a_run_s_network_has_an_adversary_that_its_spec_does_not_know() -> None:
     train = generate(70, seed=0, identities=5)
     net, spec = (f(load_recipe("adversarial"), train) for f in (make_network, make_spec))
-    assert outputs(net.train(), faces())["identity"].shape == (4, 5)
+    assert net.train()(faces()).identity.shape == (4, 5)
     assert spec.model == {"name": "adversarial", **load_recipe("adversarial").options}
     plain = make_network(replace(load_recipe("adversarial"), adversary=0.0), train)
-    assert set(outputs(plain.train(), faces())) == {"logits"}
+    assert set(given(plain.train()(faces()))) == {"logits"}
 
 
 @pytest.mark.parametrize(("name", "place"), PARTS)
@@ -270,13 +286,13 @@ def test_attention_maps(name: str, place: str) -> None:
 
 @pytest.mark.parametrize(("name", "most"), [("mien-nano", 200_000), ("mien-small", 1_500_000), ("mien-base", 12e6)])
 def test_sizes_of_the_family(name: str, most: float) -> None:
-    assert sum(p.numel() for p in fold(make(name)).parameters()) <= most
+    assert sum(p.numel() for p in fuse(make(name)).parameters()) <= most
 
 
 @pytest.mark.parametrize("side", [32, 40, 48, 64])
 def test_the_family_takes_other_sizes(side: int) -> None:
     x = torch.randn(2, 1, side, side)
-    assert make("mien-nano").eval()(x).shape == (2, 7)
+    assert make("mien-nano").eval()(x).logits.shape == (2, 7)
     with pytest.raises(ModelError, match="multiple of 8 pixels"):
         make("mien-nano").eval()(torch.randn(2, 1, side, side + 4))
 
@@ -286,7 +302,7 @@ def test_networks_take_the_sizes_of_their_recipes(name: str) -> None:
     recipe = load_recipe(name)
     model = make(recipe.model, **recipe.options).eval()
     for _, side in recipe.sizes:
-        assert model(torch.randn(1, 1, int(side), int(side))).shape == (1, 7)
+        assert model(torch.randn(1, 1, int(side), int(side))).logits.shape == (1, 7)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +310,7 @@ def test_networks_take_the_sizes_of_their_recipes(name: str) -> None:
 )
 def test_options_of_the_family(options: dict[str, object]) -> None:
     model = make("mien-nano", **options).train()
-    torch.nn.functional.cross_entropy(model(faces(8)), torch.arange(8) % 7).backward()
+    torch.nn.functional.cross_entropy(model(faces(8)).logits, torch.arange(8) % 7).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
     maps = model.eval().attention_maps(faces())
     assert ("attention" in maps) is ("pool" not in options)
@@ -302,13 +318,14 @@ def test_options_of_the_family(options: dict[str, object]) -> None:
 
 @pytest.mark.parametrize(("name", "place"), PARTS)
 def test_two_heads_become_two_networks(name: str, place: str) -> None:
-    model, x = fold(make(name, second=8, transformer=place)), faces()
-    both = outputs(model, x)
+    model, x = fuse(make(name, second=8, transformer=place)), faces()
+    both = model(x)
     first, other = split_heads(model)
     assert other is not None
-    torch.testing.assert_close(first(x), both["logits"], rtol=0, atol=0)
-    torch.testing.assert_close(other(x), both["second"], rtol=0, atol=0)
-    assert "second" not in {*outputs(first, x), *outputs(other, x)}
+    torch.testing.assert_close(first(x).logits, both.logits, rtol=0, atol=0)
+    torch.testing.assert_close(other(x).logits, both.second, rtol=0, atol=0)
+    assert first(x).second is None
+    assert other(x).second is None
     assert create_model(name, num_classes=8, transformer=place).state_dict().keys() >= {
         k for k in other.state_dict() if k.startswith("head")
     }
@@ -371,3 +388,71 @@ def test_wrong_options_of_the_rivals_are_named(name: str, options: dict[str, obj
 def test_unknown_model_lists_the_known() -> None:
     with pytest.raises(ModelError, match="deep-emotion-2019"):
         create_model("resnet-9000")
+
+
+def test_a_name_is_registered_once() -> None:
+    with pytest.raises(ModelError, match=r"registered already, as .*; choose another name"):
+        register("mien-nano")(torch.nn.Identity)
+    assert create_model("mien-nano").num_classes == 7
+
+
+def test_plain_logits_of_anybody_become_a_record() -> None:
+    out = outputs(lambda x: x.mean((2, 3)), faces())
+    assert out.logits.shape == (4, 1)
+    assert set(given(out)) == {"logits"}
+
+
+def test_the_family_has_timm_s_handles() -> None:
+    net, x = make("mien-nano", second=3).eval(), faces()
+    features = net.forward_features(x)
+    assert features.shape == (4, net.num_features, 6, 6)
+    torch.testing.assert_close(net.forward_head(features), net(x).logits)
+    assert net.forward_head(features, pre_logits=True).shape == (4, net.num_features)
+    assert net.get_classifier() is net.head
+    net.reset_classifier(5)
+    assert (net.num_classes, net(x).logits.shape, net(x).second.shape) == (5, (4, 5), (4, 3))
+    net.reset_classifier(0)
+    torch.testing.assert_close(net(x).logits, net.forward_head(features, pre_logits=True))
+    with pytest.raises(ModelError, match="num_classes"):
+        net.reset_classifier(-1)
+
+
+PARALLEL = """
+import sys
+import torch
+import torch.distributed as dist
+from mien.models import create_model
+rank, file = int(sys.argv[1]), sys.argv[2]
+torch.set_num_threads(1)
+dist.init_process_group("gloo", init_method="file://" + file, rank=rank, world_size=2)
+torch.manual_seed(0)
+net = create_model("mien-nano", widths=[8], depths=[1], second=3)
+net = torch.nn.parallel.DistributedDataParallel(net)  # fails where a parameter's gradient never comes
+for step in range(2):
+    out = net(torch.randn(4, 1, 32, 32, generator=torch.Generator().manual_seed(10 * step + rank)))
+    (out.logits.square().mean() + out.second.square().mean()).backward()
+print(float(sum(p.grad.double().abs().sum() for p in net.parameters())))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_learn_together_from_all_of_forward(tmp_path: Path) -> None:
+    words = [[sys.executable, "-c", PARALLEL, str(rank), str(tmp_path / "meet")] for rank in (0, 1)]
+    started = [subprocess.Popen(w, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for w in words]
+    ended = [p.communicate(timeout=120) for p in started]
+    assert [p.returncode for p in started] == [0, 0], ended
+    first, second = (float(out) for out, _ in ended)
+    assert first == second > 0
+
+
+@pytest.mark.parametrize(("name", "options"), [("mien-nano", {"second": 3}), ("googlenet", {"width": 0.125})])
+def test_the_compiler_sees_all_of_forward(name: str, options: dict[str, object]) -> None:
+    net, x = make(name, **options).train(), faces(8)
+    compiled = torch.compile(net, backend="eager", fullgraph=True)
+    torch.manual_seed(1)
+    found = given(compiled(x))
+    torch.manual_seed(1)
+    again = given(net(x))
+    assert found.keys() == again.keys() >= {"logits", "second" if "second" in options else "auxiliary"}
+    for key, tensors in found.items():
+        torch.testing.assert_close(tensors, again[key])

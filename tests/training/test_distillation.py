@@ -14,11 +14,11 @@ from mien.data.synthetic.generate import generate
 from mien.errors import ConfigError, ModelError
 from mien.models.inference import predict
 from mien.models.weights import load_model
-from mien.training import distillation as teachers
-from mien.training import transforms
-from mien.training.distillation import ask, save
+from mien.training import distillation, transforms
+from mien.training import train as run_training
+from mien.training.distillation import Predictions, predict_faces, save_predictions, soft_targets
+from mien.training.provenance import seen, sketch
 from mien.training.recipe import Augment, Distill, Optimizer, Recipe
-from mien.training.run import train_run
 
 RECIPE = Recipe(
     "tiny",
@@ -46,29 +46,30 @@ def faces() -> tuple[FaceDataset, FaceDataset]:
 @pytest.fixture(scope="module")
 def run(faces: tuple[FaceDataset, FaceDataset], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("teachers") / "a"
-    train_run(RECIPE, *faces, out, device="cpu")
+    run_training(RECIPE, *faces, out=out, device="cpu")
     return out
 
 
-def test_answers_of_both_heads(run: Path, faces: tuple[FaceDataset, FaceDataset]) -> None:
+def test_soft_targets_of_both_heads(run: Path, faces: tuple[FaceDataset, FaceDataset]) -> None:
     train = faces[0]
-    teacher = ask([str(run), f" {run} "], train, DISTILL)
-    assert {k: v.shape for k, v in teacher.answers.items()} == {
-        train.names: (2, len(train), 7),
-        ("other", "happy"): (2, len(train), 2),
+    teacher = soft_targets([str(run), f" {run} "], train, DISTILL)
+    assert {k: v.shape for k, v in teacher.targets.items()} == {
+        train.names: (1, len(train), 7),
+        ("other", "happy"): (1, len(train), 2),
     }
     assert teacher.names == ("tiny", "tiny-ferplus") * 2
     model, spec = load_model(run / "model.safetensors")
     p = predict(model, train.images, mean=spec.mean, std=spec.std, views=2, temperature=spec.temperature)
-    np.testing.assert_allclose(np.exp(teacher.answers[train.names][0]), p, atol=1e-5)
-    only = ask([str(run)], replace(train, second=None, second_names=()), ONE_VIEW)
-    assert list(only.answers) == [train.names]
+    soft = p**0.5 / (p**0.5).sum(1, keepdims=True)  # at temperature 2
+    np.testing.assert_allclose(teacher.targets[train.names][0], soft, atol=1e-5)
+    only = soft_targets([str(run)], replace(train, second=None, second_names=()), ONE_VIEW)
+    assert list(only.targets) == [train.names]
 
 
 def test_asked_once(
     run: Path, faces: tuple[FaceDataset, FaceDataset], own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = ask([str(run)], faces[0], DISTILL)
+    first = soft_targets([str(run)], faces[0], DISTILL)
     kept = sorted(own_cache.glob("teacher-*.npz"))
     assert len(kept) == 2
 
@@ -76,85 +77,164 @@ def test_asked_once(
         raise AssertionError("the answers are there already")
 
     with monkeypatch.context() as patch:
-        patch.setattr(teachers, "predict", never)
-        again = ask([str(run)], faces[0], DISTILL)
+        patch.setattr(distillation, "predict", never)
+        again = soft_targets([str(run)], faces[0], DISTILL)
         with pytest.raises(AssertionError):
-            ask([str(run)], faces[1], DISTILL)  # other faces
+            soft_targets([str(run)], faces[1], DISTILL)  # other faces
         with pytest.raises(AssertionError):
-            ask([str(run)], faces[0], ONE_VIEW)  # other views
+            soft_targets([str(run)], faces[0], ONE_VIEW)  # other views
     assert again.keys == first.keys
-    for names in first.answers:
-        np.testing.assert_array_equal(first.answers[names], again.answers[names])
+    for names in first.targets:
+        np.testing.assert_array_equal(first.targets[names], again.targets[names])
     kept[0].write_bytes(kept[0].read_bytes()[:100])  # a damaged file is computed anew
     np.testing.assert_array_equal(
-        ask([str(run)], faces[0], DISTILL).answers[faces[0].names], first.answers[faces[0].names]
+        soft_targets([str(run)], faces[0], DISTILL).targets[faces[0].names], first.targets[faces[0].names]
     )
 
 
-def test_answers_about_copies(
+def test_soft_targets_of_augmented_views(
     run: Path, faces: tuple[FaceDataset, FaceDataset], own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train, augment = faces[0], Augment(degrees=10, shift=3, mirror=0.5, contrast=0.2, erase=0.5)
-    copies = replace(ONE_VIEW, copies=3)
-    teacher = ask([str(run), str(run)], train, copies, augment)
-    assert {k: v.shape for k, v in teacher.answers.items()} == {
+    views = replace(ONE_VIEW, augmented_views=3, temperature=1.0)
+    teacher = soft_targets([str(run), str(run)], train, views, augment)
+    assert {k: v.shape for k, v in teacher.targets.items()} == {
         train.names: (3, len(train), 7),
         ("other", "happy"): (3, len(train), 2),
     }
-    # each is what the network says about the very copy that a student sees
+    # each is what the network says about the very view that a student sees
     model, spec = load_model(run / "model.safetensors")
     x = torch.from_numpy(train.images)[:, None].float()
-    for k, draws in enumerate(transforms.copies(len(train), 3)):
-        copy = transforms.augment(x, augment, iter(draws.unbind(1)), 48)[:, 0].round().byte().numpy()
-        assert (copy != train.images).any()
-        p = predict(model, copy, mean=spec.mean, std=spec.std, temperature=spec.temperature)
-        np.testing.assert_allclose(np.exp(teacher.answers[train.names][k].astype(float)), p, atol=0.02)  # bf16
-    assert not np.array_equal(*teacher.answers[train.names][:2])
+    for k, draws in enumerate(transforms.augmented_views(len(train), 3)):
+        seen = transforms.augment(x, augment, iter(draws.unbind(1)), 48)[:, 0].round().byte().numpy()
+        assert (seen != train.images).any()
+        p = predict(model, seen, mean=spec.mean, std=spec.std, temperature=spec.temperature)
+        np.testing.assert_allclose(teacher.targets[train.names][k].astype(float), p, atol=0.02)  # bf16
+    assert not np.array_equal(*teacher.targets[train.names][:2])
     with monkeypatch.context() as patch:
-        patch.setattr(teachers, "predict", lambda *_, **__: pytest.fail("the answers are there already"))
-        again = ask([str(run), str(run)], train, copies, augment)
-    np.testing.assert_array_equal(again.answers[train.names], teacher.answers[train.names])
-    other = ask([str(run)], train, copies, replace(augment, erase=0.0))
+        patch.setattr(distillation, "predict", lambda *_, **__: pytest.fail("the answers are there already"))
+        again = soft_targets([str(run), str(run)], train, views, augment)
+    np.testing.assert_array_equal(again.targets[train.names], teacher.targets[train.names])
+    other = soft_targets([str(run)], train, views, replace(augment, erase=0.0))
     assert other.keys[0] != teacher.keys[0]
-    with pytest.raises(ConfigError, match="not about copies"):
-        ask(["answers.npz"], train, copies, augment)
+    with pytest.raises(ConfigError, match="not of augmented views"):
+        soft_targets(["answers.npz"], train, views, augment)
 
 
 def test_a_student_follows_and_remembers_its_teachers(
     run: Path, faces: tuple[FaceDataset, FaceDataset], tmp_path: Path
 ) -> None:
-    teacher = ask([str(run)], faces[0], DISTILL)
     out = tmp_path / "student"
-    result = train_run(RECIPE, *faces, out, teacher=teacher, device="cpu")
-    assert load_model(out / "model.safetensors")[1].data["teachers"] == "tiny, tiny-ferplus"
-    alone = train_run(RECIPE, *faces, tmp_path / "alone", device="cpu")
+    result = run_training(RECIPE, *faces, out=out, teacher=str(run), device="cpu")
+    spec = load_model(out / "model.safetensors")[1]
+    assert spec.data["teachers"] == "tiny, tiny-ferplus"
+    assert spec.recipe["distill"]["weight"] == 0.5
+    alone = run_training(RECIPE, *faces, out=tmp_path / "alone", device="cpu")
     assert result.history[-1]["train_loss"] != alone.history[-1]["train_loss"]
     with pytest.raises(ConfigError, match="teachers"):
-        train_run(RECIPE, *faces, out, device="cpu", resume=True)
+        run_training(RECIPE, *faces, out=out, device="cpu", resume=True)
 
 
 def test_other_classes_are_refused(run: Path, faces: tuple[FaceDataset, FaceDataset]) -> None:
     with pytest.raises(ConfigError, match="same classes in one order"):
-        ask([str(run)], replace(faces[0], names=tuple("abcdefg")), ONE_VIEW)
+        soft_targets([str(run)], replace(faces[0], names=tuple("abcdefg")), ONE_VIEW)
 
 
-def test_answers_in_a_file_take_the_place_of_models(
+@pytest.fixture(scope="module")
+def runs(run: Path, faces: tuple[FaceDataset, FaceDataset], tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Two teachers that differ."""
+    other = tmp_path_factory.mktemp("teachers") / "b"
+    run_training(replace(RECIPE, seed=5), *faces, out=other, device="cpu")
+    return [str(run), str(other)]
+
+
+def test_a_file_of_predictions_takes_the_place_of_its_teachers(
+    runs: list[str], faces: tuple[FaceDataset, FaceDataset], tmp_path: Path
+) -> None:
+    """Each softened before their mean, as the runs are, and each with its own weight beside others."""
+    train, file = faces[0], tmp_path / "two.npz"
+    hot = replace(ONE_VIEW, temperature=3.0)
+    save_predictions(predict_faces(runs, train), train, file)
+    by_file, by_runs = soft_targets([str(file)], train, hot), soft_targets(runs, train, hot)
+    assert by_file.names == by_runs.names == ("tiny", "tiny-ferplus") * 2
+    three = soft_targets([str(file), runs[0]], train, hot), soft_targets([*runs, runs[0]], train, hot)
+    for labels, targets in by_runs.targets.items():
+        np.testing.assert_allclose(by_file.targets[labels], targets, atol=2e-3)
+        np.testing.assert_allclose(three[0].targets[labels], three[1].targets[labels], atol=2e-3)
+
+
+def test_the_mean_is_taken_of_softened_distributions(
+    monkeypatch: pytest.MonkeyPatch, faces: tuple[FaceDataset, FaceDataset]
+) -> None:
+    """By hand: two sure teachers who disagree; softened first, both keep a share for the third class."""
+    said = np.log(np.array([[[0.98, 0.01, 0.01]], [[0.01, 0.98, 0.01]]]))
+    found = Predictions({("a", "b", "c"): said})
+    monkeypatch.setattr(distillation, "predict_faces", lambda *_, **__: found)
+    soft = soft_targets([], faces[0], replace(ONE_VIEW, temperature=2.0)).targets["a", "b", "c"][0, 0]
+    root = np.sqrt([0.98, 0.01, 0.01])
+    expected = root / root.sum()
+    assert soft == pytest.approx([(expected[0] + expected[1]) / 2] * 2 + [expected[2]], abs=1e-6)
+
+
+def test_a_file_of_the_first_release_is_read_and_counts_as_its_teachers(
     run: Path, faces: tuple[FaceDataset, FaceDataset], tmp_path: Path
 ) -> None:
-    train, file = faces[0], tmp_path / "answers.npz"
-    teacher = ask([str(run)], train, ONE_VIEW)
-    save(teacher, train, file)
-    kept = ask([str(file)], train, DISTILL)
-    assert kept.names == teacher.names
-    for labels, answer in teacher.answers.items():
-        np.testing.assert_allclose(np.exp(kept.answers[labels]), np.exp(answer), atol=2e-3)
-    both = ask([str(file), str(run)], train, ONE_VIEW)
-    assert both.answers[train.names].shape == (2, len(train), 7)
+    train, file = faces[0], tmp_path / "old.npz"
+    rows = np.log(np.full((len(train), 7), 1 / 7, np.float16))
+    words = {"fingerprint": np.array(train.fingerprint), "names": np.array(["x", "y", "z"])}
+    np.savez(file, answer0=rows, labels0=np.array(train.names), **words)
+    assert predict_faces([str(file)], train).log_probabilities[train.names].shape == (3, len(train), 7)
+    both = soft_targets([str(file), str(run)], train, ONE_VIEW).targets[train.names][0]
+    own = soft_targets([str(run)], train, ONE_VIEW).targets[train.names][0]
+    np.testing.assert_allclose(both, (3 / 7 + own) / 4, atol=1e-3)
+
+
+def test_files_of_other_faces_or_damaged_are_refused(
+    run: Path, faces: tuple[FaceDataset, FaceDataset], tmp_path: Path
+) -> None:
+    train, file = faces[0], tmp_path / "a.npz"
+    found = predict_faces([str(run)], train)
+    save_predictions(found, train, file)
     with pytest.raises(ConfigError, match="other faces"):
-        ask([str(file)], faces[1], DISTILL)
+        soft_targets([str(file)], faces[1], DISTILL)
+    short = Predictions({k: v[:, :-1] for k, v in found.log_probabilities.items()}, found.teachers)
+    save_predictions(short, train, file)
+    with pytest.raises(ConfigError, match=f"{len(train) - 1} rows for {len(train)} faces"):
+        soft_targets([str(file)], train, DISTILL)
     file.write_bytes(file.read_bytes()[:200])
-    with pytest.raises(ModelError, match="no file of a teacher's answers"):
-        ask([str(file)], train, DISTILL)
+    with pytest.raises(ModelError, match="no file of teachers' predictions"):
+        soft_targets([str(file)], train, DISTILL)
+
+
+def test_a_teacher_that_has_learnt_the_validation_faces_is_refused(
+    faces: tuple[FaceDataset, FaceDataset], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    made = FaceDataset(rng.integers(0, 256, (80, 48, 48)).astype(np.uint8), ("a", "b"), np.arange(80) % 2)
+    plain = replace(RECIPE, votes_weight=0.0)
+    parts = [split_train_val(made, 0.25, seed) for seed in (0, 1)]
+    run_training(plain, *parts[0], out=tmp_path / "teacher", device="cpu")
+    teacher = str(tmp_path / "teacher")
+    with pytest.raises(ConfigError, match=r"has learnt faces that are to validate here.*--split-seed 0"):
+        run_training(replace(plain, seed=1), *parts[1], teacher=teacher, device="cpu")
+    run_training(replace(plain, seed=1), *parts[0], teacher=teacher, device="cpu")
+    # the file of its predictions remembers it
+    file = tmp_path / "said.npz"
+    save_predictions(predict_faces([teacher], parts[1][0]), parts[1][0], file)
+    with pytest.raises(ConfigError, match="has learnt faces that are to validate here"):
+        run_training(plain, *parts[1], teacher=str(file), device="cpu")
+
+
+def test_sketches_of_many_faces_find_a_sample() -> None:
+    images = np.random.default_rng(1).integers(0, 256, (2000, 8, 8)).astype(np.uint8)
+    learnt = sketch(images[:1500])
+    assert len(learnt) == 256 * 12
+    found, checked = seen(learnt, images[1200:1800])
+    assert 60 < checked < 160  # 256 of 1,500, so 17 % of 600
+    assert found / checked == pytest.approx(0.5, abs=0.15)
+    assert seen(learnt, images[1500:])[0] == 0
+    assert seen(learnt, images[1200:1800], known=images[1200:1500])[0] == 0
+    assert seen(sketch(images[:10]), images[5:20]) == (5, 15)  # all of few are kept
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(
@@ -162,4 +242,4 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "file" / "cache"))
-    assert ask([str(run)], faces[0], ONE_VIEW).answers[faces[0].names].shape == (1, len(faces[0]), 7)
+    assert soft_targets([str(run)], faces[0], ONE_VIEW).targets[faces[0].names].shape == (1, len(faces[0]), 7)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,15 +16,15 @@ from blob_faces import NAMES, TRAIN, VAL
 
 from mien.data import FaceDataset
 from mien.errors import ConfigError
-from mien.models import create_model, outputs
+from mien.models import Output, create_model
 from mien.models.inference import predict
-from mien.training import transforms
+from mien.training import devices, transforms
+from mien.training import train as run
 from mien.training.checkpoint import load_state, save_state
 from mien.training.devices import pick_device
 from mien.training.loop import Batch, Diverged, State, Stopped, fit, spread
-from mien.training.optim import Average, make_optimizer, schedule
+from mien.training.optim import EMA, make_optimizer, schedule
 from mien.training.recipe import Augment, Distill, Optimizer, Recipe
-from mien.training.run import train_run
 from mien.training.tensors import LearningSet
 
 
@@ -32,7 +35,9 @@ def recipe(**changes: object) -> Recipe:
         epochs=3,
         batch_size=16,
         ema=0.9,
-        optimizer=Optimizer("adamw", lr=0.02, l2=0.01, slow=0.3, schedule="cosine", warmup=0.5),
+        optimizer=Optimizer(
+            "adamw", lr=0.02, weight_decay=0.01, transformer_lr_factor=0.3, schedule="cosine", warmup=0.5
+        ),
         augment=Augment(degrees=5, scale=0.05, shift=1, brightness=0.05, contrast=0.1, erase=0.2, mixup=0.1),
     )
     return replace(base, **changes)
@@ -61,7 +66,9 @@ def test_fit_learns_and_reports_every_figure() -> None:
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 @pytest.mark.parametrize("stop_after", [1, 4, 7])
 def test_a_stopped_run_continues_bit_for_bit(net: str, name: str, stop_after: int) -> None:
-    check_continues(net, TRAIN, recipe(optimizer=Optimizer(name, lr=0.01, l2=0.001, schedule="linear")), stop_after)
+    check_continues(
+        net, TRAIN, recipe(optimizer=Optimizer(name, lr=0.01, weight_decay=0.001, schedule="linear")), stop_after
+    )
 
 
 def check_continues(net: str, train: FaceDataset, r: Recipe, stop_after: int, **options: object) -> None:
@@ -107,7 +114,7 @@ def test_copies_can_be_left_out() -> None:
             model(),
             twice,
             VAL,
-            recipe(epochs=1, drop_copies=drop),
+            recipe(epochs=1, deduplicate=drop),
             device="cpu",
             on_batch=lambda b, seen=seen: seen.append(b.steps),
         )
@@ -124,7 +131,7 @@ def test_divergence_is_an_error() -> None:
         fit(net, TRAIN, VAL, wild, device="cpu")
 
 
-def test_soft_targets_and_class_weights() -> None:
+def test_soft_targets() -> None:
     votes = np.full((64, 3), 1.0, np.float32)
     votes[np.arange(64), TRAIN.labels] = 8.0
     with_votes = replace(TRAIN, votes=votes)
@@ -150,7 +157,7 @@ def test_a_second_head_learns_the_second_labelling() -> None:
     assert history[-1]["val_accuracy"] > 0.9
     assert history[-1]["val_second_accuracy"] > 0.9
     x = torch.from_numpy(VAL.images)[:4, None] / 255
-    assert outputs(deployed, x)["second"].shape == (4, 2)
+    assert deployed(x).second.shape == (4, 2)
     with pytest.raises(ConfigError, match="--target both"):
         fit(model(second=2), TRAIN, VAL, r, device="cpu")
 
@@ -158,7 +165,7 @@ def test_a_second_head_learns_the_second_labelling() -> None:
 def test_a_teacher_is_followed_against_the_labels() -> None:
     assert TRAIN.labels is not None
     wrong = np.eye(3)[(TRAIN.labels + 1) % 3] * 0.98 + 0.01  # a teacher that takes each class for the next
-    teacher = {NAMES: np.log(wrong)[None].repeat(2, 0).astype(np.float32)}
+    teacher = {NAMES: wrong[None].astype(np.float32)}
     scores = []
     for weight in (0.0, 1.0):
         r = recipe(epochs=6, distill=Distill(weight=weight, temperature=2.0))
@@ -170,37 +177,37 @@ def test_a_teacher_is_followed_against_the_labels() -> None:
 def test_both_heads_follow_their_teachers() -> None:
     train = two_labellings(TRAIN)
     assert train.second is not None
-    answers = {NAMES: np.zeros((1, 64, 3), np.float32), ("other", "happy"): np.zeros((1, 64, 2), np.float32)}
+    even = {NAMES: np.full((1, 64, 3), 1 / 3, np.float32), ("other", "happy"): np.full((1, 64, 2), 0.5, np.float32)}
     r = recipe(epochs=6, votes_weight=1.0, distill=Distill(weight=1.0), augment=Augment())
-    _, history = fit(model(second=2), train, two_labellings(VAL), r, teacher=answers, device="cpu")
-    # two teachers that know nothing: the student ends near even chances
+    _, history = fit(model(second=2), train, two_labellings(VAL), r, teacher=even, device="cpu")
+    # teachers that know nothing: the student ends near even chances
     assert history[-1]["train_loss"] < 0.02
     assert history[-1]["val_loss"] == pytest.approx(math.log(3), rel=0.05)
 
 
-def test_a_student_sees_the_copy_that_its_teacher_answered_about() -> None:
-    r = recipe(augment=Augment(degrees=9, shift=3, erase=0.5), distill=Distill(temperature=1, copies=4))
-    number = np.arange(4 * 64).reshape(4, 64)  # which copy of which face
-    said = np.log(np.stack([number + 1, 512 - number, 512 + 0 * number], 2) / 1024.0)
+def test_a_student_sees_the_view_that_its_teacher_predicted() -> None:
+    r = recipe(augment=Augment(degrees=9, shift=3, erase=0.5), distill=Distill(temperature=1, augmented_views=4))
+    number = np.arange(4 * 64).reshape(4, 64)  # which view of which face
+    said = np.stack([number + 1, 512 - number, 512 + 0 * number], 2) / 1025.0
     data = LearningSet.of(TRAIN, r, torch.device("cpu"), 0.5, 0.5, {NAMES: said})
     index = torch.tensor([3, 60, 3, 17, 3])
     images, target, source = data.batch(index, torch.Generator().manual_seed(1))
     seen = transforms.augment(images, r.augment, source, 48)
     answer = target[:, data.columns["teacher.logits"]][:, 0] * 1025 - 1  # the number, of which 1025 make a whole
-    copy = (answer.round() / 64).floor().long()
-    assert len(set(copy[[0, 2, 4]].tolist())) > 1
-    for k, i, x in zip(copy.tolist(), index.tolist(), seen, strict=True):
+    view = (answer.round() / 64).floor().long()
+    assert len(set(view[[0, 2, 4]].tolist())) > 1
+    for k, i, x in zip(view.tolist(), index.tolist(), seen, strict=True):
         face = torch.from_numpy(TRAIN.images[i : i + 1])[:, None].float()
-        own = transforms.augment(face, r.augment, iter(transforms.copies(64, 4)[k, i : i + 1].unbind(1)), 48)
+        own = transforms.augment(face, r.augment, iter(transforms.augmented_views(64, 4)[k, i : i + 1].unbind(1)), 48)
         torch.testing.assert_close(x, own[0])
     assert torch.equal(target[:, data.columns["logits"]].argmax(1), torch.from_numpy(TRAIN.labels)[index])
 
 
-def test_a_student_of_copies_follows_and_continues_bit_for_bit() -> None:
+def test_a_student_of_augmented_views_follows_and_continues_bit_for_bit() -> None:
     assert TRAIN.labels is not None
     wrong = np.eye(3)[(TRAIN.labels + 1) % 3] * 0.98 + 0.01
-    teacher = {NAMES: np.log(wrong)[None].repeat(3, 0).astype(np.float16)}
-    r = recipe(epochs=6, augment=Augment(degrees=5), drop_copies=True, distill=Distill(weight=1.0, copies=3))
+    teacher = {NAMES: wrong[None].repeat(3, 0).astype(np.float16)}
+    r = recipe(epochs=6, augment=Augment(degrees=5), deduplicate=True, distill=Distill(weight=1.0, augmented_views=3))
     whole, history = fit(model(), TRAIN, VAL, r, teacher=teacher, device="cpu")
     assert history[-1]["val_accuracy"] < 0.1
     with pytest.raises(Stopped) as stop:
@@ -210,15 +217,92 @@ def test_a_student_of_copies_follows_and_continues_bit_for_bit() -> None:
         assert torch.equal(a, b), name
 
 
-def test_answers_about_other_copies_are_refused() -> None:
-    r = recipe(augment=Augment(), distill=Distill(copies=4))
-    with pytest.raises(ConfigError, match=r"about 3 copies of each face, and distill\.copies is 4"):
-        fit(model(), TRAIN, VAL, r, teacher={NAMES: np.zeros((3, 64, 3), np.float32)}, device="cpu")
+def test_soft_targets_of_another_shape_are_refused() -> None:
+    r = recipe(augment=Augment(), distill=Distill(augmented_views=4))
+    for shape in ((3, 64, 3), (4, 63, 3), (4, 64, 2)):
+        with pytest.raises(ConfigError, match=r"shape \(4, 64, 3\), augmented views by faces by classes, got"):
+            fit(model(), TRAIN, VAL, r, teacher={NAMES: np.zeros(shape, np.float32)}, device="cpu")
+    with pytest.raises(ConfigError, match=r"shape \(1, 64, 3\)"):
+        fit(model(), TRAIN, VAL, recipe(), teacher={NAMES: np.zeros((1, 63, 3), np.float32)}, device="cpu")
 
 
-def test_copies_with_mixup_are_refused() -> None:
+def test_augmented_views_with_mixup_are_refused() -> None:
     with pytest.raises(ConfigError, match="mixup"):
-        recipe(distill=Distill(copies=4))
+        recipe(distill=Distill(augmented_views=4))
+
+
+def test_the_process_is_left_as_it_was() -> None:
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    search = torch.backends.cudnn.benchmark
+    inside: list[bool] = []
+    r = recipe(epochs=1)
+    fit(model(), TRAIN, VAL, r, device="cpu", on_epoch=lambda _: inside.append(torch.backends.cudnn.benchmark))
+    assert inside == [True]
+    assert torch.backends.cudnn.benchmark == search
+    torch.manual_seed(7)
+    net = create_model("deep-emotion-2019", num_classes=3)
+    drawn = torch.rand(3)
+    torch.manual_seed(7)
+    again = create_model("deep-emotion-2019", num_classes=3)
+    fit(again, TRAIN, VAL, r, device="cpu")  # with dropout
+    assert torch.equal(torch.rand(3), drawn)
+    with pytest.raises(Stopped):
+        fit(net, TRAIN, VAL, r, device="cpu", on_batch=lambda _: True)
+    assert not torch.equal(expected, drawn)
+    assert torch.backends.cudnn.benchmark == search
+
+
+def test_a_device_is_lent_and_made_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is recorded on ``cuda:1`` needs it to be current: said to torch whatever the device's number."""
+    chosen: list[torch.device] = []
+
+    @contextlib.contextmanager
+    def current(device: torch.device) -> Iterator[None]:
+        chosen.append(device)
+        yield
+
+    monkeypatch.setattr(torch.cuda, "device", current)
+    monkeypatch.setattr(torch.cuda, "default_generators", (torch.Generator(), torch.Generator()))
+    with devices.lent(torch.device("cuda", 1)) as dropout:
+        dropout.manual_seed(3)
+    assert chosen == [torch.device("cuda", 1)]
+    assert torch.cuda.default_generators[1].initial_seed() != 3  # given back
+
+
+class Recorder:
+    """Stands for torch's recording of a graph: what runs while it records is what each replay repeats."""
+
+    steps: list[Callable[[], None]]
+
+    def replay(self) -> None:
+        for step in self.steps:
+            step()
+
+
+def test_a_graph_is_recorded_once_and_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order of calls on the CPU, with torch's recording played; what a GPU does with it is tested on one."""
+    graphs: list[Recorder] = []
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: graphs.append(Recorder()) or graphs[-1])
+    monkeypatch.setattr(torch.cuda, "graph", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: SimpleNamespace(wait_stream=lambda _: None))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: SimpleNamespace(wait_stream=lambda _: None))
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: contextlib.nullcontext())
+    ran: list[float] = []
+    out = torch.zeros(1)
+
+    def double(x: torch.Tensor) -> torch.Tensor:
+        ran.append(float(x))
+        out.copy_(2 * x)
+        if graphs:
+            graphs[0].steps = [lambda: out.copy_(2 * x)]
+        return out
+
+    graph = devices.Graph(double)
+    assert [float(graph(torch.tensor([float(v)]))) for v in range(1, 7)] == [2, 4, 6, 8, 10, 12]
+    assert ran == [1, 2, 3, 4]  # three ordinary calls and the recording; replays run no Python
+    assert len(graphs) == 1
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -243,11 +327,10 @@ class Blank(torch.nn.Module):
         self.zero = torch.nn.Parameter(torch.zeros(()))
         self.sizes = {"logits": 3, **sizes}
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.outputs(x)["logits"]
-
-    def outputs(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {k: self.zero * torch.ones(len(x), size) for k, size in self.sizes.items()}
+    def forward(self, x: torch.Tensor) -> Output:
+        parts = {k: self.zero * torch.ones(len(x), size) for k, size in self.sizes.items() if k[:3] != "aux"}
+        auxiliary = tuple(self.zero * torch.ones(len(x), size) for k, size in self.sizes.items() if k[:3] == "aux")
+        return Output(**parts, auxiliary=auxiliary)
 
 
 def first_loss(net: torch.nn.Module, train: FaceDataset, **changes: object) -> float:
@@ -274,7 +357,7 @@ def test_googlenet_trains_with_its_auxiliary_classifiers_and_is_deployed_without
     assert first(0.5) - first(0.0) > 0.5 * 2 * 0.5 * math.log(3)
     net = create_model("googlenet", num_classes=3, width=0.125)
     deployed, _ = fit(net, TRAIN, VAL, recipe(epochs=1), device="cpu")
-    assert set(outputs(deployed, torch.zeros(2, 1, 48, 48))) == {"logits"}
+    assert deployed(torch.zeros(2, 1, 48, 48)).auxiliary == ()
 
 
 @pytest.mark.parametrize("mixup", [0.0, 0.5])
@@ -329,16 +412,37 @@ def test_progressive_sizes(augment: Augment) -> None:
             super().__init__()
             self.net = create_model("mien-nano", num_classes=3)
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
+        def forward(self, x: torch.Tensor) -> Output:
             if self.training:
                 seen.append(x.shape[3])
             else:
                 assert x.shape[2:] == (48, 48)
-            out: torch.Tensor = self.net(x)
+            out: Output = self.net(x)
             return out
 
     fit(Spy(), TRAIN, VAL, recipe(epochs=4, sizes=[[0, 32], [0.5, 48]], augment=augment, ema=0.0), device="cpu")
     assert seen == [32] * 8 + [48] * 8
+
+
+@pytest.mark.parametrize("weighting", [0.0, 0.5, 1.0])
+def test_class_weights_are_the_inverse_frequency_to_a_power(weighting: float) -> None:
+    """A network that gives one fixed answer has a loss that can be reckoned by hand."""
+    labels = np.array([0] * 8 + [1] * 4 + [2] * 4, np.int64)
+    faces = replace(TRAIN.take(slice(0, 16)), labels=labels)
+    logits = torch.tensor([2.0, 0.0, -1.0])
+
+    class Fixed(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.logits = torch.nn.Parameter(logits.clone())
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.logits.expand(len(x), 3)
+
+    loss = first_loss(Fixed(), faces, class_weighting=weighting, augment=Augment())
+    weight = (16 / (3 * torch.tensor([8.0, 4.0, 4.0]))) ** weighting
+    own = weight[torch.from_numpy(labels)] * -logits.log_softmax(0)[torch.from_numpy(labels)]
+    assert loss == pytest.approx(float(own.mean()), rel=1e-5)
 
 
 def test_class_weights_lift_a_rare_class() -> None:
@@ -381,17 +485,17 @@ def test_parameter_groups() -> None:
         assert all((p.ndim > 1) == (group["weight_decay"] > 0) for p in group["params"])
 
 
-def test_average_follows_its_formula() -> None:
+def test_ema_follows_its_formula() -> None:
     net = torch.nn.Linear(1, 1, bias=False)
     with torch.no_grad():
         net.weight.fill_(0.0)
-    average = Average(net, 0.5)
+    ema = EMA(net, 0.5)
     with torch.no_grad():
         net.weight.fill_(1.0)
-    average.update(0)
-    assert average.tensors["weight"].item() == pytest.approx(0.9)  # young: decay (1 + 0) / (10 + 0)
-    average.update(1000)
-    assert average.tensors["weight"].item() == pytest.approx(0.95)
+    ema.update(0)
+    assert ema.tensors["weight"].item() == pytest.approx(0.9)  # young: decay (1 + 0) / (10 + 0)
+    ema.update(1000)
+    assert ema.tensors["weight"].item() == pytest.approx(0.95)
 
 
 def test_spread_of_theta() -> None:
@@ -424,10 +528,10 @@ def test_empty_state_begins_at_the_start() -> None:
 
 
 def test_a_run_from_before_a_key_was_added_goes_on(tmp_path: Path) -> None:
-    train_run(recipe(epochs=1), TRAIN, VAL, tmp_path, device="cpu")
-    state, run = load_state(tmp_path / "state.safetensors")
-    del run["recipe"]["adversary"]
-    save_state(tmp_path / "state.safetensors", state, run)
-    assert len(train_run(recipe(epochs=1), TRAIN, VAL, tmp_path, device="cpu", resume=True).history) == 1
+    run(recipe(epochs=1), TRAIN, VAL, out=tmp_path, device="cpu")
+    state, about = load_state(tmp_path / "state.safetensors")
+    del about["recipe"]["adversary"]
+    save_state(tmp_path / "state.safetensors", state, about)
+    assert len(run(recipe(epochs=1), TRAIN, VAL, out=tmp_path, device="cpu", resume=True).history) == 1
     with pytest.raises(ConfigError, match=r"recipe\.adversary 0\.0 -> 1\.0"):
-        train_run(recipe(epochs=1, model="adversarial", adversary=1.0), TRAIN, VAL, tmp_path, device="cpu", resume=True)
+        run(recipe(epochs=1, model="adversarial", adversary=1.0), TRAIN, VAL, out=tmp_path, device="cpu", resume=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +31,7 @@ def test_shipped_recipes_load_and_name_known_models() -> None:
 def test_the_report_recipe_is_the_report_s() -> None:
     r = load_recipe("report")
     assert (r.optimizer.name, r.smoothing, r.ema) == ("adam", 0, 0)
-    assert r.optimizer.l2 > 0
+    assert r.optimizer.weight_decay > 0
     assert not any(v for k, v in r.to_dict()["augment"].items() if k not in ("erase_low", "erase_high"))
 
 
@@ -75,6 +77,19 @@ def test_values_and_defaults(tmp_path: Path) -> None:
         (GOOD.replace("3", "0"), r"epochs must lie in 1\.\.100000, got 0"),
         (GOOD.replace('"sgd"', '"lion"'), "optimizer.name must be one of adam, adamw, sgd, got 'lion'"),
         (GOOD + "[augment]\nerase = 2.0\n", r"augment.erase must lie in 0\.\.1, got 2"),
+        (GOOD + "[augment]\nbrightness = 50\n", r"augment.brightness must lie in 0\.\.1, got 50"),
+        (GOOD + "[augment]\nscale = 1\n", r"augment.scale must lie in 0\.\.0\.9, got 1"),
+        (GOOD + "[augment]\nerase_low = 20\n", "erase_low must not exceed augment.erase_high, got 20 and 16"),
+        (GOOD + "[augment]\nerase_high = 1.5\n", "augment.erase_high must be of type int, got 1.5"),
+        (GOOD + "clip = -1\n", r"optimizer.clip must lie in 0\.\.1000000, got -1"),
+        (GOOD + "warmup = 9\n", r"optimizer.warmup must lie in 0\.\.3 epochs, got 9"),
+        ("seed = -1\n" + GOOD, r"seed must lie in 0\.\.9223372036854775807, got -1"),
+        ("batch_size = 1\n" + GOOD, r"batch_size must lie in 2\.\.65536, got 1"),
+        ("size = 8\n" + GOOD, r"size must lie in 16\.\.512, got 8"),
+        ("deduplicate = 1\n" + GOOD, "deduplicate must be of type bool, got 1"),
+        ("options = 3\n" + GOOD, "options must be of type"),
+        (GOOD + "[distill]\nviews = 11\n", r"distill.views must lie in 1\.\.10, got 11"),
+        (GOOD + "l2 = 0.1\nweight_decay = 0.1\n", "optimizer.l2 is weight_decay now, and both are given"),
         ("aux_weight = 11\n" + GOOD, r"aux_weight must lie in 0\.\.10, got 11"),
         ("adversary = -1\n" + GOOD, r"adversary must lie in 0\.\.100, got -1"),
         ("optimizer = 3\n" + GOOD.split("[")[0], "optimizer must be a table"),
@@ -84,6 +99,42 @@ def test_mistakes_are_named(text: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words) as caught:
         read_recipe(text, "my.toml")
     assert str(caught.value).startswith("my.toml: ")
+
+
+def test_old_keys_work_and_say_what_they_are_called_now(caplog: pytest.LogCaptureFixture) -> None:
+    text = "drop_copies = true\n" + GOOD + "l2 = 0.25\nslow = 0.5\n[distill]\ncopies = 3\n"
+    r = read_recipe(text, "my.toml")
+    assert (r.deduplicate, r.distill.augmented_views) == (True, 3)
+    assert (r.optimizer.weight_decay, r.optimizer.transformer_lr_factor) == (0.25, 0.5)
+    words = [record.message for record in caplog.records]
+    assert words[0] == "my.toml: drop_copies is called deduplicate now; the old name goes with the next release"
+    assert [w.split(" is called ")[1].split()[0] for w in words] == [
+        *("deduplicate", "weight_decay", "transformer_lr_factor", "augmented_views")
+    ]
+
+
+def test_shipped_recipes_use_today_s_keys(caplog: pytest.LogCaptureFixture) -> None:
+    for name in list_recipes():
+        load_recipe(name)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_a_recipe_survives_json(name: str) -> None:
+    r = load_recipe(name)
+    raw = r.to_dict()
+    assert json.loads(json.dumps(raw)) == raw
+    assert Recipe.from_dict(raw) == r
+    assert ("distill" in raw) is (r.distill is not None)
+
+
+def test_values_are_checked_in_python_too() -> None:
+    r = read_recipe(GOOD)
+    for change in ({"seed": -1}, {"epochs": 0}, {"lr": math.nan}, {"weight_decay": -1}, {"size": 4}):
+        with pytest.raises(ConfigError, match=f"{next(iter(change))} must lie in"):
+            r.override(**change)
+    with pytest.raises(ConfigError, match="must be tables"):
+        replace(r, optimizer={"lr": 1})  # type: ignore[arg-type]
 
 
 def test_unknown_names_list_the_known() -> None:

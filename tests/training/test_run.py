@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import torch
 from safetensors.torch import load_file
 
 from mien.data import FaceDataset, split_train_val
+from mien.data.duplicates import near_duplicates
 from mien.data.synthetic.generate import generate
 from mien.errors import ConfigError, ModelError, OutputError
 from mien.evaluation.calibration import conformal_threshold, fit_temperature
@@ -28,7 +30,8 @@ from mien.models.weights import load_model
 from mien.training.checkpoint import load_state, save_state
 from mien.training.loop import Batch, State, Stopped
 from mien.training.recipe import Optimizer, Recipe
-from mien.training.run import epochs_within, train_run
+from mien.training.run import train
+from mien.training.timing import epochs_within
 
 RECIPE = Recipe(
     name="tiny",
@@ -49,13 +52,13 @@ def faces() -> tuple[FaceDataset, FaceDataset]:
 @pytest.fixture(scope="module")
 def done(faces: tuple[FaceDataset, FaceDataset], tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "whole"
-    train_run(RECIPE, *faces, out, device="cpu")
+    train(RECIPE, *faces, out=out, device="cpu")
     return out
 
 
 def test_a_run_leaves_its_files(done: Path, faces: tuple[FaceDataset, FaceDataset]) -> None:
     names = {p.name for p in done.iterdir()}
-    assert names == {"history.json", "curves.png", "state.safetensors", "model.safetensors", "evaluation.json"}
+    assert names == {".lock", "history.json", "curves.png", "state.safetensors", "model.safetensors", "evaluation.json"}
     history = json.loads((done / "history.json").read_text())
     assert [e["epoch"] for e in history] == [1, 2]
     _, spec = load_model(done / "model.safetensors")
@@ -80,44 +83,123 @@ def test_a_run_is_calibrated_on_the_validation_part(done: Path, faces: tuple[Fac
     assert found["threshold"] == pytest.approx(conformal_threshold(p, val.labels))
 
 
+@pytest.mark.parametrize("copied", [30, 70])
+def test_calibration_leaves_faces_with_a_copy_in_training_out(copied: int) -> None:
+    """A network is surer of what it has learnt; where fewer than 20 others are left, nothing is fitted."""
+    faces = replace(generate(190, seed=1, identities=8), split=None)
+    part, val = faces.take(slice(0, 110)), faces.take(slice(110 - copied, 190 - copied))
+    assert near_duplicates(val.images, part.images).sum() == copied
+    model = train(replace(RECIPE, epochs=1), part, val, device="cpu")
+    assert (model.report.n, model.report.clean.n) == (80, 80 - copied)
+    if copied == 70:
+        assert (model.spec.calibration, model.spec.temperature) == ({}, 1.0)
+        return
+    assert (model.spec.calibration["n"], model.spec.calibration["rows"]) == (50, "clean")
+    p = predict(model.network, val.images[copied:], mean=model.spec.mean, std=model.spec.std)
+    assert model.spec.temperature == pytest.approx(fit_temperature(np.log(p), val.labels[copied:]))
+
+
+def test_each_number_of_views_has_its_temperature(done: Path, faces: tuple[FaceDataset, FaceDataset]) -> None:
+    loaded = open_model(done)
+    spec, val = loaded.spec, faces[1]
+    kept = {"1": spec.temperature, **{v: found["temperature"] for v, found in spec.calibration["views"].items()}}
+    assert sorted(kept) == ["1", "10", "2"]
+    assert [loaded.temperature(v) for v in (1, 2, 10)] == pytest.approx([kept["1"], kept["2"], kept["10"]])
+
+    def log_loss(temperature: float) -> float:
+        p = predict(loaded.forward, val.images, mean=spec.mean, std=spec.std, views=10, temperature=temperature)
+        return -np.log(p[np.arange(len(val)), val.labels]).mean()
+
+    assert kept["10"] != kept["1"]
+    assert log_loss(kept["10"]) < log_loss(kept["1"])
+    p = predict(loaded.forward, val.images, mean=spec.mean, std=spec.std, views=10, temperature=kept["10"])
+    np.testing.assert_allclose(loaded.predict(val.images, views=10), p)
+
+
 def test_a_second_head_is_calibrated_on_the_rows_that_have_shares(tmp_path: Path) -> None:
     faces = generate(160, seed=1, identities=8)
     rng = np.random.default_rng(0)
     shares = rng.dirichlet(np.ones(3), 160).astype(np.float32)
     shares[::4] = 0
     both = replace(faces, second=shares, second_names=("x", "y", "z"))
-    train, val = both.take(slice(0, 100)), both.take(slice(100, 160))
-    train_run(replace(RECIPE, epochs=1, votes_weight=1.0), train, val, tmp_path / "run", device="cpu")
+    part, val = both.take(slice(0, 100)), both.take(slice(100, 160))
+    train(replace(RECIPE, epochs=1, votes_weight=1.0), part, val, out=tmp_path / "run", device="cpu")
     model, spec = load_model(tmp_path / "run" / "second.safetensors")
     assert spec.labels == ("x", "y", "z")
-    assert (spec.calibration["n"], spec.calibration["fingerprint"]) == (45, val.fingerprint)
-    assert spec.temperature == spec.calibration["temperature"]
     known = val.second.any(1)
+    assert (spec.calibration["n"], spec.calibration["fingerprint"]) == (known.sum(), val.fingerprint)
+    assert spec.temperature == spec.calibration["temperature"]
+    assert next(iter(spec.scores.values()))["n"] == 45
     p = predict(model, val.images[known], mean=spec.mean, std=spec.std)
     assert spec.temperature == pytest.approx(fit_temperature(np.log(p), val.second[known].argmax(1)))
     first = load_model(tmp_path / "run" / "model.safetensors")[1]
-    assert first.calibration["n"] == 60
+    assert next(iter(first.scores.values()))["n"] == first.calibration["n"] == 60
     assert first.temperature != spec.temperature
 
 
 def test_too_few_rows_leave_a_run_uncalibrated(faces: tuple[FaceDataset, FaceDataset], tmp_path: Path) -> None:
-    train_run(replace(RECIPE, epochs=1), faces[0], faces[1].take(slice(0, 19)), tmp_path / "run", device="cpu")
+    train(replace(RECIPE, epochs=1), faces[0], faces[1].take(slice(0, 19)), out=tmp_path / "run", device="cpu")
     spec = load_model(tmp_path / "run" / "model.safetensors")[1]
     assert (spec.temperature, spec.calibration) == (1.0, {})
 
 
 def test_a_folder_with_a_run_is_not_overwritten(done: Path, faces: tuple[FaceDataset, FaceDataset]) -> None:
     with pytest.raises(ConfigError, match="--resume"):
-        train_run(RECIPE, *faces, done, device="cpu")
+        train(RECIPE, *faces, out=done, device="cpu")
     with pytest.raises(ConfigError, match=r"recipe.optimizer.lr 0.01 -> 0.5"):
-        train_run(RECIPE.override(lr=0.5), *faces, done, device="cpu", resume=True)
+        train(RECIPE.override(lr=0.5), *faces, out=done, device="cpu", resume=True)
     with pytest.raises(ConfigError, match="train"):
-        train_run(RECIPE, faces[0].take(slice(0, 64)), faces[1], done, device="cpu", resume=True)
+        train(RECIPE, faces[0].take(slice(0, 64)), faces[1], out=done, device="cpu", resume=True)
+
+
+def test_a_finished_run_without_its_state_is_not_overwritten(
+    done: Path, faces: tuple[FaceDataset, FaceDataset], tmp_path: Path
+) -> None:
+    shutil.copytree(done, tmp_path / "run")
+    (tmp_path / "run" / "state.safetensors").unlink()
+    kept = (tmp_path / "run" / "model.safetensors").read_bytes()
+    for resume in (False, True):
+        with pytest.raises(ConfigError, match="finished run without the state"):
+            train(RECIPE, *faces, out=tmp_path / "run", device="cpu", resume=resume)
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == kept
+
+
+def test_two_starts_in_one_folder_are_one(faces: tuple[FaceDataset, FaceDataset], tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def again(_: object) -> None:
+        with pytest.raises(ConfigError, match="another training is running here") as error:
+            train(RECIPE, *faces, out=tmp_path / "run", device="cpu", resume=True)
+        refused.append(str(error.value))
+
+    train(replace(RECIPE, epochs=1), *faces, out=tmp_path / "run", device="cpu", on_epoch=again)
+    assert len(refused) == 1
+
+
+def test_an_older_mien_s_run_goes_on(faces: tuple[FaceDataset, FaceDataset], tmp_path: Path) -> None:
+    """Its keys had other names, some are new since, every recipe had a table distill, the average another name."""
+    out, file = tmp_path / "run", tmp_path / "run" / "state.safetensors"
+    recipe = replace(RECIPE, epochs=3)
+    whole = train(recipe, *faces, device="cpu").network.state_dict()
+    with pytest.raises(Stopped):
+        train(recipe, *faces, out=out, device="cpu", on_batch=lambda b: b.epoch == 2 and b.step == 1)
+    state, run = load_state(file)
+    old = run["recipe"]
+    old["drop_copies"] = old.pop("deduplicate")
+    old["optimizer"]["l2"] = old["optimizer"].pop("weight_decay")
+    old["optimizer"]["slow"] = old["optimizer"].pop("transformer_lr_factor")
+    del old["optimizer"]["clip"], old["augment"]["mixup"], old["size"], old["adversary"]
+    old["distill"] = {"weight": 0.8, "temperature": 2.0, "views": 2, "copies": 0}
+    tensors = {k.replace("ema.", "average.", 1) if k.startswith("ema.") else k: v for k, v in state.tensors.items()}
+    assert any(k.startswith("average.") for k in tensors)
+    save_state(file, replace(state, tensors=tensors), run)
+    again = train(recipe, *faces, out=out, device="cpu", resume=True).network.state_dict()
+    assert all(torch.equal(whole[k], again[k]) for k in whole)
 
 
 def test_resuming_a_finished_run_changes_nothing(done: Path, faces: tuple[FaceDataset, FaceDataset]) -> None:
     before = load_model(done / "model.safetensors")[0].state_dict()
-    train_run(RECIPE, *faces, done, device="cpu", resume=True)
+    train(RECIPE, *faces, out=done, device="cpu", resume=True)
     after = load_model(done / "model.safetensors")[0].state_dict()
     assert all(torch.equal(before[k], after[k]) for k in before)
 
@@ -203,7 +285,7 @@ def test_stopping_saves_the_very_step(faces: tuple[FaceDataset, FaceDataset], tm
         return batch.step == 2
 
     with pytest.raises(Stopped):
-        train_run(RECIPE, *faces, tmp_path / "run", device="cpu", on_batch=stop)
+        train(RECIPE, *faces, out=tmp_path / "run", device="cpu", on_batch=stop)
     assert load_state(tmp_path / "run" / "state.safetensors")[0].step == 2
 
 
@@ -224,9 +306,9 @@ def test_a_state_that_is_slow_to_write_is_not_written_at_every_epochs_end(
     def tick(epoch: object) -> None:
         now[0] += 1.0
 
-    monkeypatch.setattr("mien.training.run.save_state", write)
-    monkeypatch.setattr("mien.training.run.time.monotonic", lambda: now[0])
-    train_run(replace(RECIPE, epochs=4), *faces, tmp_path / "run", device="cpu", on_epoch=tick)
+    monkeypatch.setattr("mien.training.folder.save_state", write)
+    monkeypatch.setattr("mien.training.folder.time.monotonic", lambda: now[0])
+    train(replace(RECIPE, epochs=4), *faces, out=tmp_path / "run", device="cpu", on_epoch=tick)
     assert epochs == saved
 
 
@@ -235,14 +317,14 @@ def test_folders_that_cannot_be_used_fail_at_the_start(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="choose another folder"):
-        train_run(RECIPE, *faces, tmp_path / "file" / "run", device="cpu")
+        train(RECIPE, *faces, out=tmp_path / "file" / "run", device="cpu")
 
     class Full:
         free = 1000
 
     monkeypatch.setattr("shutil.disk_usage", lambda folder: Full)
     with pytest.raises(OutputError, match="MB free"):
-        train_run(RECIPE, *faces, tmp_path / "run", device="cpu")
+        train(RECIPE, *faces, out=tmp_path / "run", device="cpu")
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -279,9 +361,15 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
 
 
 def test_tensorboard_events_are_written(faces: tuple[FaceDataset, FaceDataset], tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
-    train_run(replace(RECIPE, epochs=1), *faces, tmp_path / "run", device="cpu", tensorboard=True)
-    assert list((tmp_path / "run").glob("events.out.tfevents.*"))
+    train(replace(RECIPE, epochs=1), *faces, out=tmp_path / "run", device="cpu", tensorboard=True)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "run"))
+    events.Reload()
+    history = json.loads((tmp_path / "run" / "history.json").read_text())
+    assert set(events.Tags()["scalars"]) == set(history[0])
+    (found,) = events.Scalars("val_accuracy")
+    assert (found.step, found.value) == (1, pytest.approx(history[0]["val_accuracy"]))
 
 
 def test_time_decides_the_number_of_epochs(
@@ -293,4 +381,4 @@ def test_time_decides_the_number_of_epochs(
     # the engine reads the same clock twice a step, so that a step takes one and a half seconds
     assert epochs_within(RECIPE, faces[0], 100) == int(0.85 * 100 / (1.5 * steps))
     now = iter(np.arange(1000) * 500.0)
-    assert epochs_within(replace(RECIPE, drop_copies=True, sizes=((0, 32), (0.5, 48))), faces[0], 1) == 1
+    assert epochs_within(replace(RECIPE, deduplicate=True, sizes=((0, 32), (0.5, 48))), faces[0], 1) == 1

@@ -46,20 +46,20 @@ def test_shape_range_and_the_generator_decides(name: str) -> None:
 FULL = Augment(degrees=12, scale=0.15, shift=4, mirror=0.5, brightness=0.2, contrast=0.2, erase=0.5)
 
 
-def test_a_generator_draws_anew_and_copies_stay() -> None:
-    x, drawn = batch(), transforms.copies(6, 2)
+def test_a_generator_draws_anew_and_augmented_views_stay() -> None:
+    x, drawn = batch(), transforms.augmented_views(6, 2)
     first, again, other = (transforms.augment(x, FULL, iter(drawn[k].unbind(1)), 48) for k in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-    assert torch.equal(drawn, transforms.copies(6, 2))
-    # each face of a copy is its own, wherever it stands in a batch
+    assert torch.equal(drawn, transforms.augmented_views(6, 2))
+    # each face of a view is its own, wherever it stands in a batch
     order = torch.tensor([4, 1])
     few = transforms.augment(x[order], FULL, iter(drawn[0, order].unbind(1)), 48)
     torch.testing.assert_close(few, first[order])
 
 
-def test_copies_hold_as_many_numbers_as_augmentation_takes() -> None:
-    source = iter(transforms.copies(6, 1)[0].unbind(1))
+def test_augmented_views_hold_as_many_numbers_as_augmentation_takes() -> None:
+    source = iter(transforms.augmented_views(6, 1)[0].unbind(1))
     transforms.augment(batch(), FULL, source, 40)
     assert next(source, None) is None
 
@@ -138,6 +138,23 @@ def test_mixup_keeps_the_sum_of_targets_and_follows_beta() -> None:
     shares = [d for d in draws if d < 1]  # a row blended with itself stays one
     assert np.mean(shares) == pytest.approx(0.5, abs=0.06)
     assert np.std(shares) == pytest.approx(math.sqrt(1 / 12), abs=0.04)
+
+
+@pytest.mark.parametrize("alpha", [0.2, 10.0])
+def test_mixup_draws_from_beta_by_its_generator_alone(alpha: float) -> None:
+    x, target = torch.zeros(2, 1, 1, 1), torch.eye(2)
+    draws = [float(transforms.mixup(x, target, gen(s), alpha)[1].max()) for s in range(600)]
+    shares = [max(d, 1 - d) for d in draws if d < 1]
+    expected = np.random.default_rng(0).beta(alpha, alpha, 20_000)
+    assert np.mean(shares) == pytest.approx(np.maximum(expected, 1 - expected).mean(), abs=0.02)
+    np.random.default_rng(3)
+    assert [float(transforms.mixup(x, target, gen(s), alpha)[1].max()) for s in range(5)] == draws[:5]
+
+
+def test_a_square_is_never_larger_than_the_picture() -> None:
+    x = torch.rand(20, 1, 16, 16) * 255
+    out = transforms.erase(x, gen(), p=1.0, low=40, high=60)
+    torch.testing.assert_close(out, x.mean((1, 2, 3), keepdim=True).expand_as(x))
 
 
 def test_views_are_the_image_its_mirror_and_shifts() -> None:

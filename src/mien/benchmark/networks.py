@@ -1,4 +1,4 @@
-"""Methods that are one network: a recipe, trained by the same ``runs.train_run`` as every other.
+"""Methods that are one network: a recipe, trained by the same ``mien.training.train`` as every other.
 
 Leaves out: the networks (``models``) and their recipes' settings.
 """
@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 from mien.benchmark.task import Fitted, Task
 from mien.evaluation.scoring import Loaded
 from mien.files import write_text
+from mien.preprocessing import normalise
+from mien.training.devices import keep_memory
 from mien.training.recipe import Recipe, load_recipe
-from mien.training.run import epochs_within, train_run
+from mien.training.run import train
+from mien.training.timing import epochs_within
 
 __all__ = ["features", "fit_adversarial", "fit_network", "network_settings", "train_network"]
 
@@ -38,25 +41,25 @@ def fit_network(recipe: str) -> Callable[[Task], Fitted]:
 def train_network(task: Task, name: str) -> tuple[Loaded, Fitted]:
     """Train the recipe ``name`` in the task's folder, or go on where it stopped; epochs are cut to fit the budget."""
     torch.set_num_threads(task.threads)
+    keep_memory()  # a worker's process is there for this
     full = load_recipe(name).override(seed=task.seed)
     recipe = _within(full, task)
-    result = train_run(
+    model = train(
         recipe,
         task.train,
         task.val,
-        task.folder,
+        out=task.folder,
         resume=True,
         on_batch=lambda b: task.progress("training", (b.epoch - 1 + b.step / b.steps) / b.epochs),
     )
-    assert isinstance(result.model.forward, torch.nn.Module)
     cut = recipe.epochs < full.epochs
     fitted = Fitted(
-        predict=result.model.predict,
-        size={"parameters": sum(p.numel() for p in result.model.forward.parameters())},
-        seconds=sum(e["seconds"] for e in result.history),
+        predict=model.loaded.predict,
+        size={"parameters": sum(p.numel() for p in model.network.parameters())},
+        seconds=sum(e["seconds"] for e in model.history),
         notes=(f"{recipe.epochs} of {full.epochs} epochs, for want of time",) if cut else (),
     )
-    return result.model, fitted
+    return model.loaded, fitted
 
 
 def _within(recipe: Recipe, task: Task) -> Recipe:
@@ -80,8 +83,7 @@ def features(model: Loaded, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     spec, network = model.spec, model.forward
     parts = []
     for part in torch.split(torch.from_numpy(np.ascontiguousarray(images))[:, None], _BLOCK):
-        x = (part.float() - 255 * spec.mean) / (255 * spec.std)
-        parts.append(network.features(x).float().numpy())  # type: ignore[attr-defined]
+        parts.append(network.features(normalise(part.float(), spec)).float().numpy())  # type: ignore[attr-defined]
     return np.concatenate(parts)
 
 

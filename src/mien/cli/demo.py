@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mien.cli.screen import stdout
+from mien.cli.screen import show_warnings, stdout
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,11 +24,10 @@ if TYPE_CHECKING:
 
     from mien.data import FaceDataset
     from mien.evaluation.metrics import Report
-    from mien.evaluation.scoring import Loaded
     from mien.faces import Face as Found
     from mien.reporting.html import Face, Photo
     from mien.runtime import Predictor
-    from mien.training.recipe import Recipe
+    from mien.training import Recipe, TrainedModel
 
 __all__ = ["demo"]
 
@@ -40,8 +39,7 @@ _FACES = 6  # of a photo, shown on the page
 class _Trained:
     """What training left behind."""
 
-    model: Loaded
-    history: list[dict[str, float]]
+    model: TrainedModel
     reports: list[Report]
     seconds: float
 
@@ -59,14 +57,17 @@ def demo(
     """Train the 2019 network for about a minute, score it, try it on a photo and write one report page."""
     from mien.errors import need
 
-    need("torch", "train")
+    for module in ("torch", "msgspec", "matplotlib"):
+        need(module, "train")
     from mien.data import train_val
     from mien.data.synthetic.generate import generate
     from mien.files import check_writable
     from mien.images import read_image
-    from mien.training.recipe import load_recipe
+    from mien.training import load_recipe
+    from mien.training.devices import keep_memory
 
     check_writable(out)
+    keep_memory()
     picture = photo or _example()
     pixels = read_image(picture, colour=True) if picture else None
     if data:
@@ -79,7 +80,7 @@ def demo(
     part, held = train_val(source, seed=seed)
     chosen = _plan(load_recipe(recipe).override(seed=seed), part, seconds, epochs)
     trained = _train(chosen, part, held, drawn=part.source.startswith("synthetic"))
-    predictor = _save(trained, out, shipped=part.source.startswith("synthetic"))
+    predictor = _save(trained.model, out, shipped=part.source.startswith("synthetic"))
     shown = None if pixels is None or picture is None else _recognise(predictor, pixels, picture.name)
     path = _write(out, trained, part, shown, _command(data, faces, chosen, photo, recipe, out))
     _summary(trained, part, held, shown, path)
@@ -94,7 +95,7 @@ def _example() -> Path | None:
 
 def _plan(recipe: Recipe, part: FaceDataset, seconds: float, epochs: int | None) -> Recipe:
     """The recipe with as many epochs as fit into ``seconds``, and warm-up and averaging to match."""
-    from mien.training.run import epochs_within
+    from mien.training.timing import epochs_within
 
     epochs = epochs or min(_LONGEST, epochs_within(recipe, part, seconds))
     warmup = min(recipe.optimizer.warmup, epochs / 5)
@@ -104,47 +105,34 @@ def _plan(recipe: Recipe, part: FaceDataset, seconds: float, epochs: int | None)
 
 def _train(recipe: Recipe, part: FaceDataset, held: FaceDataset, *, drawn: bool) -> _Trained:
     """Train with the display of ``mien train``, and score the result with one view and with its mirror image."""
-    import torch
-
     from mien.cli.progress import TrainingDisplay
-    from mien.evaluation.scoring import Loaded, evaluate
-    from mien.models import create_model
-    from mien.training.loop import Stopped, fit
-    from mien.training.run import make_spec
+    from mien.training import train
+    from mien.training.loop import Stopped
 
-    torch.manual_seed(recipe.seed)
-    model = create_model(recipe.model, num_classes=len(part.names), **recipe.options)
     start = time.perf_counter()
-    with TrainingDisplay(recipe.epochs) as show:
+    with TrainingDisplay(recipe.epochs) as show, show_warnings():
         try:
-            deployed, history = fit(model, part, held, recipe, on_batch=show.on_batch, on_epoch=show.on_epoch)
+            model = train(recipe, part, held, on_batch=show.on_batch, on_epoch=show.on_epoch)
         except Stopped as stop:
             typer.echo(f"{stop}; nothing was written", err=True)
             raise typer.Exit(130) from None
     seconds = time.perf_counter() - start
-    loaded = Loaded(deployed.cpu().eval(), make_spec(recipe, part), recipe.name)
     # drawn people are in one part only, and look alike by construction: a clean column would mean nothing
-    reports = [evaluate(loaded, held, train=None if drawn else part, views=views) for views in (1, 2)]
-    return _Trained(loaded, history, reports, seconds)
+    reports = [model.evaluate(held, train=None if drawn else part, views=views) for views in (1, 2)]
+    model.spec.scores[reports[0].split] = reports[0].to_dict()
+    return _Trained(model, reports, seconds)
 
 
-def _save(trained: _Trained, out: Path, *, shipped: bool) -> Predictor:
+def _save(model: TrainedModel, out: Path, *, shipped: bool) -> Predictor:
     """Write the trained weights and their ONNX file; the predictor for the photo.
 
     shipped  the network that comes with mien looks at the photo, where this installation has it: one that learnt from
              drawn faces knows nothing about photographs
     """
-    from torch import nn
-
-    from mien.export.onnx import export_onnx
-    from mien.models.weights import save_model
     from mien.runtime import DEFAULT_MODEL, Predictor, shipped_models
 
-    network, spec = trained.model.forward, trained.model.spec
-    assert isinstance(network, nn.Module)
-    spec.scores[trained.reports[0].split] = trained.reports[0].to_dict()
-    save_model(out / "model.safetensors", network, spec)
-    export_onnx(network, spec, out / "model.onnx")
+    model.save(out / "model.safetensors")
+    model.export(out / "model.onnx")
     return Predictor() if shipped and DEFAULT_MODEL in shipped_models() else Predictor(out / "model.onnx")
 
 
@@ -220,7 +208,7 @@ def _command(data: str, faces: int, recipe: Recipe, photo: Path | None, name: st
 def _write(out: Path, trained: _Trained, part: FaceDataset, photo: Photo | None, commands: list[str]) -> Path:
     from mien.reporting.html import write_report
 
-    notes = [f"{len(trained.history)} epochs in {trained.seconds:.0f} seconds."]
+    notes = [f"{len(trained.model.history)} epochs in {trained.seconds:.0f} seconds."]
     if part.source.startswith("synthetic"):
         notes.append("The faces are drawn and easy: the score says that training works, not how well it reads photos.")
     if photo is None:
@@ -230,7 +218,7 @@ def _write(out: Path, trained: _Trained, part: FaceDataset, photo: Photo | None,
         out / "report.html",
         title="mien demo: a network learns facial expressions",
         intro=f"{spec.name}, trained on {len(part):,} faces of {len(part.names)} expressions on this machine",
-        history=trained.history,
+        history=trained.model.history,
         reports=trained.reports,
         photos=[photo] if photo else [],
         samples=part,
@@ -245,11 +233,11 @@ def _summary(trained: _Trained, part: FaceDataset, held: FaceDataset, photo: Pho
     from rich.markup import escape
     from rich.table import Table
 
-    rate = statistics.median(e["images_per_second"] for e in trained.history)
-    last = trained.history[-1]
+    rate = statistics.median(e["images_per_second"] for e in trained.model.history)
+    last = trained.model.history[-1]
     rows = {
         "data": f"{len(part):,} faces to train, {len(held):,} to validate, {len(part.names)} expressions",
-        "training": f"{len(trained.history)} epochs, {trained.seconds:.0f} s, {rate:,.0f} images/s",
+        "training": f"{len(trained.model.history)} epochs, {trained.seconds:.0f} s, {rate:,.0f} images/s",
         "loss": f"training {last['train_loss']:.3f}, validation {last['val_loss']:.3f}",
         "accuracy": f"training {last['train_accuracy']:.1%}, {_figure(trained.reports[0])}",
         "with mirror": _figure(trained.reports[1]),

@@ -102,8 +102,8 @@ def _weights(model: str) -> Opened:
     @torch.no_grad()
     def answer(faces: NDArray[np.uint8]) -> Outputs:
         out = outputs(network, tensor(faces))
-        probabilities = torch.softmax(out["logits"].double() / spec.temperature, 1).float().numpy()
-        theta, attention = (out[name].numpy() if name in out else None for name in ("theta", "attention"))
+        probabilities = torch.softmax(out.logits.double() / spec.temperature, 1).float().numpy()
+        theta, attention = (None if part is None else part.numpy() for part in (out.theta, out.attention))
         return Outputs(probabilities, theta, attention)
 
     def cam(faces: NDArray[np.uint8], targets: Sequence[int]) -> NDArray[np.float32]:

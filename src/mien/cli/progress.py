@@ -16,7 +16,7 @@ __all__ = ["TrainingDisplay"]
 
 
 class TrainingDisplay:
-    """Context manager with the callbacks of ``engine.fit``: a bar with the time left, and a line for every epoch.
+    """Context manager with the callbacks of ``training.train``: a bar with the time left, and a line for every epoch.
 
     The first Ctrl-C makes ``on_batch`` return True, which stops the run at that batch; a second one interrupts at once.
     """

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import codecs
 import io
+import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import typer
 from rich.console import Console
 
-__all__ = ["prepare_streams", "stdout"]
+__all__ = ["prepare_streams", "show_warnings", "stdout"]
 
 _WHOLE = 1000  # columns; wider than any table of ours
 _ESCAPE = "mien.escape"  # the name of our error handler of codecs
@@ -27,6 +31,19 @@ def prepare_streams() -> None:
             continue  # a notebook's, or none at all
         unicode = codecs.lookup(stream.encoding).name.startswith("utf-8")
         stream.reconfigure(encoding=None if unicode or stream.isatty() else "utf-8", errors=_ESCAPE)
+
+
+@contextmanager
+def show_warnings() -> Iterator[None]:
+    """Print what the library warns of on stderr, for as long as it lasts, whoever else listens to its log."""
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: typer.echo(record.getMessage(), err=True)  # type: ignore[method-assign]
+    log = logging.getLogger("mien")
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def stdout() -> Console:

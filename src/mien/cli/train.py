@@ -17,47 +17,61 @@ def train(
     target: str | None = typer.Option(
         None, help="With --votes: train on FER+ majority, argmax or soft targets, or on both labellings at once."
     ),
+    size: int | None = typer.Option(None, help="Side in pixels that faces are resized to; 48 where not given."),
     epochs: int | None = typer.Option(None, help="Instead of the recipe's."),
     batch_size: int | None = typer.Option(None, help="Instead of the recipe's."),
     lr: float | None = typer.Option(None, help="Peak learning rate, instead of the recipe's."),
-    l2: float | None = typer.Option(None, help="Weight decay, instead of the recipe's."),
+    weight_decay: float | None = typer.Option(None, help="Instead of the recipe's."),
+    l2: float | None = typer.Option(None, hidden=True),
     teacher: str | None = typer.Option(
-        None, help="Models to follow, A[,B...]: runs, files, shipped names, .npz of answers."
+        None, help="Models to follow, A[,B...]: runs, files, shipped names, .npz of predictions."
     ),
-    seed: int | None = typer.Option(None, help="Seed of weights, order, augmentation and split."),
-    device: str = typer.Option("auto", help="auto, cpu, cuda or mps."),
+    seed: int | None = typer.Option(None, help="Seed of weights, order, augmentation and, by default, split."),
+    split_seed: int | None = typer.Option(
+        None, min=0, help="Seed of the split alone, where the data have no parts: a student needs its teachers'."
+    ),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, cuda:1 ... or mps."),
     threads: int | None = typer.Option(None, min=1, help="CPU threads; all cores where not given."),
     val_split: str | None = typer.Option(None, help="Part to validate on; PublicTest or validation where not given."),
     resume: bool = typer.Option(False, "--resume", help="Continue the run in OUT."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave bad rows out, counted, instead of stopping."),
     tensorboard: bool = typer.Option(False, "--tensorboard", help="Write TensorBoard events into OUT as well."),
 ) -> None:
-    """Train a network and report loss and accuracy for training and validation."""
+    """Train a network and report loss and accuracy for training and validation.
+
+    Faces of any size and shape are resized; a head without anything to learn from the data is left out, and said.
+    """
     from mien.errors import need
 
-    need("torch", "train")
-    need("matplotlib", "train")
+    for module in ("torch", "msgspec", "matplotlib"):
+        need(module, "train")
     import torch
 
     from mien.cli.progress import TrainingDisplay
     from mien.cli.reading import read_data
+    from mien.cli.screen import show_warnings
     from mien.data import train_val
     from mien.files import check_writable
-    from mien.training.distillation import ask
+    from mien.training import load_recipe
+    from mien.training import train as run
+    from mien.training.devices import keep_memory
     from mien.training.loop import Stopped
-    from mien.training.recipe import load_recipe
-    from mien.training.run import train_run
 
-    chosen = load_recipe(recipe).override(epochs=epochs, batch_size=batch_size, lr=lr, l2=l2, seed=seed)
+    if l2 is not None:
+        typer.echo("--l2 is called --weight-decay now; the old name goes with the next release", err=True)
+        weight_decay = l2 if weight_decay is None else weight_decay
+    given = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "weight_decay": weight_decay, "size": size}
+    with show_warnings():
+        chosen = load_recipe(recipe).override(**given, seed=seed)
     check_writable(out)
     if threads:
         torch.set_num_threads(threads)
+    keep_memory()
     faces = read_data(data, votes=votes, target=target, skip_bad=skip_bad)
-    part, held = train_val(faces, val_split=val_split, seed=chosen.seed)
+    part, held = train_val(faces, val_split=val_split, seed=chosen.seed if split_seed is None else split_seed)
     if teacher:
-        typer.echo(f"asking {teacher} about {len(part):,} faces, {max(1, chosen.distill.copies)} times each", err=True)
-    asked = ask(teacher.split(","), part, chosen.distill, chosen.augment, device=device) if teacher else None
-    with TrainingDisplay(chosen.epochs) as show:
+        typer.echo(f"{teacher}: predicting {len(part):,} faces, where that was not done before", err=True)
+    with TrainingDisplay(chosen.epochs) as show, show_warnings():
         show.console.print(
             f"{chosen.name}: {len(part):,} faces to train ({' '.join(part.splits)}), {len(held):,} to validate"
             f" ({' '.join(held.splits)}), {len(part.names)} classes",
@@ -65,12 +79,12 @@ def train(
             soft_wrap=True,
         )
         try:
-            result = train_run(
+            model = run(
                 chosen,
                 part,
                 held,
-                out,
-                teacher=asked,
+                out=out,
+                teacher=teacher.split(",") if teacher else (),
                 device=device,
                 resume=resume,
                 tensorboard=tensorboard,
@@ -80,7 +94,7 @@ def train(
         except Stopped as stop:
             typer.echo(f"{stop}; go on with the same command and --resume", err=True)
             raise typer.Exit(130) from None
-    typer.echo(str(result.report))
-    if result.report.clean:
-        typer.echo(f"clean (no twin in training): {result.report.clean}")
+    typer.echo(str(model.report))
+    if model.report.clean:
+        typer.echo(f"clean (no twin in training): {model.report.clean}")
     typer.echo(f"weights, history and curves: {out}")

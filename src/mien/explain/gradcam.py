@@ -33,6 +33,8 @@ def gradcam(model: nn.Module, x: Tensor, targets: Sequence[int], layer: str | No
     Raises ModelError for a layer that is unknown or gives no maps.
     """
     captum = need("captum.attr", "explain")
+    from mien.models import outputs
+
     name = last_map(model, x[:1]) if layer is None else layer
     modules = dict(model.named_modules())
     if name not in modules:
@@ -42,7 +44,9 @@ def gradcam(model: nn.Module, x: Tensor, targets: Sequence[int], layer: str | No
     asked = list(targets)
     if len(asked) != len(x):
         raise ModelError(f"targets must name a class for each of the {len(x)} images, got {len(asked)}")
-    found = captum.LayerGradCam(model, modules[name]).attribute(x, target=asked, relu_attributions=True)
+    found = captum.LayerGradCam(lambda given: outputs(model, given).logits, modules[name]).attribute(
+        x, target=asked, relu_attributions=True
+    )
     if not hasattr(found, "ndim") or found.ndim != 4:
         raise ModelError(f"layer {name!r} gives no maps (N, C, h, w); the model's last map is {last_map(model, x)!r}")
     return np.asarray(found.detach().cpu().numpy()[:, 0], np.float32)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from mien.errors import ModelError, need
 from mien.files import replace_file
-from mien.models import fold, outputs
+from mien.models import fuse, outputs
 from mien.runtime.session import load_onnxruntime
 from mien.spec import SPEC_KEY, ModelSpec
 
@@ -28,14 +28,14 @@ __all__ = ["embed_spec", "export_onnx", "write_spec"]
 
 
 class _Deployed(nn.Module):
-    """The folded model with the outputs that the runtime wants, logits divided by ``temperature``.
+    """The fused model with the outputs that the runtime wants, logits divided by ``temperature``.
 
     Where the logits come from an ``nn.Linear`` called ``head``, its weights are divided, which costs nothing later.
     """
 
     def __init__(self, model: nn.Module, temperature: float = 1.0) -> None:
         super().__init__()
-        self.model = fold(model).cpu()
+        self.model = fuse(model).cpu()
         self.temperature = temperature
         self.names: list[str] = ["logits"]
         head = getattr(self.model, "head", None)
@@ -46,10 +46,11 @@ class _Deployed(nn.Module):
 
     def forward(self, faces: Tensor) -> tuple[Tensor, ...]:
         out = outputs(self.model, faces)
-        if self.temperature != 1:
-            out["logits"] = out["logits"] / self.temperature
-        self.names = [n for n in ("logits", "theta", "attention") if n in out]
-        return tuple(out[n] for n in self.names)
+        logits = out.logits / self.temperature if self.temperature != 1 else out.logits
+        found = {"logits": logits, "theta": out.theta, "attention": out.attention}
+        given = {name: value for name, value in found.items() if value is not None}
+        self.names = list(given)
+        return tuple(given.values())
 
 
 def export_onnx(model: nn.Module, spec: ModelSpec, path: Path, *, tolerance: float = 1e-4) -> float:

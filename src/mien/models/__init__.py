@@ -2,16 +2,17 @@
 
 # each import registers its networks
 from mien.models import adversarial, attentive, deep_emotion, deepexpr, googlenet, mollahosseini, vgg
-from mien.models.layers import fold, split_heads
-from mien.models.registry import create_model, list_models, outputs, register
+from mien.models.layers import fuse, split_heads
+from mien.models.registry import Output, create_model, list_models, outputs, register
 
 __all__ = [
+    "Output",
     "adversarial",
     "attentive",
     "create_model",
     "deep_emotion",
     "deepexpr",
-    "fold",
+    "fuse",
     "googlenet",
     "list_models",
     "mollahosseini",

@@ -8,7 +8,7 @@ expressions, and to leave that branch without a clue: its answers are pushed tow
 the branch err. ``Recipe.adversary`` is the weight of this.
 
 Deviates: the encoder's layers are ours (three stages of two 3x3 convolutions, mean pooling, one fully connected layer;
-theirs differ by data set and we do not remember them); batch norm, which ``layers.fold`` folds away; all parts take one
+theirs differ by data set and we do not remember them); batch norm, which ``layers.fuse`` takes away; all parts take one
 step a batch together, where the paper trains in turns, with several steps of the person's branch for each of the
 encoder. The person's branch exists only while training.
 """
@@ -24,14 +24,15 @@ from torch.func import functional_call
 
 from mien.errors import ModelError
 from mien.models.layers import RepLinear, conv_block
-from mien.models.registry import register
+from mien.models.registry import Output, register
 
 __all__ = ["Adversarial"]
 
 
 @register("adversarial")
 class Adversarial(nn.Module):
-    """``forward`` maps images ``(N, in_chans, S, S)``, S from 16 pixels, to logits ``(N, num_classes)``.
+    """``forward`` maps images ``(N, in_chans, S, S)``, S from 16 pixels, to logits ``(N, num_classes)`` and, while it
+    trains with an adversary, that one's logits twice, ``(N, identities)``, see ``registry.Output``.
 
     identities  people in the training data, 0 for no adversary
     widths      channels of the encoder's stages, each at half the side of the one before
@@ -72,20 +73,14 @@ class Adversarial(nn.Module):
             self.adversary = nn.Sequential(*layers, nn.Linear(hidden, identities))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.outputs(x)["logits"]
-
-    def outputs(self, x: Tensor) -> dict[str, Tensor]:
-        """``logits (N, num_classes)`` and, while training with an adversary, its logits twice, ``(N, identities)``:
-        ``identity``, through which only the adversary learns, and ``hidden``, through which only the encoder does.
-        """
+    def forward(self, x: Tensor) -> Output:
         z = self.features(x)
-        out = {"logits": self.head(self.dropout(z))}
-        if self.adversary is not None and self.training:
-            out["identity"] = self.adversary(z.detach())
-            held = {name: p.detach() for name, p in self.adversary.named_parameters()}
-            out["hidden"] = functional_call(self.adversary, held, (z,))
-        return out
+        logits = self.head(self.dropout(z))
+        if self.adversary is None or not self.training:
+            return Output(logits)
+        fixed = {name: p.detach() for name, p in self.adversary.named_parameters()}
+        hidden = functional_call(self.adversary, fixed, (z,))
+        return Output(logits, identity=self.adversary(z.detach()), hidden=hidden)
 
     def features(self, x: Tensor) -> Tensor:
         """The representation, ``(N, size)``."""

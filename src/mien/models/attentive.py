@@ -9,8 +9,8 @@ residual blocks (He et al. 2015, arXiv 1512.03385, section 3.3) with mean poolin
 1802.04712, section 2.4, with a linear score), whose weights are the map that a user sees.
 
 Deviates from these: theta is bounded and starts as the identity (``stn.bounded_theta``); the localizer has batch norm,
-and tanh before theta. Batch norm is folded away for deployment (``layers.fold``). Dense 3x3 convolutions with channels
-in multiples of 16, because those run fastest on CPUs.
+and tanh before theta. Batch norm is fused into its convolution for deployment (``layers.fuse``). Dense 3x3 convolutions
+with channels in multiples of 16, because those run fastest on CPUs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from mien.errors import ModelError
 from mien.models.layers import ECA, SE, ConvNorm, RepLinear
-from mien.models.registry import register
+from mien.models.registry import Output, register
 from mien.models.stn import Transformed, bounded_theta, warp, warp_grid
 
 __all__ = ["SIZES", "AttentiveNet"]
@@ -78,8 +78,11 @@ class Block(nn.Module):
 
 
 class AttentiveNet(Transformed):
-    """``forward`` maps images ``(N, in_chans, S, S)`` to logits ``(N, num_classes)``; S a multiple of 2 to the power of
-    the number of stages.
+    """``forward`` maps images ``(N, in_chans, S, S)`` to logits ``(N, num_classes)``, theta, attention and a second
+    head's logits, as far as it has the parts; S a multiple of 2 to the power of the number of stages.
+
+    The handles have timm's names: ``forward_features``, ``forward_head``, ``get_classifier``, ``reset_classifier``,
+    ``num_classes``, ``num_features``.
 
     widths, depths  channels and blocks of each stage
     transformer     "input" warps the image, "feature" the first stage's output, "none" leaves the transformer out
@@ -127,51 +130,73 @@ class AttentiveNet(Transformed):
         if self.score is not None:
             nn.init.zeros_(self.score.weight)  # the start is the mean over positions
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(before, num_classes)
+        self.num_classes, self.num_features = num_classes, before
+        self.head: nn.Module = nn.Linear(before, num_classes)
         self.second = nn.Linear(before, second) if second else None
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.outputs(x)["logits"]
+    def forward(self, x: Tensor) -> Output:
+        x, theta = self._trunk(x)
+        x, attention = self._pool(x)  # (N, w)
+        x = self.dropout(x)
+        second = None if self.second is None else self.second(x)
+        return Output(self.head(x), theta, attention, second)
 
-    def outputs(self, x: Tensor) -> dict[str, Tensor]:
-        """``logits (N, num_classes)`` and, as far as the network has the parts, ``theta (N, 2, 3)``, ``attention
-        (N, h, w)``, whose weights over positions sum to 1, and ``second (N, second)``, the other head's logits.
+    def forward_features(self, x: Tensor) -> Tensor:
+        """The last stage's map, ``(N, num_features, h, w)``."""
+        return self._trunk(x)[0]
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Logits ``(N, num_classes)`` of what :meth:`forward_features` gives; with ``pre_logits`` the pooled map."""
+        x = self.dropout(self._pool(x)[0])
+        return x if pre_logits else self.head(x)
+
+    def get_classifier(self) -> nn.Module:
+        """The fully connected layer."""
+        return self.head
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Put a new, untrained fully connected layer in the place of the present one; 0 for none at all, so that
+        ``forward`` gives the pooled map in the place of logits.
         """
+        if num_classes < 0:
+            raise ModelError(f"num_classes must be a whole number >= 0, got {num_classes}")
+        where = next(self.parameters())
+        new = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
+        self.num_classes, self.head = num_classes, new.to(where.device, where.dtype)
+
+    def _trunk(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The last stage's map and theta."""
         step = 2 ** len(self.stages)
         if x.shape[2] % step or x.shape[3] % step:
             raise ModelError(f"images must have sides of a multiple of {step} pixels, got {tuple(x.shape[2:])}")
-        out: dict[str, Tensor] = {}
-        if self.transformer != "none":
-            out["theta"] = self.theta(x)
-        if self.transformer == "input":
-            x = warp(x, out["theta"])
+        theta = None if self.localizer is None else self.theta(x)
+        if theta is not None and self.transformer == "input":
+            x = warp(x, theta)
         x = F.relu(self.stem1(x))  # (N, w/2, S, S)
         x = F.relu(self.stem2(x))  # (N, w, S/2, S/2)
         for i, stage in enumerate(self.stages):
             x = stage(x)  # (N, widths[i], S/2^(i+1), S/2^(i+1))
-            if i == 0 and self.transformer == "feature":
-                x = warp(x, out["theta"])
+            if theta is not None and i == 0 and self.transformer == "feature":
+                x = warp(x, theta)
+        return x, theta
+
+    def _pool(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The mean over positions, weighted by attention ``(N, h, w)`` where the head has it."""
         if self.score is None:
-            x = x.mean((2, 3))  # (N, w)
-        else:
-            out["attention"] = self.score(x).float().flatten(1).softmax(1).unflatten(1, x.shape[2:])  # (N, h, w)
-            x = (x * out["attention"][:, None].to(x.dtype)).sum((2, 3))  # (N, w)
-        x = self.dropout(x)
-        out["logits"] = self.head(x)
-        if self.second is not None:
-            out["second"] = self.second(x)
-        return out
+            return x.mean((2, 3)), None  # (N, w)
+        attention = self.score(x).float().flatten(1).softmax(1).unflatten(1, x.shape[2:])  # (N, h, w)
+        return (x * attention[:, None].to(x.dtype)).sum((2, 3)), attention  # (N, w)
 
     @torch.no_grad()
     def attention_maps(self, x: Tensor) -> dict[str, Tensor]:
         """``theta (N, 2, 3)``, the warped ``grid (N, S, S, 2)`` of positions looked at, -1..1 over the image, and the
         head's weights over positions ``attention (N, h, w)``, which lie on that grid when the input is warped.
         """
-        out = self.outputs(x)
-        theta = out["theta"] if "theta" in out else self.theta(x)
+        out = self(x)
+        theta = self.theta(x) if out.theta is None else out.theta
         maps = {"theta": theta, "grid": warp_grid(theta, (x.shape[2], x.shape[3]))}
-        return maps | ({"attention": out["attention"]} if "attention" in out else {})
+        return maps if out.attention is None else {**maps, "attention": out.attention}
 
 
 def _add(name: str) -> None:

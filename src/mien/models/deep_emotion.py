@@ -9,7 +9,7 @@ paper does not give, are those of the public copies: 7x7 with 8 channels, 5x5 wi
 Deviates, in the deployed graph: theta is bounded (``stn.bounded_theta``); the localizer's hidden layer has tanh where
 copies have ReLU, which dies; a ReLU stands between the two convolutions of a pair, without which they would be one
 linear map (the public copies have it, the paper is silent). While training only: parallel branches, standardised
-kernels and batch norm of the fully connected layers, which ``layers.fold`` folds away (the figure's graph is what is
+kernels and batch norm of the fully connected layers, which ``layers.fuse`` takes away (the figure's graph is what is
 deployed). ``plain=True`` takes all of these back: no helpers, PyTorch's initial weights, ReLU before theta, theta
 unbounded, as the public copies are.
 
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from mien.errors import ModelError
 from mien.models.layers import RepConv2d, RepLinear
-from mien.models.registry import register
+from mien.models.registry import Output, register
 from mien.models.stn import Transformed, bounded_theta, free_theta, warp, warp_grid
 
 __all__ = ["DeepEmotion2019", "Localizer", "deep_emotion_2019"]
@@ -92,27 +92,19 @@ class DeepEmotion2019(Transformed):
         self.head = nn.Linear(50, num_classes)
         self.second = nn.Linear(50, second) if second else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.outputs(x)["logits"]
-
-    def outputs(self, x: Tensor) -> dict[str, Tensor]:
-        """``logits (N, num_classes)``, ``theta (N, 2, 3)`` and ``second (N, second)`` as far as there are the parts."""
-        out: dict[str, Tensor] = {}
-        if self.transformer != "none":
-            out["theta"] = self.theta(x)
-        if self.transformer == "input":
-            x = warp(x, out["theta"])
+    def forward(self, x: Tensor) -> Output:
+        theta = None if self.localizer is None else self.theta(x)
+        if theta is not None and self.transformer == "input":
+            x = warp(x, theta)
         x = F.relu(self.conv1(x))  # (N, 10, 46, 46)
         x = F.relu(F.max_pool2d(self.conv2(x), 2))  # (N, 10, 22, 22)
         x = F.relu(self.conv3(x))  # (N, 10, 20, 20)
         x = F.relu(F.max_pool2d(self.conv4(x), 2))  # (N, 10, 9, 9)
-        if self.transformer == "feature":
-            x = warp(x, out["theta"])
+        if theta is not None and self.transformer == "feature":
+            x = warp(x, theta)
         x = F.relu(self.fc1(self.dropout(x).flatten(1)))  # (N, 50)
-        out["logits"] = self.head(x)  # (N, num_classes)
-        if self.second is not None:
-            out["second"] = self.second(x)
-        return out
+        second = None if self.second is None else self.second(x)
+        return Output(self.head(x), theta, second=second)  # (N, num_classes)
 
     @torch.no_grad()
     def attention_maps(self, x: Tensor) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ Faithful, as remembered: three convolution layers, each followed by ReLU and max
 layers with dropout between them, softmax over seven expressions; trained from scratch on faces alone.
 
 Deviates: faces of 48 x 48 in grey where theirs were larger than 200 x 200; so kernels (5x5, 5x5, 3x3) and widths are
-our choice. Batch norm, which ``layers.fold`` folds away. The last pooling goes to 6 x 6, which at 48 pixels is the
+our choice. Batch norm, which ``layers.fuse`` takes away. The last pooling goes to 6 x 6, which at 48 pixels is the
 usual 2 x 2 pooling, so that larger faces fit too. Left out: the rest of DeepExpr, which carries expressions from people
 over to drawn characters.
 """
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from mien.errors import ModelError
 from mien.models.layers import ConvNorm, RepLinear, pool_to
-from mien.models.registry import register
+from mien.models.registry import Output, register
 
 __all__ = ["DeepExpr"]
 
@@ -56,10 +56,9 @@ class DeepExpr(nn.Module):
         self.head = nn.Linear(hidden, num_classes)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Output:
         x = F.max_pool2d(F.relu(self.conv1(x)), 2)  # (N, 32, S/2, S/2)
         x = F.max_pool2d(F.relu(self.conv2(x)), 2)  # (N, 96, S/4, S/4)
         x = pool_to(F.relu(self.conv3(x)), _SIDE)  # (N, 192, 6, 6)
         x = F.relu(self.fc(x.flatten(1)))  # (N, 512)
-        logits: Tensor = self.head(self.dropout(x))  # (N, num_classes)
-        return logits
+        return Output(self.head(self.dropout(x)))  # (N, num_classes)

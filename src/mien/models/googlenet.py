@@ -8,7 +8,7 @@ mean pooling, dropout of 0.4, one fully connected layer; while training, two aux
 counts 0.3 (``Recipe.aux_weight``). They are gone from the deployed network.
 
 Deviates: the pooling between the stem's convolutions is left out, so that 48 pixels arrive at the modules as 12, 6 and
-3, not as 6, 3 and 1 (we do not know what the case study did about the size); batch norm, which ``layers.fold`` folds
+3, not as 6, 3 and 1 (we do not know what the case study did about the size); batch norm, which ``layers.fuse`` takes
 away, after every convolution and the auxiliary classifiers' first fully connected layer, in place of local response
 normalisation; the auxiliary classifiers pool to 2 x 2, which is less than the paper's 4 x 4. ``width`` makes all
 layers narrower by one factor.
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from mien.errors import ModelError
 from mien.models.layers import ConvNorm, Inception, RepLinear
-from mien.models.registry import register
+from mien.models.registry import Output, register
 
 __all__ = ["WIDTHS", "GoogLeNet"]
 
@@ -59,7 +59,8 @@ class Auxiliary(nn.Module):
 
 @register("googlenet")
 class GoogLeNet(nn.Module):
-    """``forward`` maps images ``(N, in_chans, S, S)``, S from 16 pixels, to logits ``(N, num_classes)``.
+    """``forward`` maps images ``(N, in_chans, S, S)``, S from 16 pixels, to logits ``(N, num_classes)`` and,
+    while training, those of the two auxiliary classifiers.
 
     width    factor on the channels of every layer, 0.125..2; what results is rounded to multiples of 8
     dropout  before the fully connected layer
@@ -94,23 +95,18 @@ class GoogLeNet(nn.Module):
         self.head = nn.Linear(before, num_classes)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.outputs(x)["logits"]
-
-    def outputs(self, x: Tensor) -> dict[str, Tensor]:
-        """``logits (N, num_classes)`` and, while training, the auxiliary classifiers' logits ``aux1`` and ``aux2``."""
-        out: dict[str, Tensor] = {}
+    def forward(self, x: Tensor) -> Output:
+        auxiliary: tuple[Tensor, ...] = ()
         x = F.relu(self.conv1(x))  # (N, 64, S/2, S/2)
         x = F.relu(self.conv3(F.relu(self.conv2(x))))  # (N, 192, S/2, S/2)
         x = self.inception3(F.max_pool2d(x, 3, 2, 1))  # (N, 480, S/4, S/4)
         x = self.inception4a(F.max_pool2d(x, 3, 2, 1))  # (N, 512, S/8, S/8)
         if self.training and self.aux1 is not None:
-            out["aux1"] = self.aux1(x)
+            auxiliary += (self.aux1(x),)  # (N, num_classes)
         x = self.inception4bcd(x)  # (N, 528, S/8, S/8)
         if self.training and self.aux2 is not None:
-            out["aux2"] = self.aux2(x)
+            auxiliary += (self.aux2(x),)  # (N, num_classes)
         x = self.inception4e(x)  # (N, 832, S/8, S/8)
         x = self.inception5(F.max_pool2d(x, 3, 2, 1))  # (N, 1024, S/16, S/16)
         x = x.mean((2, 3))  # (N, 1024)
-        out["logits"] = self.head(self.dropout(x))  # (N, num_classes)
-        return out
+        return Output(self.head(self.dropout(x)), auxiliary=auxiliary)  # (N, num_classes)

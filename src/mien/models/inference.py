@@ -6,6 +6,7 @@ Leaves out: training (``mien.training``) and photos (``mien.runtime``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,10 +15,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.errors import ConfigError
+from mien.models.registry import Output, outputs
+from mien.preprocessing import normalise
 
 __all__ = ["predict", "test_time_views", "view_logits"]
 
-Forward = Callable[[Tensor], Tensor]
+
+class _Scale(NamedTuple):
+    mean: float
+    std: float
+
+
+Forward = Callable[[Tensor], Output | Tensor]
 
 
 def test_time_views(x: Tensor, count: int) -> list[Tensor]:
@@ -31,13 +40,13 @@ def test_time_views(x: Tensor, count: int) -> list[Tensor]:
     return out[:count]
 
 
-@torch.no_grad()
 def predict(
     forward: Forward, images: NDArray[np.uint8], *, mean: float, std: float, views: int = 1, temperature: float = 1.0
 ) -> NDArray[np.float64]:
     """Probabilities ``(N, K)`` for grey images uint8 ``(N, S, S)``, the mean over test-time :func:`test_time_views`.
 
-    forward  a model in eval mode, or any function from normalised float ``(N, 1, S, S)`` to logits ``(N, K)``
+    forward  a model in eval mode, or any function from normalised float ``(N, 1, S, S)`` to logits ``(N, K)`` or an
+             ``Output``
     """
     logits = _in_blocks(forward, images, mean, std, views)
     return np.asarray(torch.cat([F.softmax(z / temperature, 2).mean(0) for z in logits]))
@@ -60,6 +69,6 @@ def _in_blocks(forward: Forward, images: NDArray[np.uint8], mean: float, std: fl
         raise ConfigError("images must hold at least one image, got none")
     device = next(forward.parameters()).device if isinstance(forward, nn.Module) else torch.device("cpu")
     for part in torch.split(torch.from_numpy(np.ascontiguousarray(images))[:, None], 512):
-        x = (part.to(device).float() - 255 * mean) / (255 * std)
+        x = normalise(part.to(device).float(), _Scale(mean, std))
         # to the CPU first: MPS has no float64
-        yield torch.stack([forward(v).cpu().double() for v in test_time_views(x, views)])
+        yield torch.stack([outputs(forward, v).logits.cpu().double() for v in test_time_views(x, views)])

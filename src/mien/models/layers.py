@@ -1,7 +1,7 @@
 """Layers of more than one network; most are richer while they learn than when they are deployed.
 
 A :class:`RepConv2d` is trained as a standardised sum of branches, a :class:`ConvNorm` and a :class:`RepLinear` with
-batch norm; ``fold`` turns each into the plain ``nn.Conv2d`` or ``nn.Linear`` that computes the same function, so that
+batch norm; ``fuse`` turns each into the plain ``nn.Conv2d`` or ``nn.Linear`` that computes the same function, so that
 the deployed graph stays the paper's, and leaves out what a network lists as ``training_only``. ``split_heads`` makes
 two networks of one with two heads.
 """
@@ -27,7 +27,7 @@ __all__ = [
     "RepConv2d",
     "RepLinear",
     "conv_block",
-    "fold",
+    "fuse",
     "pool_to",
     "split_heads",
 ]
@@ -68,7 +68,7 @@ class RepConv2d(nn.Module):
         return F.conv2d(_channels_last(x), self.merged(), self.bias)
 
     @torch.no_grad()
-    def plain(self) -> nn.Conv2d:
+    def fused(self) -> nn.Conv2d:
         """The deployed convolution."""
         kernel = self.merged()
         conv = nn.Conv2d(kernel.shape[1], kernel.shape[0], self.kernel).to(kernel.device)
@@ -79,7 +79,7 @@ class RepConv2d(nn.Module):
 
 
 class ConvNorm(nn.Module):
-    """A k x k convolution that keeps the size (``stride`` 2 halves it), then batch norm, which ``plain`` folds in."""
+    """A k x k convolution that keeps the size (``stride`` 2 halves it), then batch norm, which ``fused`` takes in."""
 
     def __init__(self, in_chans: int, out_chans: int, kernel: int, *, stride: int = 1) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class ConvNorm(nn.Module):
         return out
 
     @torch.no_grad()
-    def plain(self) -> nn.Conv2d:
+    def fused(self) -> nn.Conv2d:
         """The deployed convolution."""
         gain, shift = _gain_and_shift(self.norm)
         old = self.conv
@@ -155,7 +155,7 @@ class Inception(nn.Module):
 
 
 class RepLinear(nn.Module):
-    """A fully connected layer followed by batch norm, which ``plain`` folds into its weight and bias."""
+    """A fully connected layer followed by batch norm, which ``fused`` takes into its weight and bias."""
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()
@@ -168,7 +168,7 @@ class RepLinear(nn.Module):
         return out
 
     @torch.no_grad()
-    def plain(self) -> nn.Linear:
+    def fused(self) -> nn.Linear:
         """The deployed layer."""
         gain, shift = _gain_and_shift(self.norm)
         linear = nn.Linear(self.linear.in_features, self.linear.out_features).to(gain.device)
@@ -208,19 +208,19 @@ def pool_to(x: Tensor, side: int) -> Tensor:
     return F.max_pool2d(x, (height // side, width // side))
 
 
-def fold(model: nn.Module) -> nn.Module:
+def fuse(model: nn.Module) -> nn.Module:
     """A copy of ``model`` for deployment, in eval mode: every Rep layer replaced by its plain equivalent, and the
     parts that a module names in ``training_only`` replaced by None.
     """
-    folded = copy.deepcopy(model).eval()
-    for module in list(folded.modules()):
+    fused = copy.deepcopy(model).eval()
+    for module in list(fused.modules()):
         for name in getattr(module, "training_only", ()):
             setattr(module, name, None)
-    for name, module in list(folded.named_modules()):
+    for name, module in list(fused.named_modules()):
         if isinstance(module, (RepConv2d, ConvNorm, RepLinear)):
-            parent = folded.get_submodule(name.rpartition(".")[0])
-            setattr(parent, name.rpartition(".")[2], module.plain())
-    return folded
+            parent = fused.get_submodule(name.rpartition(".")[0])
+            setattr(parent, name.rpartition(".")[2], module.fused())
+    return fused
 
 
 def split_heads(model: nn.Module) -> tuple[nn.Module, nn.Module | None]:
@@ -230,5 +230,6 @@ def split_heads(model: nn.Module) -> tuple[nn.Module, nn.Module | None]:
         return first, None
     other = copy.deepcopy(model)
     other.head = other.second
+    other.num_classes = other.second.out_features  # type: ignore[union-attr]
     first.second = other.second = None  # type: ignore[assignment]
     return first, other

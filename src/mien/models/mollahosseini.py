@@ -6,7 +6,7 @@ Faithful: images of 48 x 48; two convolutions, each followed by 3x3 max-pooling 
 layers up to 4a as remembered from the table (they are GoogLeNet's); those of 4b, which we do not remember, are
 GoogLeNet's too.
 
-Deviates: batch norm after every layer, which ``layers.fold`` folds away, stands in for local response normalisation;
+Deviates: batch norm after every layer, which ``layers.fuse`` takes away, stands in for local response normalisation;
 dropout before the fully connected layers; mean pooling over whatever is left, so that other sizes work too.
 """
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from mien.models.googlenet import WIDTHS
 from mien.models.layers import ConvNorm, Inception, RepLinear
-from mien.models.registry import register
+from mien.models.registry import Output, register
 
 __all__ = ["Mollahosseini"]
 
@@ -44,7 +44,7 @@ class Mollahosseini(nn.Module):
         self.head = nn.Linear(1024, num_classes)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Output:
         x = F.relu(self.conv1(x))  # (N, 64, S/2, S/2)
         x = F.max_pool2d(x, 3, 2, 1)  # (N, 64, S/4, S/4)
         x = F.relu(self.conv2(x))  # (N, 192, S/4, S/4)
@@ -55,5 +55,4 @@ class Mollahosseini(nn.Module):
         x = x.mean((2, 3))  # (N, 512)
         x = F.relu(self.fc1(self.dropout(x)))  # (N, 4096)
         x = F.relu(self.fc2(self.dropout(x)))  # (N, 1024)
-        logits: Tensor = self.head(self.dropout(x))  # (N, num_classes)
-        return logits
+        return Output(self.head(self.dropout(x)))  # (N, num_classes)

@@ -1,24 +1,50 @@
-"""Names of the networks and how to make one. Registering a network puts it under test (tests/test_models.py)."""
+"""Names of the networks, how to make one, and the record of what it computes.
+
+Registering a network puts it under test (tests/models/test_models.py).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
 from mien.errors import ModelError
 
-__all__ = ["create_model", "list_models", "outputs", "register"]
+__all__ = ["Output", "create_model", "list_models", "outputs", "register"]
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
 
 
+class Output(NamedTuple):
+    """All that a network's ``forward`` computes for N images, as far as it has the parts.
+
+    logits     ``(N, K)``
+    theta      ``(N, 2, 3)``, where its transformer looks
+    attention  ``(N, h, w)``, the head's weights over positions, which sum to 1
+    second     ``(N, M)``, logits of a second head
+    auxiliary  ``(N, K)`` each, logits of classifiers inside the network, while it trains
+    identity, hidden   ``(N, P)`` each, an adversary's logits of who it is, while the network trains: only the adversary
+               learns through the first, only the encoder through the second
+    """
+
+    logits: Tensor
+    theta: Tensor | None = None
+    attention: Tensor | None = None
+    second: Tensor | None = None
+    auxiliary: tuple[Tensor, ...] = ()
+    identity: Tensor | None = None
+    hidden: Tensor | None = None
+
+
 def register(name: str) -> Callable[[Builder], Builder]:
-    """Decorator: ``create_model(name)`` calls the decorated builder."""
+    """Decorator: ``create_model(name)`` calls the decorated builder. ModelError for a name that is taken."""
 
     def add(builder: Builder) -> Builder:
+        if name in _BUILDERS:
+            raise ModelError(f"{name!r} is registered already, as {_BUILDERS[name].__qualname__}; choose another name")
         _BUILDERS[name] = builder
         return builder
 
@@ -31,7 +57,7 @@ def list_models() -> list[str]:
 
 
 def create_model(name: str, *, num_classes: int = 7, in_chans: int = 1, **options: Any) -> nn.Module:
-    """Make a network; its ``forward`` maps normalised images ``(N, in_chans, S, S)`` to logits ``(N, num_classes)``.
+    """Make a network; its ``forward`` maps normalised images ``(N, in_chans, S, S)`` to an :class:`Output`.
 
     options  the network's own keyword arguments, as ``ModelSpec.model`` stores them
     """
@@ -43,7 +69,7 @@ def create_model(name: str, *, num_classes: int = 7, in_chans: int = 1, **option
         raise ModelError(f"model {name!r} does not take these options: {options} ({error})") from error
 
 
-def outputs(model: Callable[[Tensor], Tensor], x: Tensor) -> dict[str, Tensor]:
-    """All that ``model`` says about images: ``logits``, and theta, attention and second where it has them."""
-    own: Callable[[Tensor], dict[str, Tensor]] | None = getattr(model, "outputs", None)
-    return {"logits": model(x)} if own is None else own(x)
+def outputs(model: Callable[[Tensor], Output | Tensor], x: Tensor) -> Output:
+    """What ``model`` computes for images, also where it is anybody's network or function that gives plain logits."""
+    out = model(x)
+    return Output(out) if isinstance(out, Tensor) else out

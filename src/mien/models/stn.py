@@ -55,6 +55,6 @@ class Transformed(nn.Module):
         theta: Tensor = self.localizer(x)
         return theta
 
-    def slow_parameters(self) -> list[nn.Parameter]:
-        """The transformer's parameters, which a recipe trains with a smaller learning rate."""
+    def transformer_parameters(self) -> list[nn.Parameter]:
+        """The transformer's parameters, which a recipe trains with a learning rate of their own."""
         return [] if self.localizer is None else list(self.localizer.parameters())

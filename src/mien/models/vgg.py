@@ -8,7 +8,7 @@ Recognition", https://arxiv.org/abs/1804.10892, take what the fully connected la
 them) say as features for an SVM: ``features``.
 
 Deviates from Barsoum: half as many channels (32, 64, 128, 128), so that two CPU cores can train it; images of 48, not
-64 pixels; batch norm, which ``layers.fold`` folds away; the last pooling goes to 3 x 3, which at 48 pixels is the usual
+64 pixels; batch norm, which ``layers.fuse`` takes away; the last pooling goes to 3 x 3, which at 48 pixels is the usual
 2 x 2 pooling and lets other sizes through. From Georgescu: both hidden layers together are the features (theirs, as
 remembered, come from one layer of each of several networks, two of which had learnt on millions of other images).
 """
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from mien.errors import ModelError
 from mien.models.layers import RepLinear, conv_block, pool_to
-from mien.models.registry import register
+from mien.models.registry import Output, register
 
 __all__ = ["VGG"]
 
@@ -66,9 +66,8 @@ class VGG(nn.Module):
         self.head = nn.Linear(hidden, num_classes)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.dropout(self._hidden(x)[1]))  # (N, num_classes)
-        return logits
+    def forward(self, x: Tensor) -> Output:
+        return Output(self.head(self.dropout(self._hidden(x)[1])))  # (N, num_classes)
 
     def features(self, x: Tensor) -> Tensor:
         """What both hidden layers say, after ReLU, side by side: ``(N, 2 * hidden)``."""

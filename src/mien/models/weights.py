@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mien.errors import ModelError
 from mien.files import replace_file
-from mien.models.layers import fold
+from mien.models.layers import fuse
 from mien.models.registry import create_model
 from mien.spec import SPEC_KEY, ModelSpec
 
@@ -21,19 +21,19 @@ __all__ = ["load_model", "read_tensors", "save_model", "write_tensors"]
 
 
 def save_model(path: Path, model: nn.Module, spec: ModelSpec) -> None:
-    """Write a deployed (folded) model with its spec."""
+    """Write a deployed (fused) model with its spec."""
     write_tensors(
         path, {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}, {SPEC_KEY: spec.to_json()}
     )
 
 
 def load_model(path: str | Path) -> tuple[nn.Module, ModelSpec]:
-    """Read a model written by :func:`save_model`: the folded network in eval mode, and its spec."""
+    """Read a model written by :func:`save_model`: the fused network in eval mode, and its spec."""
     metadata, tensors = read_tensors(Path(path))
     spec = ModelSpec.from_json(metadata.get(SPEC_KEY), str(path))
     options = dict(spec.model)
     name = options.pop("name", "")
-    model = fold(create_model(name, num_classes=len(spec.labels), in_chans=spec.channels, **options))
+    model = fuse(create_model(name, num_classes=len(spec.labels), in_chans=spec.channels, **options))
     try:
         model.load_state_dict(tensors, strict=True)
     except RuntimeError as error:

@@ -9,17 +9,17 @@ import ctypes
 import os
 import platform
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from mien.errors import ConfigError
 
-__all__ = ["Graph", "autocast", "cores", "describe", "keep_memory", "pick_device", "processor"]
+__all__ = ["Graph", "autocast", "cores", "describe", "keep_memory", "lent", "pick_device", "processor"]
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -43,6 +43,30 @@ def has_bf16(device: torch.device) -> bool:
 def autocast(device: torch.device) -> AbstractContextManager[Any]:
     """Forward passes inside run in bf16 where it is fast."""
     return torch.autocast(device.type, torch.bfloat16) if has_bf16(device) else nullcontext()
+
+
+@contextmanager
+def lent(device: torch.device) -> Iterator[Generator]:
+    """For as long as it lasts ``device`` is the current one, cuDNN searches for the fastest convolution (batches of one
+    size are worth it), and the default generator of ``device``, from which dropout draws, is the caller's to seed.
+
+    Afterwards all three are what they were.
+    """
+    generator, search = _default_generator(device), torch.backends.cudnn.benchmark
+    before = generator.get_state()
+    torch.backends.cudnn.benchmark = True
+    try:
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            yield generator
+    finally:
+        generator.set_state(before)
+        torch.backends.cudnn.benchmark = search
+
+
+def _default_generator(device: torch.device) -> Generator:
+    if device.type == "cuda":
+        return torch.cuda.default_generators[device.index]
+    return torch.mps._get_default_mps_generator() if device.type == "mps" else torch.default_generator
 
 
 def describe(device: torch.device) -> dict[str, Any]:
@@ -91,7 +115,9 @@ def keep_memory() -> None:
     """Let glibc keep freed blocks instead of returning each one to the kernel.
 
     A training step frees and takes the same megabytes again and again; without this every one is mapped and zeroed
-    anew (10-25 % of a step of the 2019 network). Does nothing on other C libraries.
+    anew (10-25 % of a step of the 2019 network). It holds for the whole process and cannot be taken back, so the
+    commands call it and the library does not; call it yourself in a process that is there to train. Does nothing on
+    other C libraries.
     """
     if not sys.platform.startswith("linux"):
         return

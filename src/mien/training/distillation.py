@@ -1,9 +1,9 @@
-"""Teachers for distillation: what trained models say about the training faces, computed once and kept on disk.
+"""Teachers: what trained models predict about the training faces, computed once, and the soft targets made of it.
 
-``ask`` gives the answers that ``engine.fit`` takes. They are kept in the user's cache folder, one file for each teacher
-and data set (and augmentation, where they are about copies), keyed by the content of each; ``save`` writes the mean of
-several teachers to a file of its own, which takes the place of their weights. Leaves out: the loss (``engine``) and
-which models to ask (``cli``).
+:func:`soft_targets` gives what ``loop.fit`` takes. Predictions are kept in the user's cache folder, one file for each
+teacher and data set (and augmentation, where they are about augmented views), keyed by the content of each;
+:func:`save_predictions` writes those of several teachers to one file, which takes the place of their weights.
+Leaves out: the loss (``mien.training.loop``) and which models teach (whoever trains).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
@@ -32,164 +33,264 @@ from mien.training import transforms
 from mien.training.devices import autocast, pick_device
 from mien.training.recipe import Augment, Distill
 
-__all__ = ["Teacher", "ask", "save"]
+__all__ = ["Predictions", "SoftTargets", "Teacher", "predict_faces", "save_predictions", "soft_targets"]
 
 _log = logging.getLogger(__name__)
 
-Answers = NDArray[np.floating[Any]]
+Labels = tuple[str, ...]
+Array = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A teacher: its name and seed as its spec says; ``key``, 32 hex digits of all that decides what it predicts; and
+    ``learnt``, the sketch of what it learnt, "" where its file does not say.
+    """
+
+    name: str
+    key: str
+    learnt: str = ""
+    seed: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Teacher:
-    """What T teachers say about N faces.
+class Predictions:
+    """What teachers predict about N faces.
 
-    answers  class names -> log probabilities float ``(T, N, K)``, the mean over views taken before the logarithm; about
-             R augmented copies of each face ``(R, N, K)``, the mean over teachers too
-    names    the teachers' names, as their specs say
-    keys     the content of each teacher's file and of the data, 32 hex digits; equal keys, equal answers
+    log_probabilities  class names -> float ``(T, N, K)`` for T teachers, the mean over test-time views taken before the
+                       logarithm
+    teachers           who they are, those of all class names together
     """
 
-    answers: Mapping[tuple[str, ...], Answers]
-    names: tuple[str, ...]
-    keys: tuple[str, ...]
+    log_probabilities: Mapping[Labels, Array]
+    teachers: tuple[Teacher, ...] = ()
 
 
-def ask(
+@dataclass(frozen=True, eq=False)
+class SoftTargets:
+    """What a network that follows teachers is told about N faces.
+
+    targets   class names -> shares float ``(R, N, K)``, softened by the temperature of the recipe, then the mean over
+              teachers; R = 1, or the number of augmented views
+    teachers  who they are; equal keys, equal targets
+    """
+
+    targets: Mapping[Labels, Array]
+    teachers: tuple[Teacher, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The teachers' names."""
+        return tuple(t.name for t in self.teachers)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The content of the teachers' files and of the data."""
+        return tuple(t.key for t in self.teachers)
+
+
+def soft_targets(
     models: Sequence[str],
     faces: FaceDataset,
     distill: Distill,
     augment: Augment = Augment(),  # noqa: B008
     *,
     device: str = "cpu",
-) -> Teacher:
-    """Ask ``models`` (folders of runs, files, names of shipped models, .npz files of :func:`save`) about ``faces``, or
-    about copies that ``augment`` makes of them, as ``distill`` says.
+) -> SoftTargets:
+    """The soft targets that ``models`` (folders of runs, files, names of shipped models, .npz files of
+    :func:`save_predictions`) give for ``faces``, or for the views that ``augment`` makes of them, as ``distill`` says.
 
-    A folder of a run with two heads answers for both labellings. ``device`` is where networks run: auto, cpu, cuda or
-    mps; models in ONNX run on the CPU. Raises :class:`ConfigError` where a model's classes
-    are neither those of ``faces`` nor of their second labelling.
+    A folder of a run with two heads predicts both labellings. ``device`` is where networks run; models in ONNX run on
+    the CPU. Raises :class:`ConfigError` where a model's classes are neither those of ``faces`` nor of their second
+    labelling.
     """
-    where = pick_device(device)
-    question = _Question(faces, distill, augment)
-    answers: dict[tuple[str, ...], list[Answers]] = {}
-    names: list[str] = []
-    keys: list[str] = []
+    if not distill.augmented_views:
+        found = predict_faces(models, faces, views=distill.views, device=device)
+        targets = {k: _softened(v, distill.temperature).mean(0, keepdims=True) for k, v in _arrays(found)}
+        return SoftTargets(targets, found.teachers)
+    if files := [m for m in models if m.endswith(".npz")]:
+        raise ConfigError(
+            f"{files[0]}: holds predictions of the faces themselves, not of augmented views; name the teachers' runs, "
+            f"or set distill.augmented_views to 0, got {distill.augmented_views}"
+        )
+    said, teachers = _said_by_models(models, _Question(faces, distill, augment), device)
+    mixed = {k: _mean([_tempered(v, distill.temperature) for v in every]) for k, every in said.items()}
+    return SoftTargets({k: _softened(v, 1.0).astype(np.float16) for k, v in mixed.items()}, teachers)
+
+
+def predict_faces(models: Sequence[str], faces: FaceDataset, *, views: int = 1, device: str = "cpu") -> Predictions:
+    """What ``models``, named as for :func:`soft_targets`, predict about ``faces`` themselves."""
+    question = _Question(faces, Distill(views=views), Augment())
+    said: dict[Labels, list[Array]] = {}
+    teachers: list[Teacher] = []
     for model in (m.strip() for m in models):
         if model.endswith(".npz"):
-            if distill.copies:
-                raise ConfigError(
-                    f"{model}: holds answers about the faces themselves, not about copies; name the teachers' runs, or "
-                    f"set distill.copies to 0, got {distill.copies}"
-                )
             kept = _load(Path(model), faces)
-            for labels, answer in kept.answers.items():
-                answers.setdefault(labels, []).extend(answer)
-            names += kept.names
-            keys += kept.keys
-            continue
+            found: Mapping[Labels, Sequence[Array]] = {k: list(v) for k, v in kept.log_probabilities.items()}
+            who = kept.teachers
+        else:
+            found, who = _said_by_models([model], question, device)
+        for labels, every in found.items():
+            said.setdefault(labels, []).extend(every)
+        teachers += who
+    return Predictions({k: np.stack(v) for k, v in said.items()}, tuple(teachers))
+
+
+def save_predictions(predictions: Predictions, faces: FaceDataset, path: Path) -> None:
+    """Write predictions about ``faces`` to an .npz file, each teacher's own, in half precision."""
+    heads = list(predictions.log_probabilities.items())
+    arrays = {f"predictions{i}": a.astype(np.float16) for i, (_, a) in enumerate(heads)}
+    labels = {f"labels{i}": np.array(names, np.str_) for i, (names, _) in enumerate(heads)}
+    words = {
+        "fingerprint": np.array(faces.fingerprint),
+        "names": np.array([t.name for t in predictions.teachers], np.str_),
+        "learnt": np.array([t.learnt for t in predictions.teachers], np.str_),
+    }
+    replace_file(path, lambda p: np.savez_compressed(p, allow_pickle=False, **arrays, **labels, **words))
+
+
+def _load(path: Path, faces: FaceDataset) -> Predictions:
+    try:
+        content = path.read_bytes()
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            names = tuple(file["names"].tolist())
+            learnt = file["learnt"].tolist() if "learnt" in file else [""] * len(names)
+            said = _heads(file, len(names))
+            fingerprint = str(file["fingerprint"])
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ModelError(
+            f"{path}: is no file of teachers' predictions ({error}); write it with distillation.save_predictions"
+        ) from error
+    wrong = [a.shape for labels, a in said.items() if a.shape[1:] != (len(faces), len(labels))]
+    if fingerprint != faces.fingerprint or wrong:
+        raise ConfigError(
+            f"{path}: holds predictions of other faces (fingerprint {fingerprint}, the data have {faces.fingerprint}"
+            f"{f'; {wrong[0][-2]:,} rows for {len(faces):,} faces' if wrong else ''}); "
+            "use the data, --votes and --target that it was made with"
+        )
+    key = hashlib.sha256(content).hexdigest()[:32]
+    return Predictions(said, tuple(Teacher(n, key, own) for n, own in zip(names, learnt, strict=True)))
+
+
+def _heads(file: Mapping[str, NDArray[Any]], names: int) -> dict[Labels, Array]:
+    """Class names -> log probabilities ``(T, N, K)``.
+
+    Files of mien 0.1.0 hold ``answer0`` ``(N, K)``, the mean of the teachers: it counts as many times as these were.
+    """
+    old = "answer0" in file
+    numbers = [int(k[len("answer") if old else len("predictions") :]) for k in file if k[:6] in ("answer", "predic")]
+    teachers = max(1, names // max(1, len(numbers)))
+    said = {}
+    for i in numbers:
+        own = file[f"answer{i}" if old else f"predictions{i}"].astype(np.float32)
+        said[tuple(file[f"labels{i}"].tolist())] = np.repeat(own[None], teachers, 0) if old else own
+    return said
+
+
+def _said_by_models(
+    models: Sequence[str], question: _Question, device: str
+) -> tuple[dict[Labels, list[Array]], tuple[Teacher, ...]]:
+    """What each model predicts, by its class names, and who they are."""
+    where, faces = pick_device(device), question.faces
+    said: dict[Labels, list[Array]] = {}
+    teachers = []
+    for model in (m.strip() for m in models):
         second = Path(model) / "second.safetensors"
         for source in (model, second) if second.is_file() and faces.second is not None else (model,):
             loaded = open_model(source)
-            if loaded.spec.labels not in (faces.names, faces.second_names):
+            spec = loaded.spec
+            if spec.labels not in (faces.names, faces.second_names):
                 raise ConfigError(
-                    f"teacher {source} names {', '.join(loaded.spec.labels)}; "
+                    f"teacher {source} names {', '.join(spec.labels)}; "
                     f"the data have {', '.join(faces.names)}: teacher and data must have the same classes in one order"
                 )
             if isinstance(loaded.forward, nn.Module):
                 loaded.forward.to(where)
             key = question.key(loaded)
-            answers.setdefault(loaded.spec.labels, []).append(question.answer(loaded, key))
-            names.append(loaded.spec.name)
-            keys.append(key)
-    if distill.copies:
-        return Teacher({k: _mean(v) for k, v in answers.items()}, tuple(names), tuple(keys))
-    return Teacher({k: np.stack(v) for k, v in answers.items()}, tuple(names), tuple(keys))
+            said.setdefault(spec.labels, []).append(question.put(loaded, key))
+            teachers.append(Teacher(spec.name, key, spec.data.get("learnt", ""), spec.recipe.get("seed")))
+    return said, tuple(teachers)
 
 
-def save(teacher: Teacher, faces: FaceDataset, path: Path) -> None:
-    """Write the mean of a teacher's answers about ``faces`` to an .npz file, in half precision."""
-    heads = list(teacher.answers.items())
-    arrays = {f"answer{i}": _mean(a).astype(np.float16) for i, (_, a) in enumerate(heads)}
-    labels = {f"labels{i}": np.array(names, np.str_) for i, (names, _) in enumerate(heads)}
-    words = {"fingerprint": np.array(faces.fingerprint), "names": np.array(teacher.names, np.str_)}
-    replace_file(path, lambda p: np.savez_compressed(p, allow_pickle=False, **arrays, **labels, **words))
+def _arrays(found: Predictions) -> list[tuple[Labels, Array]]:
+    return list(found.log_probabilities.items())
 
 
-def _load(path: Path, faces: FaceDataset) -> Teacher:
-    try:
-        content = path.read_bytes()
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            heads = [k.removeprefix("answer") for k in file if k.startswith("answer")]
-            answers = {tuple(file[f"labels{i}"].tolist()): file[f"answer{i}"].astype(np.float32)[None] for i in heads}
-            fingerprint, names = str(file["fingerprint"]), tuple(file["names"].tolist())
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ModelError(f"{path}: is no file of a teacher's answers ({error}); write it with teachers.save") from error
-    if fingerprint != faces.fingerprint:
-        raise ConfigError(
-            f"{path}: holds answers about other faces (fingerprint {fingerprint}, the data have {faces.fingerprint}); "
-            "use the data, --votes and --target that it was made with"
-        )
-    return Teacher(answers, names, (hashlib.sha256(content).hexdigest()[:32],))
+def _softened(log_probabilities: Array, temperature: float) -> NDArray[np.float32]:
+    """Shares that sum to 1, float32."""
+    shares = F.softmax(torch.from_numpy(log_probabilities).float() / temperature, -1)
+    return np.asarray(shares.numpy())
 
 
-def _mean(answers: Sequence[Answers] | Answers) -> Answers:
-    """The logarithm of the mean probabilities, one teacher at a time: answers about many copies are large."""
-    total = sum(np.exp(a, dtype=np.float32) for a in answers) / len(answers)
-    return np.log(total).astype(answers[0].dtype)
+def _tempered(log_probabilities: Array, temperature: float) -> Array:
+    """Log probabilities of the softened distribution, in the precision they came in."""
+    if temperature == 1:
+        return log_probabilities
+    return np.log(_softened(log_probabilities, temperature)).astype(log_probabilities.dtype)
+
+
+def _mean(log_probabilities: Sequence[Array]) -> Array:
+    """The logarithm of the mean probabilities, one teacher at a time: many augmented views are large."""
+    total = sum(np.exp(a, dtype=np.float32) for a in log_probabilities) / len(log_probabilities)
+    return np.log(total).astype(log_probabilities[0].dtype)
 
 
 @dataclass(frozen=True, eq=False)
 class _Question:
-    """What each teacher is asked: all ``faces``, or copies that ``augment`` makes of them."""
+    """What each teacher predicts: all ``faces``, or views that ``augment`` makes of them."""
 
     faces: FaceDataset
     distill: Distill
     augment: Augment
 
     def key(self, teacher: Loaded) -> str:
-        """32 hex digits of all that decides the answer."""
+        """32 hex digits of all that decides the prediction."""
         content = hashlib.sha256(Path(teacher.file).read_bytes())
         content.update(f"{self.faces.fingerprint} {self.distill.views}".encode())
-        if self.distill.copies:
-            content.update(f"{self.distill.copies} {self.augment}".encode())
+        if self.distill.augmented_views:
+            content.update(f"{self.distill.augmented_views} {self.augment}".encode())
         return content.hexdigest()[:32]
 
-    def answer(self, teacher: Loaded, key: str) -> Answers:
-        """Log probabilities, from the cache folder or asked for now."""
-        file, spec, count = cache_folder() / f"teacher-{key}.npz", teacher.spec, self.distill.copies
+    def put(self, teacher: Loaded, key: str) -> Array:
+        """Log probabilities, from the cache folder or predicted now."""
+        file, spec, count = cache_folder() / f"teacher-{key}.npz", teacher.spec, self.distill.augmented_views
         shape = ((count,) if count else ()) + (len(self.faces), len(spec.labels))
         try:
             with file.open("rb") as raw, np.load(raw, allow_pickle=False) as kept:
-                found: Answers = kept["log_probabilities"]
+                found: Array = kept["log_probabilities"]
             if found.shape == shape:
                 return found
         except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            _log.debug("teacher's answers are computed anew: %s", error)
-        _log.info("asking %s about %d faces", spec.name, len(self.faces))
-        answer = self._of_copies(teacher) if count else self._ask(teacher, self.faces.images).astype(np.float32)
+            _log.debug("teacher's predictions are computed anew: %s", error)
+        _log.info("%s predicts %d faces", spec.name, len(self.faces))
+        said = self._views(teacher) if count else self._predict(teacher, self.faces.images).astype(np.float32)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(file, lambda p: np.savez(p, allow_pickle=False, log_probabilities=answer))
+            replace_file(file, lambda p: np.savez(p, allow_pickle=False, log_probabilities=said))
         except (OSError, OutputError) as error:
-            _log.debug("teacher's answers cannot be kept: %s", error)
-        return answer
+            _log.debug("teacher's predictions cannot be kept: %s", error)
+        return said
 
-    def _of_copies(self, teacher: Loaded) -> Answers:
-        """Float16 ``(copies, N, K)``; the copies are rounded to whole grey values."""
+    def _views(self, teacher: Loaded) -> Array:
+        """Float16 ``(augmented_views, N, K)``; the views are rounded to whole grey values."""
         where = next(teacher.forward.parameters()).device if isinstance(teacher.forward, nn.Module) else "cpu"
         faces = torch.from_numpy(np.ascontiguousarray(self.faces.images))[:, None]
         out = []
-        for draws in transforms.copies(len(faces), self.distill.copies):
+        for draws in transforms.augmented_views(len(faces), self.distill.augmented_views):
             parts = []
             for x, own in zip(torch.split(faces, 512), torch.split(draws, 512), strict=True):
                 source = iter(own.to(where).unbind(1))
                 turned = transforms.augment(x.to(where).float(), self.augment, source, self.faces.size[0])
                 parts.append(turned[:, 0].round().byte().cpu().numpy())
             with autocast(torch.device(where)):
-                out.append(self._ask(teacher, np.concatenate(parts)).astype(np.float16))
+                out.append(self._predict(teacher, np.concatenate(parts)).astype(np.float16))
         return np.stack(out)
 
-    def _ask(self, teacher: Loaded, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def _predict(self, teacher: Loaded, images: NDArray[np.uint8]) -> NDArray[np.float64]:
         s, views = teacher.spec, self.distill.views
-        p = predict(teacher.forward, images, mean=s.mean, std=s.std, views=views, temperature=s.temperature)
+        if images.shape[1:] != (s.size, s.size):
+            images = FaceDataset(images, ("",)).resized(s.size).images
+        p = predict(
+            teacher.forward, images, mean=s.mean, std=s.std, views=views, temperature=teacher.temperature(views)
+        )
         return np.log(np.clip(p, 1e-6, None))

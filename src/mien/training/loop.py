@@ -1,8 +1,8 @@
-"""Training and evaluation: ``fit`` a model, ``predict`` with it, ``evaluate`` it.
+"""The loop: ``fit`` a network to faces as a recipe says.
 
-Receives a model object, never a name, and never touches the disk: progress and state go to callbacks. Every random
-draw of a step comes from generators seeded by (seed, epoch) or (seed, step), so a run continued from a
-:class:`State` at any step ends with the same weights, bit for bit on the CPU.
+Receives a network, never a name, and never touches the disk: progress and state go to callbacks. Every random draw of a
+step comes from generators seeded by (seed, epoch) or (seed, step), so a run continued from a :class:`State` at any step
+ends with the same weights, bit for bit on the CPU. Leaves out: what becomes of it (``mien.training.run``).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from torch import Generator, Tensor, nn
 
 from mien.data import FaceDataset
 from mien.errors import ConfigError, MienError
-from mien.models import fold, outputs
+from mien.models import Output, fuse, outputs
 from mien.training import transforms
-from mien.training.devices import Graph, autocast, keep_memory, pick_device
-from mien.training.optim import Average, make_optimizer, schedule
-from mien.training.recipe import Recipe
+from mien.training.devices import Graph, autocast, lent, pick_device
+from mien.training.optim import EMA, make_optimizer, schedule
+from mien.training.recipe import Distill, Recipe
 from mien.training.tensors import LearningSet
 
 __all__ = ["Batch", "Diverged", "State", "Stopped", "fit", "spread"]
@@ -48,7 +48,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class State:
-    """All that a run needs to continue: ``tensors`` (weights, optimizer, average) and plain numbers.
+    """All that a run needs to continue: ``tensors`` (weights, optimizer, moving average) and plain numbers.
 
     step and epoch count what is done; ``sums`` are loss, right answers, images and seconds of the unfinished epoch
     """
@@ -86,13 +86,13 @@ def fit(
     on_epoch: Callable[[Epoch], None] | None = None,
     on_state: Callable[[Callable[[], State], bool], None] | None = None,
 ) -> tuple[nn.Module, list[Epoch]]:
-    """Train ``model`` in place as the recipe says; returns the deployed (averaged, folded, eval) copy and the history.
+    """Train ``model`` in place as the recipe says; returns the deployed (averaged, fused, eval) copy and the history.
 
     train, val  faces of one size with the same class names; normalised by ``train.statistics``
-    teacher     class names -> log probabilities float ``(T, N, K)`` that T teachers give for ``train``, or their mean
-                ``(R, N, K)`` for R copies of each face where the recipe has ``distill.copies``; the names are those of
-                ``train``, of its second labelling, or both; see ``Recipe.distill``
-    device      auto, cpu, cuda or mps
+    teacher     class names -> soft targets ``(R, N, K)`` for ``train``, shares that sum to 1, R = 1, or as many as
+                ``distill.augmented_views``; the names are those of ``train``, of its second labelling, or both; see
+                ``distillation.soft_targets``
+    device      auto, cpu, cuda, cuda:1 ... or mps
     graph       on CUDA, record a step as a graph, which makes small networks several times as fast; False for networks
                 whose forward chooses by values on the device
     state       continue from here
@@ -102,41 +102,41 @@ def fit(
     on_state    called after each step with a function that takes the state, and whether an epoch just ended
 
     Training loss and accuracy are running means over the epoch, on augmented images with dropout; the validation
-    figures are those of the deployed model. Raises :class:`Diverged` when the loss is not finite.
+    figures are those of the deployed model. The device's default generator and cuDNN's search are borrowed, and
+    afterwards what they were. Raises :class:`Diverged` when the loss is not finite.
     """
     if train.names != val.names or train.size != val.size:
         raise ConfigError(
             "train and val must have the same classes and size, got "
             f"{train.names} {train.size} and {val.names} {val.size}"
         )
-    keep_memory()
-    torch.backends.cudnn.benchmark = True  # batches of one size: the fastest convolution is worth the search
     where, statistic = pick_device(device), train.statistics
     own = LearningSet.of(train, recipe, where, *statistic, teacher)
-    held = LearningSet.of(val, replace(recipe, adversary=0.0), where, *statistic, None)  # its people are others
+    validation = LearningSet.of(val, replace(recipe, adversary=0.0), where, *statistic, None)  # its people are others
     if teacher and not any(k.startswith("teacher.") for k in own.columns):
         raise ConfigError(
-            f"teacher answers for {', '.join(' '.join(names) for names in teacher)}, which no head of the network "
-            "learns; its classes must be those of the data, or of the second labelling with votes_weight above 0"
+            f"the teachers predict {', '.join(' '.join(names) for names in teacher)}, which no head of the network "
+            "learns; their classes must be those of the data, or of the second labelling with votes_weight above 0"
         )
-    record = graph and where.type == "cuda" and not recipe.augment.mixup  # mixup draws until it has a pair
-    trainer = _Trainer(model.to(where), own, recipe, where, state or State(), record)
-    while trainer.epoch < recipe.epochs:
-        for batch in trainer.run_epoch():
-            if on_batch and on_batch(batch):
-                raise Stopped(trainer.state())
-            if on_state and batch.step < batch.steps:
-                on_state(trainer.state, False)
-        trainer.close_epoch(held)
-        if on_epoch:
-            on_epoch(trainer.history[-1])
-        if on_state:
-            on_state(trainer.state, True)
-    return trainer.deployed(), trainer.history
+    record = graph and where.type == "cuda" and not recipe.augment.mixup  # mixup draws its share on the host
+    with lent(where) as dropout:
+        trainer = _Trainer(model.to(where), own, recipe, where, dropout, state or State(), record)
+        while trainer.epoch < recipe.epochs:
+            for batch in trainer.run_epoch():
+                if on_batch and on_batch(batch):
+                    raise Stopped(trainer.state())
+                if on_state and batch.step < batch.steps:
+                    on_state(trainer.state, False)
+            trainer.close_epoch(validation)
+            if on_epoch:
+                on_epoch(trainer.history[-1])
+            if on_state:
+                on_state(trainer.state, True)
+        return trainer.deployed(), trainer.history
 
 
 class _Trainer:
-    """One run: model, optimizer, average and counters; everything that changes goes through ``state``."""
+    """One run: model, optimizer, moving average and counters; everything that changes goes through ``state``."""
 
     def __init__(
         self,
@@ -144,13 +144,14 @@ class _Trainer:
         train: LearningSet,
         recipe: Recipe,
         device: torch.device,
+        dropout: Generator,
         state: State,
         record: bool,
     ) -> None:
-        train = train.without_copies() if recipe.drop_copies else train
-        self.model, self.train, self.recipe, self.device = model, train, recipe, device
+        train = train.deduplicated() if recipe.deduplicate else train
+        self.model, self.train, self.recipe, self.device, self.dropout = model, train, recipe, device, dropout
         self.optimizer, self.rates = make_optimizer(model, recipe)
-        self.average = Average(model, recipe.ema) if recipe.ema else None
+        self.ema = EMA(model, recipe.ema) if recipe.ema else None
         # a short last batch is left out; the next epoch's order is another
         self.steps = max(1, len(train.images) // recipe.batch_size)
         counts = train.target[:, train.columns["logits"]].sum(0).clamp_min(1)
@@ -182,7 +183,7 @@ class _Trainer:
     def _step(self, index: Tensor) -> tuple[float, float]:
         """One batch: mean loss and number of right answers."""
         g = _generator(self.recipe.seed, 2, self.step)
-        torch.manual_seed(int(torch.randint(2**62, (1,), generator=g)))  # dropout draws from the global generator
+        self.dropout.manual_seed(int(torch.randint(2**62, (1,), generator=g)))
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             lr = rate * schedule(self.step / self.steps, self.recipe)
             if isinstance(group["lr"], Tensor):
@@ -192,13 +193,13 @@ class _Trainer:
         size = self.recipe.size_at(self.epoch, self.train.images.shape[3])
         if self.record:
             if size not in self.graphs:
-                default = torch.cuda.default_generators[self.device.index]  # the one that a graph knows
-                self.graphs = {size: Graph(lambda index: self._learn(index, size, default))}
+                # all draws come from the default generator, the one that a graph knows
+                self.graphs = {size: Graph(lambda index: self._learn(index, size, self.dropout))}
             done = self.graphs[size](index)
         else:
             done = self._learn(index, size, g)
-        if self.average:
-            self.average.update(self.step)
+        if self.ema:
+            self.ema.update(self.step)
         loss, right = done.tolist()
         return loss, right
 
@@ -216,40 +217,48 @@ class _Trainer:
         if r.optimizer.clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), r.optimizer.clip)
         self.optimizer.step()
-        right = out["logits"].argmax(1) == target[:, self.train.columns["logits"]].argmax(1)
+        right = out.logits.argmax(1) == target[:, self.train.columns["logits"]].argmax(1)
         return torch.stack((loss.detach(), right.sum().to(loss.dtype)))
 
-    def _loss(self, out: Mapping[str, Tensor], target: Tensor) -> Tensor:
+    def _loss(self, out: Output, target: Tensor) -> Tensor:
         """Cross-entropy of the labels, for auxiliary classifiers too, and of the second head's votes; with a teacher,
         partly its distributions; with an adversary, that it tells people apart and that the network gives it no clue.
         """
         r, columns, total = self.recipe, self.train.columns, torch.zeros((), device=target.device)
-        heads = {"logits": ("logits", 1.0), "second": ("second", r.votes_weight)}
-        heads |= {k: ("logits", r.aux_weight) for k in out if k.startswith("aux")}
-        for head, (column, share) in heads.items():
-            if column not in columns:
-                continue
-            logits, own = out[head].float(), target[:, columns[column]]
-            smoothing, weight = (r.smoothing, self.weight) if column == "logits" else (0.0, None)
-            loss = F.cross_entropy(logits, own, weight=weight, label_smoothing=smoothing)
-            if f"teacher.{head}" in columns:
-                t, soft = r.distill.temperature, target[:, columns[f"teacher.{head}"]]
-                follow = F.kl_div(F.log_softmax(logits / t, 1), soft, reduction="batchmean") * t * t
-                loss = (1 - r.distill.weight) * loss + r.distill.weight * follow
-            total = total + share * loss
+        heads = [
+            ("logits", out.logits, 1.0, "teacher.logits"),
+            ("second", out.second, r.votes_weight, "teacher.second"),
+            *(("logits", logits, r.aux_weight, "") for logits in out.auxiliary),
+        ]
+        for column, logits, share, taught in heads:
+            if column in columns:
+                if logits is None:
+                    raise ConfigError(f"{r.model} has no {column} head to learn from the votes: set votes_weight to 0")
+                total = total + share * self._head(logits.float(), target, column, taught)
         if "identity" in columns:
-            who, guess = target[:, columns["identity"]], out.get("identity")
-            if guess is None or guess.shape != who.shape:
+            who, guess = target[:, columns["identity"]], out.identity
+            if guess is None or out.hidden is None or guess.shape != who.shape:
                 raise ConfigError(f"adversary above 0 needs a network with identities={who.shape[1]}, got another")
             total = total + F.cross_entropy(guess.float(), who)
-            total = total - r.adversary * F.log_softmax(out["hidden"].float(), 1).mean()  # against equal shares
+            total = total - r.adversary * F.log_softmax(out.hidden.float(), 1).mean()  # against equal shares
         return total
 
-    def close_epoch(self, held: LearningSet) -> None:
+    def _head(self, logits: Tensor, target: Tensor, column: str, taught: str) -> Tensor:
+        """The loss of one head, whose targets are ``column``, and ``taught`` where it follows a teacher."""
+        columns, distill = self.train.columns, self.recipe.distill or Distill()
+        smoothing, weight = (self.recipe.smoothing, self.weight) if column == "logits" else (0.0, None)
+        loss = F.cross_entropy(logits, target[:, columns[column]], weight=weight, label_smoothing=smoothing)
+        if taught in columns:
+            t, soft = distill.temperature, target[:, columns[taught]]
+            follow = F.kl_div(F.log_softmax(logits / t, 1), soft, reduction="batchmean") * t * t
+            loss = (1 - distill.weight) * loss + distill.weight * follow
+        return loss
+
+    def close_epoch(self, validation: LearningSet) -> None:
         """Add the finished epoch's figures to the history and begin the next."""
         loss, right, n, seconds = self.sums
-        out = _outputs(self.deployed(), held)
-        logits, target = out["logits"], held.target[:, held.columns["logits"]]
+        out = _outputs(self.deployed(), validation)
+        logits, target = out["logits"], validation.target[:, validation.columns["logits"]]
         figures: Epoch = {
             "epoch": self.epoch + 1,
             "train_loss": loss / n,
@@ -261,8 +270,8 @@ class _Trainer:
             "lr": self.recipe.optimizer.lr * schedule((self.step - 1) / self.steps, self.recipe),
             "seconds": seconds,
         }
-        if "second" in held.columns:
-            votes = held.target[:, held.columns["second"]]
+        if "second" in validation.columns:
+            votes = validation.target[:, validation.columns["second"]]
             known = votes.any(1)
             agree = out["second"].argmax(1) == votes.argmax(1)
             figures["val_second_accuracy"] = float(agree[known].float().mean())
@@ -270,18 +279,18 @@ class _Trainer:
         self.epoch, self.sums = self.epoch + 1, [0.0] * 4
 
     def deployed(self) -> nn.Module:
-        """A folded copy of the averaged model, in eval mode."""
-        if self.average is None:
-            return fold(self.model)
+        """A fused copy of the averaged model, in eval mode."""
+        if self.ema is None:
+            return fuse(self.model)
         averaged = copy.deepcopy(self.model)
-        averaged.load_state_dict(self.average.tensors)
-        return fold(averaged)
+        averaged.load_state_dict(self.ema.tensors)
+        return fuse(averaged)
 
     def state(self) -> State:
         """A copy of everything that changes."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        if self.average:
-            tensors |= {f"average.{k}": v for k, v in self.average.tensors.items()}
+        if self.ema:
+            tensors |= {f"ema.{k}": v for k, v in self.ema.tensors.items()}
         for number, entry in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{k}": torch.as_tensor(v) for k, v in entry.items() if v is not None}
         copies = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
@@ -289,8 +298,8 @@ class _Trainer:
 
     def _load(self, tensors: Mapping[str, Tensor]) -> None:
         self.model.load_state_dict(_under("model.", tensors))
-        if self.average:
-            self.average.load(_under("average.", tensors))
+        if self.ema:
+            self.ema.load(_under("ema.", tensors) or _under("average.", tensors))  # as it was called before
         states: dict[int, dict[str, Tensor]] = {}
         for key, value in _under("optimizer.", tensors).items():
             number, name = key.split(".", 1)
@@ -314,9 +323,10 @@ def _generator(*numbers: int) -> Generator:
 
 @torch.no_grad()
 def _outputs(model: nn.Module, data: LearningSet) -> dict[str, Tensor]:
-    """The model's outputs for all faces, in full precision."""
+    """The model's logits, second and theta for all faces, as far as it has them, in full precision."""
     parts = [outputs(model, data.normal(images.float())) for images in torch.split(data.images, 512)]
-    return {k: torch.cat([part[k] for part in parts]).float() for k in parts[0]}
+    found = {key: [getattr(part, key) for part in parts] for key in ("logits", "second", "theta")}
+    return {key: torch.cat(every).float() for key, every in found.items() if every[0] is not None}
 
 
 def spread(theta: Tensor | None) -> float:

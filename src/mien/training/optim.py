@@ -1,6 +1,6 @@
-"""Optimizer, learning-rate schedule and weight average, as a recipe names them.
+"""Optimizer, learning-rate schedule and moving average of the weights, as a recipe names them.
 
-Leaves out: the loop (``engine``).
+Leaves out: the loop (``mien.training.loop``).
 """
 
 from __future__ import annotations
@@ -13,25 +13,26 @@ from torch import Tensor, nn
 
 from mien.training.recipe import Recipe
 
-__all__ = ["Average", "make_optimizer", "schedule"]
+__all__ = ["EMA", "make_optimizer", "schedule"]
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> tuple[torch.optim.Optimizer, list[float]]:
     """The optimizer and the peak learning rate of each of its parameter groups.
 
-    Weight decay reaches matrices and kernels only; ``model.slow_parameters()`` learn at ``lr * slow``.
+    Weight decay reaches matrices and kernels only; ``model.transformer_parameters()`` learn at
+    ``lr * transformer_lr_factor``.
     """
     o = recipe.optimizer
-    slow = {id(p) for p in getattr(model, "slow_parameters", list)()}
+    transformer = {id(p) for p in getattr(model, "transformer_parameters", list)()}
     on = next(model.parameters()).device
     groups: list[dict[str, Any]] = []
     rates: list[float] = []
-    for is_slow in (False, True):
+    for inside in (False, True):
         for decays in (True, False):
-            own = [p for p in model.parameters() if (id(p) in slow) is is_slow and (p.ndim > 1) is decays]
+            own = [p for p in model.parameters() if (id(p) in transformer) is inside and (p.ndim > 1) is decays]
             if own:
-                rates.append(o.lr * (o.slow if is_slow else 1.0))
-                groups.append({"params": own, "weight_decay": o.l2 if decays else 0.0})
+                rates.append(o.lr * (o.transformer_lr_factor if inside else 1.0))
+                groups.append({"params": own, "weight_decay": o.weight_decay if decays else 0.0})
                 if on.type == "cuda":  # a number would stay what it was when the step became a graph
                     groups[-1]["lr"] = torch.tensor(rates[-1], device=on)
     fused = on.type in ("cpu", "cuda")  # one pass over each weight
@@ -52,7 +53,7 @@ def schedule(epoch: float, recipe: Recipe) -> float:
     return 1 - done if o.schedule == "linear" else 1.0
 
 
-class Average:
+class EMA:
     """Exponential moving average of a model's weights and statistics.
 
     While it is young the decay is (1 + t) / (10 + t), so that the first, random weights are soon forgotten.

@@ -1,17 +1,23 @@
 """Recipes: everything that decides a training run, as frozen dataclasses read from TOML.
 
-Unknown keys and values outside their rule are errors that name file, key, value and rule. Leaves out: data, device and
-where results go; those belong to a run, not to a recipe.
+Each value stands beside its rule (``Annotated``), which msgspec checks whenever a recipe is made: from a file, in
+Python, or changed by ``replace``. Unknown keys and values outside their rule are errors that name file, key, value and
+rule. Leaves out: data, device and where results go; those belong to a run, not to a recipe.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_type_hints
+
+import msgspec
+from msgspec import Meta
+from msgspec.inspect import FloatType, IntType, LiteralType, type_info
 
 from mien.errors import ConfigError, need
 
@@ -20,175 +26,198 @@ __all__ = ["Augment", "Distill", "Optimizer", "Recipe", "list_recipes", "load_re
 #: Recipes that come with mien.
 FOLDER = Path(__file__).parent / "recipes"
 
-T = TypeVar("T")
+#: Keys that had another name; they work until the next release. New keys must not take an old name.
+_RENAMED = {
+    "drop_copies": "deduplicate",
+    "optimizer.l2": "optimizer.weight_decay",
+    "optimizer.slow": "optimizer.transformer_lr_factor",
+    "distill.copies": "distill.augmented_views",
+}
+_SIZES = "must be pairs of a share of the epochs, from 0 and rising, and a side of 16..512 pixels"
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T", bound="_Checked")
+Unit = Annotated[float, Meta(ge=0, le=1)]
+Weight = Annotated[float, Meta(ge=0, le=10)]
+Pixels = Annotated[int, Meta(ge=0, le=512)]
+Start = Annotated[float, Meta(ge=0, lt=1)]
+Side = Annotated[int, Meta(ge=16, le=512)]
+
+
+class _Checked:
+    """A part of a recipe, whose values obey their rules from the start; ``table`` is its name in the file."""
+
+    table: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        for key, hint in _hints(type(self)).items():
+            value = getattr(self, key)
+            try:
+                object.__setattr__(self, key, msgspec.convert(value, hint))
+            except msgspec.ValidationError:
+                raise ConfigError(f"{_dotted(self.table, key)} {_rule(key, hint, value)}, got {value!r}") from None
 
 
 @dataclass(frozen=True)
-class Augment:
+class Augment(_Checked):
     """Whole-batch augmentation, see ``transforms``; zero switches a part off.
 
     degrees, scale, shift, mirror: ``transforms.affine``; brightness, contrast: ``transforms.light``;
     erase: probability, erase_low..erase_high pixels; mixup: alpha of the Beta distribution
     """
 
-    degrees: float = 0.0
-    scale: float = 0.0
-    shift: float = 0.0
-    mirror: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    erase: float = 0.0
-    erase_low: int = 8
-    erase_high: int = 16
-    mixup: float = 0.0
+    table: ClassVar[str] = "augment"
+
+    degrees: Annotated[float, Meta(ge=0, le=180)] = 0.0
+    scale: Annotated[float, Meta(ge=0, le=0.9)] = 0.0
+    shift: Annotated[float, Meta(ge=0, le=24)] = 0.0
+    mirror: Unit = 0.0
+    brightness: Unit = 0.0
+    contrast: Unit = 0.0
+    erase: Unit = 0.0
+    erase_low: Pixels = 8
+    erase_high: Pixels = 16
+    mixup: Annotated[float, Meta(ge=0, le=10)] = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.erase_low > self.erase_high:
+            raise ConfigError(
+                f"augment.erase_low must not exceed augment.erase_high, got {self.erase_low} and {self.erase_high}"
+            )
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(_Checked):
     """name "adam" (with coupled L2, as the report), "adamw" (decoupled) or "sgd" (Nesterov, momentum 0.9).
 
-    lr         peak learning rate
-    l2         weight decay; not applied to biases, norms and scales
-    slow       factor on the learning rate of the model's ``slow_parameters`` (the transformer)
-    schedule   "constant", "cosine" (to zero) or "linear" (to zero), after ``warmup`` epochs of linear rise
-    clip       largest gradient norm, 0 for none
+    lr                     peak learning rate
+    weight_decay           not applied to biases, norms and scales
+    transformer_lr_factor  on the learning rate of the model's ``transformer_parameters``
+    schedule               "constant", "cosine" (to zero) or "linear" (to zero), after ``warmup`` epochs of linear rise
+    clip                   largest gradient norm, 0 for none
     """
 
-    name: str = "sgd"
-    lr: float = 0.1
-    l2: float = 0.0
-    slow: float = 1.0
-    schedule: str = "constant"
-    warmup: float = 0.0
-    clip: float = 0.0
+    table: ClassVar[str] = "optimizer"
+
+    name: Literal["adam", "adamw", "sgd"] = "sgd"
+    lr: Annotated[float, Meta(ge=0, le=100)] = 0.1
+    weight_decay: Weight = 0.0
+    transformer_lr_factor: Annotated[float, Meta(ge=0, le=100)] = 1.0
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    warmup: Annotated[float, Meta(ge=0, le=100_000)] = 0.0
+    clip: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
 
 
 @dataclass(frozen=True)
-class Distill:
-    """How a teacher is followed, where a run has one (Hinton et al. 2015, arXiv 1503.02531, section 2).
+class Distill(_Checked):
+    """How teachers are followed (Hinton et al. 2015, arXiv 1503.02531, section 2).
 
-    weight       of the teacher's distributions in the loss, 0..1; the labels have the rest
-    temperature  that softens both distributions
-    views        test-time views whose mean is the teacher's answer, 1..10
-    copies       augmented copies of each face that teachers answer about, one of which the network sees each time, so
-                 that it is told of what it sees (Beyer et al. 2021, arXiv 2106.05237, section 3; answers that are kept:
-                 Faghri et al. 2023, arXiv 2303.08983, section 3); 0: teachers answer about the face itself, whatever
-                 the network sees of it
+    weight           of the teachers' distributions in the loss, 0..1; the labels have the rest
+    temperature      that softens each teacher's and the network's distributions
+    views            test-time views whose mean is a teacher's prediction, 1..10
+    augmented_views  of each face that teachers predict, one of which the network sees each time, so that it is told of
+                     what it sees (Beyer et al. 2021, arXiv 2106.05237, section 3; predictions that are kept: Faghri et
+                     al. 2023, arXiv 2303.08983, section 3); 0: teachers predict the face itself, whatever the network
+                     sees of it
     """
 
-    weight: float = 0.8
-    temperature: float = 2.0
-    views: int = 2
-    copies: int = 0
+    table: ClassVar[str] = "distill"
+
+    weight: Unit = 0.8
+    temperature: Annotated[float, Meta(ge=0.1, le=100)] = 2.0
+    views: Annotated[int, Meta(ge=1, le=10)] = 2
+    augmented_views: Annotated[int, Meta(ge=0, le=1000)] = 0
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(_Checked):
     """One training run.
 
     model            name for ``create_model``; ``options`` are its keyword arguments
+    size             side in pixels that faces are resized to
     smoothing        label smoothing, 0..1
     targets          "labels", or "votes" for the taggers' votes as soft targets
     class_weighting  0 none .. 1 inverse class frequency, as weights in the loss
-    ema              decay of the weight average, 0 for none; the average is what is evaluated and kept
-    drop_copies      leave exact copies within the training part out
+    ema              decay of the moving average of the weights, 0 for none; the average is what is evaluated and kept
+    deduplicate      leave exact copies within the training part out
     votes_weight     weight of the loss of a second head, which learns the taggers' votes beside the labels; 0 for none
     aux_weight       weight of the loss of each auxiliary classifier inside the network, where it has any
     adversary        weight of the loss by which a network hides who is on the picture from its adversary; 0 for none;
                      needs training faces with ``subject``
     sizes            progressive sizes: pairs of a share of the epochs and the side in pixels from there on, such as
                      [[0, 32], [0.4, 40], [0.7, 48]]; empty for the images' own size throughout
+    distill          how teachers are followed; None: the recipe has none in mind
     """
 
     name: str
     model: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    epochs: int = 30
-    batch_size: int = 128
-    seed: int = 0
-    smoothing: float = 0.0
-    targets: str = "labels"
-    class_weighting: float = 0.0
-    ema: float = 0.0
-    drop_copies: bool = False
-    votes_weight: float = 0.0
-    aux_weight: float = 0.3
-    adversary: float = 0.0
-    sizes: Sequence[Sequence[float]] = ()
+    size: Side = 48
+    epochs: Annotated[int, Meta(ge=1, le=100_000)] = 30
+    batch_size: Annotated[int, Meta(ge=2, le=65_536)] = 128
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    smoothing: Unit = 0.0
+    targets: Literal["labels", "votes"] = "labels"
+    class_weighting: Unit = 0.0
+    ema: Unit = 0.0
+    deduplicate: bool = False
+    votes_weight: Weight = 0.0
+    aux_weight: Weight = 0.3
+    adversary: Annotated[float, Meta(ge=0, le=100)] = 0.0
+    sizes: tuple[tuple[Start, Side], ...] = ()
     optimizer: Optimizer = field(default_factory=Optimizer)
     augment: Augment = field(default_factory=Augment)
-    distill: Distill = field(default_factory=Distill)
+    distill: Distill | None = None
 
     def __post_init__(self) -> None:
-        a, o = self.augment, self.optimizer
-        for key, value, choices in (
-            ("optimizer.name", o.name, ("adam", "adamw", "sgd")),
-            ("optimizer.schedule", o.schedule, ("constant", "cosine", "linear")),
-            ("targets", self.targets, ("labels", "votes")),
-        ):
-            if value not in choices:
-                raise ConfigError(f"{key} must be one of {', '.join(choices)}, got {value!r}")
-        unit = (("smoothing", self.smoothing), ("class_weighting", self.class_weighting), ("ema", self.ema))
-        for key, value in (*unit, *((f"augment.{k}", getattr(a, k)) for k in ("mirror", "erase", "contrast", "scale"))):
-            _check(key, value, 0, 1)
-        for key, number, low, high in (
-            ("epochs", self.epochs, 1, 100_000),
-            ("batch_size", self.batch_size, 2, 65_536),
-            ("optimizer.lr", o.lr, 0, 100),
-            ("optimizer.l2", o.l2, 0, 10),
-            ("optimizer.slow", o.slow, 0, 100),
-            ("optimizer.warmup", o.warmup, 0, self.epochs),
-            ("augment.degrees", a.degrees, 0, 180),
-            ("augment.shift", a.shift, 0, 24),
-            ("augment.mixup", a.mixup, 0, 10),
-            ("votes_weight", self.votes_weight, 0, 10),
-            ("aux_weight", self.aux_weight, 0, 10),
-            ("adversary", self.adversary, 0, 100),
-            ("distill.weight", self.distill.weight, 0, 1),
-            ("distill.temperature", self.distill.temperature, 0.1, 100),
-            ("distill.views", self.distill.views, 1, 10),
-            ("distill.copies", self.distill.copies, 0, 1000),
-        ):
-            _check(key, number, low, high)
-        if self.distill.copies and a.mixup:
-            raise ConfigError(f"distill.copies must be 0 with augment.mixup above 0, got {self.distill.copies}")
-        self._check_sizes()
-
-    def _check_sizes(self) -> None:
-        rule = "sizes must be pairs of a share of the epochs, from 0 and rising, and a side of 16..512 pixels"
-        try:
-            starts = [float(start) for start, _ in self.sizes]
-            sides = [int(side) for _, side in self.sizes]
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"{rule}; got {self.sizes!r}") from error
-        rising = all(a < b for a, b in pairwise(starts))
-        if starts and not (starts[0] == 0 and starts[-1] < 1 and rising and 16 <= min(sides) <= max(sides) <= 512):
-            raise ConfigError(f"{rule}; got {self.sizes!r}")
+        super().__post_init__()
+        for part in (self.optimizer, self.augment, self.distill):
+            if part is not None and not isinstance(part, _Checked):
+                raise ConfigError(f"optimizer, augment and distill must be tables, got {part!r}")
+        if self.optimizer.warmup > self.epochs:
+            raise ConfigError(f"optimizer.warmup must lie in 0..{self.epochs} epochs, got {self.optimizer.warmup}")
+        if self.distill and self.distill.augmented_views and self.augment.mixup:
+            raise ConfigError(
+                f"distill.augmented_views must be 0 with augment.mixup above 0, got {self.distill.augmented_views}"
+            )
+        starts = [start for start, _ in self.sizes]
+        if starts and (starts[0] != 0 or any(a >= b for a, b in pairwise(starts))):
+            raise ConfigError(f"sizes {_SIZES}, got {self.sizes!r}")
 
     def size_at(self, epoch: int, own: int) -> int:
         """The side in pixels to train on in ``epoch``, from 0, for images of side ``own``."""
-        begun = [int(side) for start, side in self.sizes if start * self.epochs <= epoch]
+        begun = [side for start, side in self.sizes if start * self.epochs <= epoch]
         return begun[-1] if begun else own
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts and values, for JSON."""
-        return asdict(self)
+        """Plain dicts and values, for JSON; without ``distill`` where there is none."""
+        return {k: v for k, v in msgspec.json.decode(msgspec.json.encode(self)).items() if v is not None}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any], *, where: str = "") -> Recipe:
+        """The recipe that a file or an earlier version of mien wrote.
+
+        where  the file, if a person wrote it, who is then told of keys that have another name now
+        """
+        return _build(cls, raw, where)
 
     def override(self, **values: Any) -> Recipe:
-        """The recipe with values replaced, ``None`` meaning keep; ``lr`` and ``l2`` reach into the optimizer.
+        """The recipe with values replaced, ``None`` meaning keep; ``lr`` and ``weight_decay`` reach into the optimizer.
 
-        Its warm-up is cut to ``epochs`` where these are fewer.
+        Its warm-up is cut to ``epochs`` where these are fewer, and ``sizes`` follow a new ``size`` in proportion.
         """
         given = {k: v for k, v in values.items() if v is not None}
-        inner: dict[str, Any] = {k: given.pop(k) for k in ("lr", "l2") if k in given}
+        inner: dict[str, Any] = {k: given.pop(k) for k in ("lr", "weight_decay") if k in given}
         if 1 <= given.get("epochs", 0) < self.optimizer.warmup:
             inner["warmup"] = float(given["epochs"])
+        if (new := given.get("size", self.size)) != self.size:
+            given["sizes"] = tuple((start, self._scaled(side, new)) for start, side in self.sizes)
         return replace(self, optimizer=replace(self.optimizer, **inner), **given)
 
-
-def _check(key: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise ConfigError(f"{key} must lie in {low}..{high}, got {value}")
+    def _scaled(self, side: int, size: int) -> int:
+        """A side of ``sizes`` where the recipe's size becomes ``size``: in proportion, a multiple of 8."""
+        return size if side == self.size else max(16, round(side * size / self.size / 8) * 8)
 
 
 def list_recipes() -> list[str]:
@@ -203,7 +232,11 @@ def load_recipe(name: str) -> Recipe:
         if name.endswith(".toml"):
             raise ConfigError(f"recipe file {name} does not exist; give a path to a TOML file")
         raise ConfigError(f"recipe must be one of {', '.join(list_recipes())} or a path to a .toml file, got {name!r}")
-    return read_recipe(path.read_text(encoding="utf-8"), str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as UTF-8 text ({error})") from error
+    return read_recipe(text, str(path))
 
 
 def read_recipe(text: str, where: str = "recipe") -> Recipe:
@@ -214,33 +247,51 @@ def read_recipe(text: str, where: str = "recipe") -> Recipe:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where}: not TOML: {error}") from error
     try:
-        return _build(Recipe, {"name": Path(where).stem, **raw}, "")
+        return Recipe.from_dict({"name": Path(where).stem, **raw}, where=where)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def _build(cls: type[T], raw: Mapping[str, Any], prefix: str) -> T:
-    """Make a dataclass from a mapping, checking keys and types by its annotations."""
-    hints = get_type_hints(cls)
+def _build(cls: type[T], raw: Mapping[str, Any], where: str) -> T:
+    """Make a part of a recipe from a mapping: new names for old keys, no unknown ones, tables as parts of their own."""
+    parts = {"optimizer": Optimizer, "augment": Augment, "distill": Distill} if cls is Recipe else {}
     known = [f.name for f in fields(cls)]  # type: ignore[arg-type]
-    values = {}
+    values: dict[str, Any] = {}
     for key, value in raw.items():
-        if key not in known:
-            raise ConfigError(f"unknown key {prefix + key!r}; known are {', '.join(known)}")
-        values[key] = _typed(value, hints[key], prefix + key)
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise ConfigError(f"a key is missing: {error}") from error
+        new = _RENAMED.get(_dotted(cls.table, key), "").rpartition(".")[2] or key
+        if new not in known:
+            raise ConfigError(f"unknown key {_dotted(cls.table, key)!r}; known are {', '.join(known)}")
+        if new != key and new in raw:
+            raise ConfigError(f"{_dotted(cls.table, key)} is {new} now, and both are given: leave the old one out")
+        if new != key and where:
+            _log.warning("%s: %s is called %s now; the old name goes with the next release", where, key, new)
+        if new in parts and not isinstance(value, Mapping):
+            raise ConfigError(f"{new} must be a table, got {value!r}")
+        values[new] = _build(parts[new], value, where) if new in parts else value
+    if missing := [key for key in ("name", "model") if cls is Recipe and key not in values]:
+        raise ConfigError(f'the key {missing[0]} is missing: give the name of a network, such as model = "mien-small"')
+    return cls(**values)
 
 
-def _typed(value: Any, hint: Any, key: str) -> Any:
-    if is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            raise ConfigError(f"{key} must be a table, got {value!r}")
-        return _build(hint, value, key + ".")  # type: ignore[arg-type]
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if hint in (int, float, str, bool) and type(value) is not hint:
-        raise ConfigError(f"{key} must be of type {hint.__name__}, got {value!r}")
-    return value
+def _hints(cls: Any) -> dict[str, Any]:
+    """The rules of a part's plain values."""
+    hints = get_type_hints(cls, include_extras=True)
+    plain = {f.name: hints[f.name] for f in fields(cls)}
+    return {k: hint for k, hint in plain.items() if not is_dataclass(hint) and k != "distill"}
+
+
+def _rule(key: str, hint: Any, value: Any) -> str:
+    """What a value must be, in words."""
+    info = type_info(hint)
+    if key == "sizes":
+        return _SIZES
+    if isinstance(info, LiteralType):
+        return f"must be one of {', '.join(map(str, info.values))}"
+    if isinstance(info, FloatType | IntType):
+        number = type(value) is int or (type(value) is float and isinstance(info, FloatType))
+        return f"must lie in {info.ge}..{info.le}" if number else f"must be of type {hint.__origin__.__name__}"
+    return f"must be of type {getattr(hint, '__name__', hint)}"
+
+
+def _dotted(table: str, key: str) -> str:
+    return f"{table}.{key}" if table else key

@@ -1,25 +1,21 @@
-"""A training run in a folder: what ``mien train`` does, as one function.
+"""The one way to train: faces and a recipe in, a calibrated, evaluated model out. ``mien train``, the README, the demo
+and ``mien compare`` all call :func:`train`; with a folder it also leaves there
 
-    OUT/history.json        the figures of every epoch
-    OUT/curves.png          loss and accuracy, training and validation
-    OUT/state.safetensors   all that --resume needs, written at epochs' ends, unless that took up a tenth of the time,
-                            and once a minute
-    OUT/model.safetensors   the deployed weights, calibrated on the validation part, with their spec, at the end
+    OUT/model.safetensors   the deployed weights, calibrated on the validation part, with their spec
     OUT/second.safetensors  the same trunk with the second head, where there is one
     OUT/evaluation.json     the validation report of these weights
 
-Leaves out: showing progress (``cli``) and the loop itself (``engine``).
+and, while it lasts, what ``mien.training.folder`` lists. Leaves out: showing progress (``cli``) and the loop itself
+(``mien.training.loop``).
 """
 
 from __future__ import annotations
 
 import json
-import time
-from collections import Counter
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,249 +23,184 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mien.data import FaceDataset
-from mien.errors import ConfigError, need
-from mien.evaluation.calibration import MIN_ROWS, calibrate
-from mien.evaluation.metrics import Report
-from mien.evaluation.scoring import Loaded, evaluate, versions
+from mien.data.duplicates import near_duplicates
+from mien.evaluation.calibrated import calibrated
+from mien.evaluation.scoring import Loaded, scored
 from mien.files import check_writable, write_text
-from mien.models import create_model, split_heads
-from mien.models.inference import predict
-from mien.models.weights import save_model
+from mien.models import split_heads
 from mien.reporting import plots
 from mien.spec import ModelSpec
-from mien.training.checkpoint import load_state, save_state
-from mien.training.distillation import Teacher
-from mien.training.loop import Batch, Epoch, State, Stopped, fit
-from mien.training.recipe import Recipe
+from mien.training.devices import lent
+from mien.training.distillation import SoftTargets, soft_targets
+from mien.training.folder import RunFolder, claimed
+from mien.training.loop import Batch, Epoch, Stopped, fit
+from mien.training.preparation import Prepared, check_teachers, make_network, prepare
+from mien.training.recipe import Distill, Recipe, load_recipe
+from mien.training.trained import TrainedModel, make_spec
 
-__all__ = ["Result", "epochs_within", "make_network", "make_spec", "step_seconds", "train_run"]
+__all__ = ["train"]
 
-_STATE_SECONDS = 60.0
-_STATE_SHARE = 10  # times as long as writing the state takes, none is written at an epoch's end
-_CURVES_SECONDS = 30.0
-_WARM_UP, _TIMED = 3, 12  # steps of the trial that decides how many epochs fit
-_SHARE = 0.85  # of the time goes to training steps, the rest to validation and start
-
-
-@dataclass(frozen=True)
-class Result:
-    """A finished run: the deployed model with its spec, the epochs, and the validation report."""
-
-    model: Loaded
-    history: list[Epoch]
-    report: Report
+_log = logging.getLogger(__name__)
 
 
-def train_run(
-    recipe: Recipe,
+def train(
+    recipe: Recipe | str,
     train: FaceDataset,
     val: FaceDataset,
-    out: Path,
     *,
-    teacher: Teacher | None = None,
+    out: str | Path | None = None,
+    teacher: str | Sequence[str] = (),
     device: str = "auto",
+    size: int | None = None,
     resume: bool = False,
     tensorboard: bool = False,
     on_batch: Callable[[Batch], bool | None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
-) -> Result:
-    """Train as ``recipe`` says and leave everything in ``out``; arguments as for ``engine.fit``.
+) -> TrainedModel:
+    """Train as ``recipe`` says, calibrate on ``val`` and evaluate there.
 
-    teacher  whose distributions the network follows too, see ``teachers.ask``
-    resume  continue the run in ``out``, or begin it where there is none yet; without it a folder that holds a run is
-            refused. On the CPU, with the same number of threads, the result is the same bit for bit as without a break.
+    recipe    a recipe, or the name of one that comes with mien, or of a TOML file
+    train, val  faces of any size with the same class names; ``mien.data.train_val`` makes both of one data set
+    out       folder for the weights and for what ``resume`` needs; None: nothing is written
+    teacher   models to follow too: folders of runs, files, names of shipped models, .npz files of predictions
+    device    auto, cpu, cuda, cuda:1 ... or mps
+    size      side in pixels that faces are resized to, instead of the recipe's
+    resume    continue the run in ``out``, or begin it where there is none yet; without it a folder that holds a run is
+              refused. On the CPU, with as many threads, the result is the same bit for bit as without a break
+    on_batch, on_epoch  called after each, see ``loop.fit``
 
-    Raises :class:`mien.training.loop.Stopped`, after saving, where ``on_batch`` asked for a stop.
+    What it must change to train at all (sizes, heads without anything to learn, teachers that are not there) is logged
+    as a warning, once. Raises ConfigError before the first step where recipe and data do not fit each other, and
+    :class:`mien.training.loop.Stopped`, after saving, where ``on_batch`` asked for a stop.
     """
-    torch.manual_seed(recipe.seed)
-    model = make_network(recipe, train)
-    check_writable(out, need_bytes=10_000_000 + 10 * sum(p.nbytes for p in model.parameters()))
-    folder = _Folder(out, recipe, train, val, teacher, tensorboard)
+    recipe = (load_recipe(recipe) if isinstance(recipe, str) else recipe).override(size=size)
+    teachers = [teacher] if isinstance(teacher, str) else [str(t) for t in teacher]
+    folder_path = None if out is None else Path(out)
+    with claimed(folder_path, resume=resume):
+        ready = prepare(recipe, train, val, taught=bool(teachers))
+        network = _fresh(ready)
+        if folder_path:
+            check_writable(folder_path, need_bytes=10_000_000 + 10 * sum(p.nbytes for p in network.parameters()))
+        for note in ready.notes:
+            _log.warning(note)
+        taught = _taught(ready, train, val, teachers, device)
+        deployed, history = _fitted(network, ready, taught, folder_path, device, tensorboard, (on_batch, on_epoch))
+        model = _finished(deployed, history, ready, train, val, taught)
+        if folder_path:
+            _write(model, folder_path)
+        return model
+
+
+def _fresh(ready: Prepared) -> nn.Module:
+    """The network with the initial weights that the recipe's seed gives."""
+    with lent(torch.device("cpu")) as initial:
+        initial.manual_seed(ready.recipe.seed)
+        return make_network(ready.recipe, ready.train)
+
+
+def _taught(
+    ready: Prepared, train: FaceDataset, val: FaceDataset, teachers: Sequence[str], device: str
+) -> SoftTargets | None:
+    """What the network is told beside the labels, by teachers that have not learnt what it is validated on."""
+    if not teachers:
+        return None
+    recipe = ready.recipe
+    found = soft_targets(teachers, ready.train, recipe.distill or Distill(), recipe.augment, device=device)
+    for note in check_teachers(found.teachers, train, val):
+        _log.warning(note)
+    return found
+
+
+def _fitted(
+    network: nn.Module,
+    ready: Prepared,
+    taught: SoftTargets | None,
+    out: Path | None,
+    device: str,
+    tensorboard: bool,
+    callbacks: tuple[Callable[[Batch], bool | None] | None, Callable[[Epoch], None] | None],
+) -> tuple[nn.Module, list[Epoch]]:
+    """The loop, with its state in ``out``."""
+    on_batch, on_epoch = callbacks
+    parts = {"recipe": ready.recipe.to_dict(), "train": ready.train.fingerprint, "val": ready.val.fingerprint}
+    run = {**parts, **({"teachers": list(taught.keys)} if taught else {})}
+    folder = RunFolder(out, ready.recipe.epochs, run, tensorboard=tensorboard) if out else None
+
+    def both(epoch: Epoch) -> None:
+        for told in (folder.on_epoch if folder else None, on_epoch):
+            if told:
+                told(epoch)
+
     try:
-        deployed, history = fit(
-            model,
-            train,
-            val,
-            recipe,
-            teacher=teacher.answers if teacher else None,
+        return fit(
+            network,
+            ready.train,
+            ready.val,
+            ready.recipe,
+            teacher=taught.targets if taught else None,
             device=device,
-            state=folder.open(resume),
+            state=folder.state() if folder else None,
             on_batch=on_batch,
-            on_epoch=lambda e: _both(folder.on_epoch, on_epoch, e),
-            on_state=folder.on_state,
+            on_epoch=both,
+            on_state=folder.on_state if folder else None,
         )
     except Stopped as stop:
-        folder.save(stop.state)
+        if folder:
+            folder.save(stop.state)
         raise
+    finally:
+        if folder:
+            folder.close()
+
+
+def _finished(
+    deployed: nn.Module,
+    history: list[Epoch],
+    ready: Prepared,
+    train: FaceDataset,
+    val: FaceDataset,
+    taught: SoftTargets | None,
+) -> TrainedModel:
+    """Calibrate and evaluate each head, where it has been trained."""
+    clean = ~near_duplicates(ready.val.images, ready.train.images)
+    spec = make_spec(ready.recipe, train, val, teachers=taught.names if taught else ())
     first, other = split_heads(deployed)
-    plain = Loaded(first, make_spec(recipe, train, teacher), str(out / "model.safetensors"))
-    loaded = _calibrated(plain, val, val.labels)
-    report = evaluate(loaded, val, train=train)
-    loaded.spec.scores[report.split or "validation"] = report.to_dict()
-    save_model(out / "model.safetensors", first.cpu(), loaded.spec)
+    second = None
     if other is not None:
-        spec = replace(plain.spec, name=f"{recipe.name}-ferplus", labels=train.second_names, scores={})
-        file = out / "second.safetensors"
-        calibrated = _calibrated(Loaded(other, spec, str(file)), val, _second_labels(val))
-        save_model(file, other.cpu(), calibrated.spec)
-    write_text(out / "evaluation.json", json.dumps(report.to_dict(), indent=1))
-    plots.curves(history, out / "curves.png")
-    return Result(loaded, history, report)
+        own = replace(spec, name=f"{spec.name}-ferplus", labels=train.second_names)
+        second = _judged(other, own, _by_second(ready.val), clean, val.fingerprint, history)
+    return replace(_judged(first, spec, ready.val, clean, val.fingerprint, history), second=second)
 
 
-def make_network(recipe: Recipe, train: FaceDataset) -> nn.Module:
-    """The untrained network of ``recipe``, with a second head and an adversary as far as ``recipe`` trains them."""
-    more: dict[str, int] = {}
-    if recipe.votes_weight:
-        more["second"] = len(train.second_names)
-    if recipe.adversary:
-        more["identities"] = 0 if train.subject is None else len(np.unique(train.subject))
-    return create_model(recipe.model, num_classes=len(train.names), **recipe.options, **more)
+def _judged(
+    network: nn.Module,
+    spec: ModelSpec,
+    faces: FaceDataset,
+    clean: NDArray[np.bool_],
+    fingerprint: str,
+    history: list[Epoch],
+) -> TrainedModel:
+    """``network`` calibrated on the labelled ones of ``faces`` and scored there, with the score in its spec."""
+    known = np.ones(len(faces), bool) if faces.labels is None else faces.labels >= 0
+    faces, clean = faces.take(known), clean[known]
+    model = calibrated(Loaded(network, replace(spec, scores={}), ""), faces, clean=clean)
+    if model.spec.calibration:
+        model.spec.calibration["fingerprint"] = fingerprint
+    report = scored(model, faces, clean=clean).report
+    model.spec.scores[report.split or "validation"] = report.to_dict()
+    return TrainedModel(network.cpu(), model.spec, history, report)
 
 
-def epochs_within(recipe: Recipe, train: FaceDataset, seconds: float) -> int:
-    """How many epochs of ``recipe`` fit into ``seconds``, 1 or more: times some steps of a throwaway network.
-
-    Steps are timed at the images' own size; smaller ones are taken to cost as much less as they have fewer pixels.
-    """
-    own = train.size[0]
-    share = float(np.mean([(recipe.size_at(e, own) / own) ** 2 for e in range(recipe.epochs)]))
-    step = share * step_seconds(recipe, train, _WARM_UP, _TIMED)
-    return max(1, int(_SHARE * seconds / (step * max(1, len(train) // recipe.batch_size))))
+def _by_second(faces: FaceDataset) -> FaceDataset:
+    """``faces`` labelled by the class with the largest share in the second labelling, -1 for a row without."""
+    assert faces.second is not None
+    labels = np.where(faces.second.any(1), faces.second.argmax(1), -1)
+    return replace(faces, names=faces.second_names, labels=labels, votes=None, second=None, second_names=())
 
 
-def step_seconds(recipe: Recipe, train: FaceDataset, warm_up: int, timed: int, *, graph: bool = True) -> float:
-    """Median time of a training step of a throwaway network at the images' own size, after ``warm_up`` steps."""
-    rows = train.take([i % len(train) for i in range((warm_up + timed) * recipe.batch_size)])
-    optimizer = replace(recipe.optimizer, warmup=0.0)
-    trial = replace(recipe, epochs=1, sizes=(), drop_copies=False, optimizer=optimizer)
-    ends: list[float] = []
-    fit(
-        make_network(trial, rows),
-        rows,
-        rows.take(slice(0, 1)),
-        trial,
-        graph=graph,
-        on_batch=lambda _: ends.append(time.perf_counter()),
-    )
-    return float(np.median(np.diff(ends[warm_up - 1 :])))
-
-
-def make_spec(recipe: Recipe, train: FaceDataset, teacher: Teacher | None = None) -> ModelSpec:
-    """The spec of a model trained by ``recipe`` on ``train``; scores are added by whoever evaluates it."""
-    mean, std = train.statistics
-    return ModelSpec(
-        name=recipe.name,
-        labels=train.names,
-        size=train.size[0],
-        mean=mean,
-        std=std,
-        model={"name": recipe.model, **recipe.options},
-        recipe=recipe.to_dict(),
-        data={
-            "source": Path(train.source).name,
-            "fingerprint": train.fingerprint,
-            "n": len(train),
-            **({"second labelling": "FER+ votes"} if recipe.votes_weight else {}),
-            **({"teachers": _counted(teacher.names)} if teacher else {}),
-        },
-        versions=versions(),
-    )
-
-
-def _counted(names: Sequence[str]) -> str:
-    return ", ".join(f"{n} x {name}" if n > 1 else name for name, n in Counter(names).items())
-
-
-def _calibrated(model: Loaded, faces: FaceDataset, labels: NDArray[np.int64] | None) -> Loaded:
-    """``model`` with temperature and candidates fitted on ``faces`` (label -1: left out); as it is with too few."""
-    if labels is None or (labels >= 0).sum() < MIN_ROWS:
-        return model
-    spec, known = model.spec, labels >= 0
-    p = predict(model.forward, faces.images[known], mean=spec.mean, std=spec.std)
-    found = calibrate(np.log(p.clip(1e-300)), labels[known])
-    source = {"split": "+".join(faces.splits) or "validation", "fingerprint": faces.fingerprint}
-    return replace(model, spec=replace(spec, temperature=found.temperature, calibration={**found.to_dict(), **source}))
-
-
-def _second_labels(faces: FaceDataset) -> NDArray[np.int64] | None:
-    """The class with the largest share in the second labelling, -1 for a row without."""
-    if faces.second is None:
-        return None
-    return np.where(faces.second.any(1), faces.second.argmax(1), -1)
-
-
-def _both(first: Callable[[Epoch], None], second: Callable[[Epoch], None] | None, epoch: Epoch) -> None:
-    first(epoch)
-    if second:
-        second(epoch)
-
-
-class _Folder:
-    """The files of a run while it lasts."""
-
-    def __init__(
-        self,
-        out: Path,
-        recipe: Recipe,
-        train: FaceDataset,
-        val: FaceDataset,
-        teacher: Teacher | None,
-        tensorboard: bool,
-    ) -> None:
-        self.out, self.epochs = out, recipe.epochs
-        self.run = {"recipe": recipe.to_dict(), "train": train.fingerprint, "val": val.fingerprint}
-        if teacher:
-            self.run["teachers"] = list(teacher.keys)
-        self.history: list[Epoch] = []
-        self.saved = self.drawn = time.monotonic()
-        self.rest = 0.0  # seconds for which epochs' ends are not saved
-        self.board = need("torch.utils.tensorboard", "tensorboard").SummaryWriter(str(out)) if tensorboard else None
-
-    def open(self, resume: bool) -> State | None:
-        """The state to continue from, if any; refuses to overwrite or to mix runs."""
-        path = self.out / "state.safetensors"
-        if not path.exists():
-            return None
-        if not resume:
-            raise ConfigError(f"{self.out}: holds a training run; continue it with --resume, or choose another folder")
-        state, run = load_state(path)
-        run["recipe"] = Recipe("", "").to_dict() | run.get("recipe", {})  # a key that is new since had its default
-        changed = _differences(run, json.loads(json.dumps(self.run)))
-        if changed:
-            raise ConfigError(f"{self.out}: was started with other settings, which --resume can't change: {changed}")
-        self.history = list(state.history)
-        return state
-
-    def on_epoch(self, epoch: Epoch) -> None:
-        """Store an epoch's figures."""
-        self.history.append(epoch)
-        write_text(self.out / "history.json", json.dumps(self.history, indent=1))
-        if time.monotonic() - self.drawn > _CURVES_SECONDS:
-            plots.curves(self.history, self.out / "curves.png")
-            self.drawn = time.monotonic()
-        if self.board:
-            for key, value in epoch.items():
-                self.board.add_scalar(key, value, int(epoch["epoch"]))
-
-    def on_state(self, take: Callable[[], State], epoch_ended: bool) -> None:
-        """Store the state at epochs' ends, save where these are short beside the writing, and once a minute."""
-        since = time.monotonic() - self.saved
-        last = len(self.history) == self.epochs
-        if since > _STATE_SECONDS or (epoch_ended and (since >= self.rest or last)):
-            self.save(take())
-
-    def save(self, state: State) -> None:
-        """Store the state."""
-        start = time.monotonic()
-        save_state(self.out / "state.safetensors", state, self.run)
-        self.saved = time.monotonic()
-        self.rest = _STATE_SHARE * (self.saved - start)
-
-
-def _differences(old: Any, new: Any, prefix: str = "") -> str:
-    """Dotted keys whose values differ: ``recipe.epochs 30 -> 40``."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        parts = [_differences(old.get(k), new.get(k), f"{prefix}.{k}") for k in sorted({*old, *new})]
-        return ", ".join(p for p in parts if p)
-    return "" if old == new else f"{prefix[1:]} {old} -> {new}"
+def _write(model: TrainedModel, out: Path) -> None:
+    model.save(out / "model.safetensors")
+    if model.second:
+        model.second.save(out / "second.safetensors")
+    write_text(out / "evaluation.json", json.dumps(model.report.to_dict(), indent=1))
+    plots.curves(model.history, out / "curves.png")

@@ -1,6 +1,6 @@
 """Faces on a device with all that a network learns of them: labels or votes, a second labelling, people, teachers.
 
-Leaves out: how they are learnt (``engine``) and who is a teacher (``teachers``).
+Leaves out: how they are learnt (``mien.training.loop``) and who is a teacher (``mien.training.distillation``).
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from torch import Generator, Tensor
 
 from mien.data import FaceDataset
 from mien.errors import ConfigError
-from mien.training.recipe import Recipe
-from mien.training.transforms import Source, copies
+from mien.preprocessing import normalise
+from mien.training.recipe import Distill, Recipe
+from mien.training.transforms import Source, augmented_views
 
 __all__ = ["LearningSet"]
+
+Soft = Mapping[tuple[str, ...], NDArray[np.floating[Any]]]
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,8 @@ class LearningSet:
     """Faces on the device: uint8 ``(N, 1, H, W)``, all soft targets side by side ``(N, ...)`` with the columns of each
     (logits, second, identity, teacher.logits, teacher.second), and how the faces are normalised.
 
-    Where teachers have answered about R augmented copies of each face, ``copies`` holds the numbers that make these
-    ``(R, N, 11)`` and what was said of them ``(R, N, ...)``, the last columns of the targets.
+    Where teachers have predicted R augmented views of each face, ``views`` holds the numbers that make these
+    ``(R, N, 11)`` and the soft targets of each ``(R, N, ...)``, the last columns of the targets.
     """
 
     images: Tensor
@@ -37,77 +40,77 @@ class LearningSet:
     columns: dict[str, slice]
     mean: float
     std: float
-    copies: tuple[Tensor, Tensor] | None = None
+    views: tuple[Tensor, Tensor] | None = None
 
     @classmethod
     def of(
-        cls,
-        ds: FaceDataset,
-        recipe: Recipe,
-        device: torch.device,
-        mean: float,
-        std: float,
-        teacher: Mapping[tuple[str, ...], NDArray[np.floating[Any]]] | None,
+        cls, ds: FaceDataset, recipe: Recipe, device: torch.device, mean: float, std: float, teacher: Soft | None
     ) -> LearningSet:
-        """What ``recipe`` needs of ``ds``; ``teacher`` as for ``engine.fit``; ConfigError where it is missing."""
+        """What ``recipe`` needs of ``ds``; ``teacher`` as for ``loop.fit``; ConfigError where it is missing."""
         images = torch.from_numpy(np.ascontiguousarray(ds.images))[:, None]
         parts = {"logits": _targets(ds, recipe.targets)}
         if recipe.votes_weight:
             if ds.second is None:
                 raise ConfigError(
                     f"votes_weight needs FER+ votes beside the labels of {ds.source or 'the data'}: "
-                    "give --votes FILE --target both"
+                    "give --votes FILE --target both, or set votes_weight to 0"
                 )
             parts["second"] = torch.from_numpy(ds.second)
         if recipe.adversary:
             parts["identity"] = _identities(ds)
-        soft: dict[str, Tensor] = {}
-        for head, names in (("logits", ds.names), ("second", ds.second_names)):
-            if teacher and head in parts and names in teacher:
-                answers = torch.from_numpy(teacher[names])  # (T or R, N, K)
-                soft[f"teacher.{head}"] = F.softmax(answers.float() / recipe.distill.temperature, 2)
-        many = bool(soft) and recipe.distill.copies > 0
-        if many and any(len(p) != recipe.distill.copies for p in soft.values()):
-            raise ConfigError(
-                f"teacher answers about {' and '.join(str(len(p)) for p in soft.values())} copies of each face, and "
-                f"distill.copies is {recipe.distill.copies}: they must be as many, as teachers.ask takes them"
-            )
-        if not many:
-            parts |= {k: p.mean(0) for k, p in soft.items()}
+        count = (recipe.distill or Distill()).augmented_views
+        heads = {"logits": ds.names, "second": ds.second_names}
+        soft = {
+            f"teacher.{head}": _soft(teacher[names], (max(1, count), len(ds), len(names)))
+            for head, names in heads.items()
+            if teacher and head in parts and names in teacher
+        }
+        if not count:
+            parts |= {k: p[0] for k, p in soft.items()}
         widths = {k: p.shape[-1] for k, p in (parts | soft).items()}
         ends = np.cumsum([0, *widths.values()]).tolist()
         columns = {k: slice(i, j) for k, i, j in zip(widths, ends[:-1], ends[1:], strict=True)}
         target = torch.cat(list(parts.values()), 1).to(device)
         found = cls(images.to(device), target, columns, mean, std)
-        if not many:
+        if not soft or not count:
             return found
-        said = torch.cat(list(soft.values()), 2).half()
-        return replace(found, copies=(copies(len(ds), len(said)).to(device), said.to(device)))
+        targets = torch.cat(list(soft.values()), 2).half().to(device)
+        return replace(found, views=(augmented_views(len(ds), count).to(device), targets))
 
     def normal(self, x: Tensor) -> Tensor:
         """Pixels 0..255 as the network sees them."""
-        return (x - 255 * self.mean) / (255 * self.std)
+        out: Tensor = normalise(x, self)
+        return out
 
     def take(self, index: Tensor) -> LearningSet:
         """The faces at ``index``."""
-        own = None if self.copies is None else (self.copies[0][:, index], self.copies[1][:, index])
-        return replace(self, images=self.images[index], target=self.target[index], copies=own)
+        own = None if self.views is None else (self.views[0][:, index], self.views[1][:, index])
+        return replace(self, images=self.images[index], target=self.target[index], views=own)
 
     def batch(self, index: Tensor, g: Generator) -> tuple[Tensor, Tensor, Source]:
         """The faces at ``index`` as float32 ``(n, 1, H, W)``, their targets, and the source of their augmentation:
-        ``g``, or the copies that it chooses.
+        ``g``, or the views that it chooses.
         """
         images, target = self.images[index].float(), self.target[index]
-        if self.copies is None:
+        if self.views is None:
             return images, target, g
-        draws, said = self.copies
+        draws, soft = self.views
         chosen = torch.randint(len(draws), (len(index),), generator=g, device=g.device).to(index.device)
-        return images, torch.cat((target, said[chosen, index].float()), 1), iter(draws[chosen, index].unbind(1))
+        return images, torch.cat((target, soft[chosen, index].float()), 1), iter(draws[chosen, index].unbind(1))
 
-    def without_copies(self) -> LearningSet:
+    def deduplicated(self) -> LearningSet:
         """The first of each group of faces with the same pixels."""
         first = {image.numpy().tobytes(): i for i, image in reversed(list(enumerate(self.images.cpu())))}
         return self.take(torch.tensor(sorted(first.values()), device=self.images.device))
+
+
+def _soft(targets: NDArray[np.floating[Any]], shape: tuple[int, int, int]) -> Tensor:
+    if targets.shape != shape:
+        raise ConfigError(
+            f"the teachers' soft targets must have the shape {shape}, augmented views by faces by classes, got "
+            f"{targets.shape}; they belong to other faces, or to another distill.augmented_views"
+        )
+    return torch.from_numpy(targets)
 
 
 def _targets(ds: FaceDataset, kind: str) -> Tensor:

@@ -2,7 +2,7 @@
 
 Every function maps float images ``(N, C, H, W)`` in grey values 0..255 to the same shape (``affine`` can change the
 size on the way) and draws anew for each image, from a ``torch.Generator`` or from numbers drawn before
-(``copies``). Leaves out: reading, normalising, anything image by image.
+(``augmented_views``). Leaves out: reading, normalising, anything image by image.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from mien.training.recipe import Augment
 
-__all__ = ["Source", "affine", "augment", "copies", "erase", "flip", "light", "mixup"]
+__all__ = ["Source", "affine", "augment", "augmented_views", "erase", "flip", "light", "mixup"]
 
 #: A generator, or numbers of 0..1 for each image that are already drawn, ``(N,)`` at a time.
 Source = Generator | Iterator[Tensor]
@@ -40,10 +41,10 @@ def augment(x: Tensor, a: Augment, g: Source, size: int) -> Tensor:
     return x
 
 
-def copies(n: int, count: int) -> Tensor:
-    """Numbers for ``count`` augmented copies of ``n`` images, float32 ``(count, n, 11)``: the same ones every time.
+def augmented_views(n: int, count: int) -> Tensor:
+    """Numbers for ``count`` augmented views of ``n`` images, float32 ``(count, n, 11)``: the same ones every time.
 
-    ``iter(copies(n, count)[k].unbind(1))`` is the source of copy k.
+    ``iter(augmented_views(n, count)[k].unbind(1))`` is the source of view k.
     """
     return torch.rand(count, n, _DRAWS, generator=torch.Generator().manual_seed(0))
 
@@ -103,7 +104,7 @@ def light(x: Tensor, g: Source, *, brightness: float = 0.2, contrast: float = 0.
 def erase(x: Tensor, g: Source, *, p: float = 0.5, low: int = 8, high: int = 16) -> Tensor:
     """Grey out a square of ``low..high`` pixels with probability ``p`` (Zhong et al. 2017, arXiv 1708.04896)."""
     n, _, height, width = x.shape
-    side = _uniform(n, low, high + 1, x, g).floor() * (_uniform(n, 0, 1, x, g) < p)
+    side = _uniform(n, low, high + 1, x, g).floor().clamp_max(min(height, width)) * (_uniform(n, 0, 1, x, g) < p)
     top, left = ((_uniform(n, 0, 1, x, g) * (s - side)).floor() for s in (height, width))
     y, z = torch.arange(height, device=x.device), torch.arange(width, device=x.device)
     rows = (y >= top[:, None]) & (y < (top + side)[:, None])
@@ -116,11 +117,6 @@ def mixup(x: Tensor, target: Tensor, g: Generator, alpha: float) -> tuple[Tensor
     """Blend each image and its soft target ``(N, K)`` with another's (mixup, Zhang et al. 2018, arXiv 1710.09412)."""
     if alpha <= 0:
         return x, target
-    # Beta(a, a) from uniforms (Johnk 1964), so that the explicit generator decides
-    keep = torch.empty(0)
-    while not len(keep):
-        u = torch.rand(64, 2, generator=g) ** (1 / alpha)
-        keep = u[u.sum(1) <= 1]
-    lam = float(keep[0, 0] / keep[0].sum().clamp_min(1e-12))
+    lam = np.random.default_rng(int(torch.randint(2**62, (1,), generator=g))).beta(alpha, alpha)
     other = torch.randperm(len(x), generator=g).to(x.device)
     return lam * x + (1 - lam) * x[other], lam * target + (1 - lam) * target[other]

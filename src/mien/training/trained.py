@@ -1,0 +1,104 @@
+"""A trained network with all that belongs to it: its spec, calibration, history and validation report.
+
+Leaves out: how it was trained (``mien.training.run``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from mien.data import FaceDataset
+from mien.errors import DataError
+from mien.evaluation.metrics import Report
+from mien.evaluation.scoring import Loaded, evaluate, versions
+from mien.export.onnx import export_onnx
+from mien.models.weights import save_model
+from mien.spec import ModelSpec
+from mien.training.loop import Epoch
+from mien.training.provenance import sketch
+from mien.training.recipe import Recipe
+
+__all__ = ["TrainedModel", "make_spec"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """What ``train`` gives.
+
+    network  in eval mode, fused, on the CPU
+    spec     labels, normalisation, calibration, scores, recipe and data
+    history  the figures of every epoch
+    report   on the validation part, with ``clean`` figures: without the faces that have a near copy in Training
+    second   the same trunk with the head that learnt the second labelling, where there is one
+    """
+
+    network: nn.Module
+    spec: ModelSpec
+    history: list[Epoch]
+    report: Report
+    second: TrainedModel | None = None
+
+    @property
+    def loaded(self) -> Loaded:
+        """As ``mien.evaluation`` takes it."""
+        return Loaded(self.network, self.spec, self.spec.name)
+
+    def predict(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
+        """Probabilities ``(N, K)`` in the order of ``spec.labels`` for grey faces uint8 ``(N, H, W)`` of any size.
+
+        views  test-time views whose mean is taken, 1..10
+        """
+        if images.dtype != np.uint8 or images.ndim != 3:
+            raise DataError(f"images must be grey faces, uint8 (N, H, W), got {images.dtype} {images.shape}")
+        return self.loaded.predict(FaceDataset(images, ("",)).resized(self.spec.size).images, views=views)
+
+    def evaluate(self, faces: FaceDataset, *, train: FaceDataset | None = None, views: int = 1) -> Report:
+        """Score it on labelled faces of any size; ``train`` and ``views`` as for ``mien.evaluate``."""
+        return evaluate(self.loaded, faces.resized(self.spec.size), train=train, views=views)
+
+    def save(self, path: str | Path) -> None:
+        """Write the weights with their spec, as safetensors; ``mien evaluate`` and ``mien export`` read them."""
+        save_model(Path(path), self.network, self.spec)
+
+    def export(self, path: str | Path) -> float:
+        """Write it as ONNX, which ``Predictor`` and ``mien predict`` take; the largest difference from torch."""
+        return export_onnx(self.network, self.spec, Path(path))
+
+
+def make_spec(
+    recipe: Recipe, train: FaceDataset, val: FaceDataset | None = None, *, teachers: Sequence[str] = ()
+) -> ModelSpec:
+    """The spec of a model that learnt ``train`` by ``recipe``; scores are added by whoever evaluates it.
+
+    train, val  as they were before faces were resized, so that ``fingerprint`` and ``learnt`` are those of the data
+    """
+    mean, std = train.resized(recipe.size).statistics
+    return ModelSpec(
+        name=recipe.name,
+        labels=train.names,
+        size=recipe.size,
+        mean=mean,
+        std=std,
+        model={"name": recipe.model, **recipe.options},
+        recipe=recipe.to_dict(),
+        data={
+            "source": Path(train.source).name,
+            "fingerprint": train.fingerprint,
+            "n": len(train),
+            **({} if val is None else {"validation": val.fingerprint, "learnt": sketch(train.images)}),
+            **({"second labelling": "FER+ votes"} if recipe.votes_weight else {}),
+            **({"teachers": _counted(teachers)} if teachers else {}),
+        },
+        versions=versions(),
+    )
+
+
+def _counted(names: Sequence[str]) -> str:
+    return ", ".join(f"{n} x {name}" if n > 1 else name for name, n in Counter(names).items())
