@@ -40,6 +40,7 @@ def test_time_views(x: Tensor, count: int) -> list[Tensor]:
     return out[:count]
 
 
+@torch.no_grad()
 def predict(
     forward: Forward, images: NDArray[np.uint8], *, mean: float, std: float, views: int = 1, temperature: float = 1.0
 ) -> NDArray[np.float64]:
