@@ -138,7 +138,7 @@ def test_a_module_says_what_it_is_for_and_lists_what_is_public(path):
 
 @pytest.mark.parametrize(
     "package",
-    ["mien", "mien.runtime", "mien.data", "mien.evaluation", "mien.training", "mien.results", "mien.errors", "mien.spec"],
+    ["mien", *(f"mien.{wing}" for wing in "runtime data evaluation training results errors spec".split())],
 )
 def test_every_listed_name_can_be_had(package):
     module = importlib.import_module(package)
