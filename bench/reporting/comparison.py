@@ -18,7 +18,8 @@ COMPARED = {"fer2013": "FER2013, evaluated on PublicTest", "drawn": "Drawn faces
 def compared() -> str:
     """Every comparison in full, with the methods that are still missing."""
     parts = [
-        "# The report's tables, run again\n\nEvery method that the report names, trained and evaluated by `mien compare` "
+        "# The report's tables, run again\n\nEvery method that the report names, trained and evaluated by "
+        "`mien compare` "
         "under one protocol; written by `bench/reporting/tables.py` from `results/`. The report's figures come from "
         "different "
         "papers, with other protocols, other training data and, for FER2013, the easier PrivateTest part. Times were "

@@ -214,3 +214,19 @@ def test_evaluate_takes_a_name_a_path_or_whatever_holds_a_model(net, faces) -> N
     for model in (None, 3, object(), np.zeros(3)):
         with pytest.raises(ConfigError, match="model must be the name of a shipped model, a path or a model"):
             mien_evaluate(model, faces)
+
+
+def test_coverage_of_prediction_sets_is_measured_under_each_corruption(net, faces, found, capsys) -> None:
+    model = open_model(net)
+    assert (found.clean_coverage, found.coverages, found.coverage) == (None, {}, "")
+    spec = replace(model.spec, calibration={"threshold": 0.15, "temperature": 1.0})
+    sure = measure_robustness(replace(model, spec=spec), faces)
+    assert sure.accuracies == found.accuracies
+    for kind, severity in (("blur", 2), ("noise", 5)):
+        p = model.predict(corrupt(faces.images, kind, severity))
+        sets = [{int(row.argmax()), *np.flatnonzero(row >= 0.15).tolist()} for row in p]
+        assert sure.coverages[kind][severity - 1] == np.mean([y in s for y, s in zip(faces.labels, sets, strict=True)])
+    assert sure.clean_coverage >= sure.clean
+    assert Robustness.from_dict(json.loads(json.dumps(sure.to_dict()))) == sure
+    show_robustness(sure)
+    assert "prediction sets hold the true class of" in " ".join(capsys.readouterr().out.split())

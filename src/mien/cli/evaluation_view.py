@@ -133,6 +133,8 @@ def show_robustness(robustness: Robustness) -> None:
     for name, row in robustness.rows():
         table.add_row(name, *(f"{100 * v:.1f}" for v in row), style="bold" if name == "mean" else "")
     console.print(table)
+    if robustness.coverage:
+        console.print(robustness.coverage, markup=False)
 
 
 def _plain(text: str) -> str:

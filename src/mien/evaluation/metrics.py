@@ -103,6 +103,8 @@ class Robustness:
     n           labelled images counted, the same in every figure
     clean       accuracy on the images as they are, 0..1
     accuracies  kind of corruption -> accuracy at each severity, slight to severe; at least one kind, all of one length
+    clean_coverage, coverages  the same for the share of images whose prediction set holds the true class; None and
+                empty for a model without a calibrated threshold
     split       official name of the part that was scored
     conditions  those of a :class:`Report`, the seed, and what the severities mean
     """
@@ -112,6 +114,8 @@ class Robustness:
     accuracies: dict[str, tuple[float, ...]]
     split: str = ""
     conditions: dict[str, Any] = field(default_factory=dict)
+    clean_coverage: float | None = None
+    coverages: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lengths = {kind: len(row) for kind, row in self.accuracies.items()}
@@ -137,6 +141,21 @@ class Robustness:
         return float(np.mean(list(self.by_kind.values())))
 
     @property
+    def coverage(self) -> str:
+        """How often prediction sets hold the true class, in a sentence; "" where the model has none."""
+        if self.clean_coverage is None or not self.coverages:
+            return ""
+        (kind, severity), least = min(
+            (((kind, i), v) for kind, row in self.coverages.items() for i, v in enumerate(row, 1)), key=lambda x: x[1]
+        )
+        mean = float(np.mean(list(self.coverages.values())))
+        return (
+            f"prediction sets hold the true class of {self.clean_coverage:.1%} of the images as they are, "
+            f"of {mean:.1%} over all corruptions, of {least:.1%} at the least "
+            f"({kind.replace('_', ' ')}, severity {severity})"
+        )
+
+    @property
     def relative(self) -> float:
         """What is left of the clean accuracy: ``mean / clean``, 0 where ``clean`` is 0."""
         return self.mean / self.clean if self.clean else 0.0
@@ -150,20 +169,23 @@ class Robustness:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, dicts and numbers with the means, ready for JSON; :meth:`from_dict` reads them back."""
-        rows = {kind: list(row) for kind, row in self.accuracies.items()}
+        rows, sets = ({kind: list(row) for kind, row in v.items()} for v in (self.accuracies, self.coverages))
         means = {k: getattr(self, k) for k in ("by_kind", "mean", "relative")}
-        return {**asdict(self), "accuracies": rows, "by_severity": list(self.by_severity), **means}
+        return {**asdict(self), "accuracies": rows, "coverages": sets, "by_severity": list(self.by_severity), **means}
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Robustness:
         """Read what :meth:`to_dict` wrote; missing and unknown keys are errors, the means are worked out anew."""
         raw = _severity_for_strength(raw)
         known, means = {f.name for f in fields(cls)}, {"by_kind", "by_severity", "mean", "relative"}
-        wrong = sorted(set(raw) - known - means) + sorted(known - {"split", "conditions"} - set(raw))
+        wrong = sorted(set(raw) - known - means) + sorted({"n", "clean", "accuracies"} - set(raw))
         if wrong:
             raise ConfigError(f"robustness must have the keys {', '.join(sorted(known))}; missing or unknown: {wrong}")
-        rows = {kind: tuple(float(a) for a in row) for kind, row in raw["accuracies"].items()}
-        return cls(**{**{k: v for k, v in raw.items() if k in known}, "accuracies": rows})
+        rows, sets = (
+            {kind: tuple(float(a) for a in row) for kind, row in raw.get(key, {}).items()}
+            for key in ("accuracies", "coverages")
+        )
+        return cls(**{**{k: v for k, v in raw.items() if k in known}, "accuracies": rows, "coverages": sets})
 
     def __str__(self) -> str:
         return (

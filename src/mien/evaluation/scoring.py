@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import datetime
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -102,13 +103,19 @@ class Loaded:
 
     def temperature(self, views: int) -> float:
         """What logits are divided by before softmax: as it was fitted for the largest number of views up to these."""
-        fitted: dict[str, Any] = self.spec.calibration.get("views", {})
+        one: float = self.spec.calibration.get("temperature", self.spec.temperature)
+        own: float = self._calibration(views).get("temperature", one)
+        return self.spec.temperature * own / one  # an exported graph has divided by that of one view already
+
+    def threshold(self, views: int) -> float | None:
+        """The smallest probability in a prediction set, as it was fitted for these views; None where it was not."""
+        return self._calibration(views).get("threshold")
+
+    def _calibration(self, views: int) -> dict[str, Any]:
+        """The figures of the largest number of views up to these that somebody calibrated."""
+        fitted: dict[str, dict[str, Any]] = self.spec.calibration.get("views", {})
         known = [v for v in fitted if int(v) <= views]
-        if not known:
-            return self.spec.temperature
-        # an exported graph has divided by the temperature of one view already
-        own: float = fitted[max(known, key=int)]["temperature"] / self.spec.calibration["temperature"]
-        return self.spec.temperature * own
+        return fitted[max(known, key=int)] if known else self.spec.calibration
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,19 +203,22 @@ def measure_robustness(
     faces = fitting(model, faces)
     clean = _sized(model, faces)
     passes = [(kind, s) for kind in CORRUPTIONS for s in range(1, len(SEVERITIES[kind]) + 1)]
-    found = []
+    threshold = model.threshold(views) if isinstance(model, Loaded) else None
+    right, held = list[float](), list[float]()
     for done, (kind, severity) in enumerate([("", 0), *passes], 1):
-        images = corrupt(clean, kind, severity, seed) if kind else clean
-        found.append(float((model.predict(images, views=views).argmax(1) == faces.labels).mean()))
+        p = model.predict(corrupt(clean, kind, severity, seed) if kind else clean, views=views)
+        hits = p.argmax(1) == faces.labels
+        right.append(float(hits.mean()))
+        if threshold is not None:  # the most probable class is always in the set
+            held.append(float((hits | (p[np.arange(len(p)), faces.labels] >= threshold)).mean()))
         if on_pass:
             on_pass(done, len(passes) + 1)
-    rows: dict[str, list[float]] = {kind: [] for kind in CORRUPTIONS}
-    for (kind, _), accuracy in zip(passes, found[1:], strict=True):
-        rows[kind].append(accuracy)
     return Robustness(
         n=len(faces),
-        clean=found[0],
-        accuracies={kind: tuple(row) for kind, row in rows.items()},
+        clean=right[0],
+        accuracies=_by_kind(right[1:]),
+        clean_coverage=held[0] if held else None,
+        coverages=_by_kind(held[1:]) if held else {},
         split="+".join(faces.splits),
         conditions={
             **_conditions(model, faces, views),
@@ -217,6 +227,12 @@ def measure_robustness(
             "severities": {kind: list(row) for kind, row in SEVERITIES.items()},
         },
     )
+
+
+def _by_kind(values: Sequence[float]) -> dict[str, tuple[float, ...]]:
+    """One value for each kind and severity, in their order, as a row a kind."""
+    rest = iter(values)
+    return {kind: tuple(islice(rest, len(SEVERITIES[kind]))) for kind in CORRUPTIONS}
 
 
 def fitting(model: Model, faces: FaceDataset) -> FaceDataset:
