@@ -32,14 +32,20 @@ TRAINING = 28_709
 
 
 def agreement(faces: FaceDataset, votes: FerPlusVotes) -> dict[str, Any]:
-    """How often the taggers' majority is the label, of the faces that have a majority."""
+    """How often the taggers' majority is the label, of the faces that have a majority, and how often by chance."""
     counts = votes.votes[: len(faces)]
     sure = counts.max(1) > votes.table[: len(faces)].sum(1) / 2
     own = np.array([FERPLUS.names.index(n) for n in FER2013.names])
     assert faces.labels is not None
     right = counts.argmax(1) == own[faces.labels]
     by_class = {n: round(float(right[sure & (faces.labels == k)].mean()), 3) for k, n in enumerate(FER2013.names)}
-    return {"n": int(sure.sum()), "all": round(float(right[sure].mean()), 4), "by class": by_class}
+    share = np.bincount(counts[sure].argmax(1), minlength=8) / sure.sum()
+    return {
+        "n": int(sure.sum()),
+        "all": round(float(right[sure].mean()), 4),
+        "by chance": round(float(share[own[faces.labels[sure]]].mean()), 4),
+        "by class": by_class,
+    }
 
 
 def outcome(faces: FaceDataset, votes: FerPlusVotes, truth: NDArray[np.int64], pictures: NDArray[np.int64]) -> str:

@@ -12,7 +12,7 @@ import pytest
 from face_files import png, put, tar_of, tree, zip_of
 
 from mien.data import read_faces, read_source
-from mien.data.readers.folders import class_order
+from mien.data.readers.classes import class_order
 from mien.errors import DataError
 from mien.images import dimensions, resize
 from mien.labels import FER2013, FERPLUS
@@ -102,7 +102,7 @@ def test_a_large_jpeg_is_decoded_small_where_a_small_size_is_asked_for(tmp_path:
     put(tmp_path, {"happy/a.jpg": cv2.imencode(".jpg", large, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()})
     decoded = []
     monkeypatch.setattr(
-        "mien.data.readers.folders.resize", lambda face, size: decoded.append(face.shape) or resize(face, size)
+        "mien.data.readers.pictures.resize", lambda face, size: decoded.append(face.shape) or resize(face, size)
     )
     ds = read_faces(tmp_path, size=48)
     assert decoded == [(400, 400)]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.reading import left_out, name_left_out
+from mien.cli.reading import Data, SkipBad, left_out, name_left_out
 from mien.cli.screen import stdout
 
 if TYPE_CHECKING:
@@ -21,10 +22,7 @@ __all__ = ["audit"]
 
 
 def audit(
-    data: Annotated[
-        str,
-        typer.Argument(metavar="DATA", help="A FER2013 CSV (also .gz, zip, tar), pictures, Parquet, or synthetic[:N]."),
-    ],
+    data: Data,
     votes: Annotated[
         Path | None, typer.Option(metavar="FILE", help="FER+ votes, fer2013new.csv: names what is no face.")
     ] = None,
@@ -34,9 +32,7 @@ def audit(
     within: Annotated[
         bool, typer.Option("--within", help="Also look for near-duplicates inside each split (half a minute).")
     ] = False,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out rows and pictures that cannot be read, and name them.")
-    ] = False,
+    skip_bad: SkipBad = False,
     json_to: Annotated[
         str | None,
         typer.Option(
@@ -44,14 +40,10 @@ def audit(
         ),
     ] = None,
     sheet: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Save the worst findings side by side as a picture.")
+        Path | None, typer.Option(metavar="PNG", help="Save a contact sheet: the worst findings side by side.")
     ] = None,
 ) -> None:
     """Find copies within and across splits, copies with different labels, empty pictures, and pictures of no face."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from mien.data.audit import audit as look
     from mien.data.sources import read_source
     from mien.errors import ConfigError
     from mien.files import write_text
@@ -59,14 +51,7 @@ def audit(
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise ConfigError(f"--sheet must name a .png file, got {sheet}")
     reading = read_source(data, votes=votes, skip_bad=skip_bad)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("comparing", total=None)
-        found = look(
-            reading.dataset,
-            threshold=threshold,
-            within=within,
-            progress=lambda done, of: bar.update(task, completed=done, total=of),
-        )
+    found = _look(reading.dataset, threshold, within)
     name_left_out(reading)
     as_json = json.dumps({**found.to_dict(), **left_out(reading)}, indent=1, ensure_ascii=False)
     if json_to not in (None, "-"):
@@ -75,13 +60,32 @@ def audit(
         _save_sheet(reading.dataset, found, sheet)
     if json_to == "-":
         typer.echo(as_json)
-        return
+    else:
+        _show(found)
+
+
+def _look(ds: FaceDataset, threshold: float, within: bool) -> Audit:
+    """The audit, with a bar on stderr while it compares."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from mien.data.audit import audit as look
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("comparing", total=None)
+
+        def progress(done: int, of: int) -> None:
+            bar.update(task, completed=done, total=of)
+
+        return look(ds, threshold=threshold, within=within, progress=progress)
+
+
+def _show(found: Audit) -> None:
     console = stdout()
     console.print(_table(found))
     for a in found.across:
-        console.print(
-            _sentence(a.split, a.other, a.near, a.images, a.agreement), highlight=False, markup=False, soft_wrap=True
-        )
+        text = _sentence(a.split, a.other, a.near, a.images, a.agreement)
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _save_sheet(ds: FaceDataset, found: Audit, path: Path) -> None:
@@ -104,38 +108,28 @@ def _table(found: Audit) -> Table:
     for split in found.images:
         table.add_column(escape(split) or "images", justify="right")
     table.add_column("in all", justify="right")
-    rows: list[tuple[str, dict[str, int], int | None]] = [
-        ("images", found.images, sum(found.images.values())),
-        ("exact copies", found.copies_within, found.copies),
-    ]
-    if found.near_within is not None:
-        rows.append(
-            (
-                "images with an exact copy or near-duplicate in the same split",
-                found.near_within,
-                sum(found.near_within.values()),
-            )
-        )
-    for a in found.across:
-        rows.append((f"exact copy in {a.other}", {a.split: a.exact}, None))
-        rows.append((f"exact copy or near-duplicate in {a.other}", {a.split: a.near}, None))
-    rows.append(
-        ("one even grey", {s: len(r) for s, r in found.constant.items()}, sum(map(len, found.constant.values())))
-    )
-    if found.not_face is not None:
-        rows.append(
-            (
-                "no face, by all taggers",
-                {s: len(r) for s, r in found.not_face.items()},
-                sum(map(len, found.not_face.values())),
-            )
-        )
-    rows.append(("groups of exact copies with different labels", {}, len(found.conflicts)))
-    rows.append(("images in those groups", {}, sum(map(len, found.conflicts))))
-    for name, by_split, total in rows:
+    for name, by_split, total in _rows(found):
         cells = [f"{by_split[s]:,}" if s in by_split else "" for s in found.images]
         table.add_row(escape(name), *cells, "" if total is None else f"{total:,}")
     return table
+
+
+def _rows(found: Audit) -> Iterator[tuple[str, dict[str, int], int | None]]:
+    """Finding, its count by split, and its count in all."""
+    yield "images", found.images, sum(found.images.values())
+    yield "exact copies", found.copies_within, found.copies
+    if found.near_within is not None:
+        near = found.near_within
+        yield "images with an exact copy or near-duplicate in the same split", near, sum(near.values())
+    for a in found.across:
+        yield f"exact copy in {a.other}", {a.split: a.exact}, None
+        yield f"exact copy or near-duplicate in {a.other}", {a.split: a.near}, None
+    for name, rows in (("one even grey", found.constant), ("no face, by all taggers", found.not_face)):
+        if rows is not None:
+            counts = {split: len(some) for split, some in rows.items()}
+            yield name, counts, sum(counts.values())
+    yield "groups of exact copies with different labels", {}, len(found.conflicts)
+    yield "images in those groups", {}, sum(map(len, found.conflicts))
 
 
 def _sentence(split: str, other: str, near: int, images: int, agreement: float | None) -> str:

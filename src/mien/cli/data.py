@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.audit import audit
-from mien.cli.reading import left_out, name_left_out
+from mien.cli.reading import Data, SkipBad, left_out, name_left_out
 from mien.cli.screen import stdout
 
 if TYPE_CHECKING:
@@ -23,20 +23,12 @@ __all__ = ["data_app"]
 data_app = typer.Typer(no_args_is_help=True)
 data_app.command()(audit)
 
-_Data = Annotated[
-    str,
-    typer.Argument(metavar="DATA", help="A FER2013 CSV (also .gz, zip, tar), pictures, Parquet, or synthetic[:N]."),
-]
-_SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave out rows and pictures that cannot be read, and name them.")
-]
-
 
 @data_app.command()
 def info(
-    data: _Data,
+    data: Data,
     votes: Annotated[Path | None, typer.Option(metavar="FILE", help="FER+ votes, fer2013new.csv.")] = None,
-    skip_bad: _SkipBad = False,
+    skip_bad: SkipBad = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Show what a data set holds: images per class and split, size, fingerprint, and what to beware of."""
@@ -61,9 +53,9 @@ def info(
 
 @data_app.command()
 def images(
-    data: _Data,
+    data: Data,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty folder, or one to go on with.")],
-    skip_bad: _SkipBad = False,
+    skip_bad: SkipBad = False,
 ) -> None:
     """Save every image as a lossless PNG in OUT/split/class/, with an index that reads back to the same data."""
     from rich.console import Console

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 if TYPE_CHECKING:
     from mien.data import FaceDataset, Reading
 
-__all__ = ["left_out", "name_left_out", "read_data"]
+__all__ = ["Data", "SkipBad", "left_out", "name_left_out", "read_data"]
+
+Data = Annotated[
+    str,
+    typer.Argument(metavar="DATA", help="A FER2013 CSV (also .gz, zip, tar), pictures, Parquet, or synthetic[:N]."),
+]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Leave out rows and pictures that cannot be read, and name them.")
+]
 
 _NAMED = 20  # problems that are named one by one; mien data info --json names all
 

@@ -1,7 +1,7 @@
 """Save every face as a lossless PNG, with an index that reads back to the same data set.
 
 ``OUT/<split>/<class>/<row>.png``, ``OUT/index.csv`` (path,row,split,label,name,subject[,votes]) and ``OUT/index.json``
-(class names, fingerprint). Leaves out: reading them back (``folders``).
+(class names, fingerprint). Leaves out: reading them back (``readers.export_index``).
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
-from mien.data.readers.folders import INDEX, UNLABELLED
+from mien.data.readers.export_index import INDEX
+from mien.data.readers.pictures import UNLABELLED
 from mien.errors import OutputError
 from mien.files import check_writable
 

@@ -15,9 +15,11 @@ from pathlib import Path
 from mien.data.dataset import FaceDataset
 from mien.data.readers.archives import BROKEN, entries, reason
 from mien.data.readers.csv_table import read_csv
-from mien.data.readers.folders import plan_folders, plan_index, read_pictures
+from mien.data.readers.export_index import plan_index
+from mien.data.readers.folders import plan_folders
 from mien.data.readers.layouts import plan_layout
 from mien.data.readers.parquet import read_parquet
+from mien.data.readers.pictures import read_pictures
 from mien.data.readers.problems import Problems, Reading
 from mien.data.readers.survey import Survey, best_table, export_root, survey, twice
 from mien.errors import DataError

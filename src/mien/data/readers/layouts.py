@@ -20,7 +20,8 @@ from collections.abc import Collection, Mapping, Sequence, Sized
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from mien.data.readers.folders import Picture, Plan, plan_folders, plan_of
+from mien.data.readers.folders import plan_folders
+from mien.data.readers.pictures import Picture, Plan, plan_of
 from mien.data.readers.problems import Problems
 from mien.data.readers.sequences import plan_sequences
 from mien.errors import DataError

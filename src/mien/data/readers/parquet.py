@@ -23,8 +23,8 @@ import numpy as np
 from mien.data.dataset import FaceDataset
 from mien.data.readers.archives import BROKEN, MAX_UNPACKED, entries, reason
 from mien.data.readers.classes import NUMBERED, class_order, class_words
-from mien.data.readers.folders import Faces
 from mien.data.readers.parquet_columns import class_names, columns_of, features_of, label_of, picture_of, text_of
+from mien.data.readers.pictures import Faces
 from mien.data.readers.problems import Problems
 from mien.data.splits import split_rank
 from mien.errors import DataError, need

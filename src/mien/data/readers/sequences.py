@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from mien.data.readers.folders import Picture, Plan, plan_of
+from mien.data.readers.pictures import Picture, Plan, plan_of
 from mien.data.readers.problems import Problems
 from mien.errors import DataError
 

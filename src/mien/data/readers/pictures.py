@@ -1,0 +1,131 @@
+"""Pictures by plan: which file becomes which row, and the faces that they decode to.
+
+Leaves out: what makes a plan (``folders``, ``layouts``, ``sequences``, ``export_index``), decoding (``mien.images``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.dataset import FaceDataset
+from mien.data.readers.archives import BROKEN, entries, reason
+from mien.data.readers.classes import class_order
+from mien.data.readers.problems import Problems
+from mien.data.splits import split_rank
+from mien.errors import DataError
+from mien.images import MAX_BYTES, decode, resize
+from mien.labels import FER2013
+
+__all__ = ["UNLABELLED", "Faces", "Picture", "Plan", "plan_of", "read_pictures"]
+
+UNLABELLED = "unlabelled"  # the folder of pictures without a label
+_SPARE = 8  # times the size that is asked for is decoded at least, so that its pixels are what they would be
+_DEFAULT_SIZE = 48  # pixels, for pictures of mixed sizes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which entry becomes which row: one item a picture, in row order."""
+
+    files: tuple[str, ...]
+    names: tuple[str, ...]
+    labels: tuple[int, ...] | None
+    split: tuple[str, ...]
+    rows: tuple[int, ...]
+    subject: tuple[str, ...] | None = None
+    votes: tuple[tuple[float, ...], ...] | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What the place of one picture says: its file, class ("" or "unlabelled" for none), split and who is on it."""
+
+    file: str
+    name: str = ""
+    split: str = ""
+    subject: str = ""
+
+
+def plan_of(pictures: Iterable[Picture]) -> Plan:
+    """The plan that puts ``pictures`` in row order; the classes are those that occur, by :func:`class_order`."""
+    found = list(pictures)
+    classes = class_order({p.name for p in found} - {UNLABELLED, ""})
+    number = {name: i for i, name in enumerate(classes)}
+    found.sort(key=lambda p: (split_rank(p.split), p.split, number.get(p.name, -1), p.file))
+    return Plan(
+        files=tuple(p.file for p in found),
+        names=classes or FER2013.names,
+        labels=tuple(number.get(p.name, -1) for p in found) if classes else None,
+        split=tuple(p.split for p in found),
+        rows=tuple(range(len(found))),
+        subject=tuple(p.subject for p in found) if any(p.subject for p in found) else None,
+    )
+
+
+def read_pictures(path: Path, kind: str, plan: Plan, size: int | None, problems: Problems) -> FaceDataset:
+    """Decode every picture of ``plan``; all become ``size`` pixels square, or 48 if none is given and sizes differ."""
+    faces = Faces(size)
+    _decode_all(path, kind, {name: i for i, name in enumerate(plan.files)}, faces, problems)
+    for i, name in enumerate(plan.files):
+        if i not in faces.images and name not in faces.failed:
+            problems.report("the picture is missing; restore it or take it out of the index", f"{path}/{name}")
+    kept = np.array(sorted(faces.images), dtype=np.int64)
+    if not len(kept):
+        raise problems.nothing_left(str(path))
+    return FaceDataset(
+        images=np.stack([faces.images[i] for i in kept.tolist()]),
+        names=plan.names,
+        labels=None if plan.labels is None else np.array(plan.labels, dtype=np.int64)[kept],
+        votes=None if plan.votes is None else np.array(plan.votes, dtype=np.float32)[kept],
+        split=np.array(plan.split, dtype=np.str_)[kept],
+        subject=None if plan.subject is None else np.array(plan.subject, dtype=np.str_)[kept],
+        rows=np.array(plan.rows, dtype=np.int64)[kept],
+        source=str(path),
+    )
+
+
+class Faces:
+    """Pictures by place in the plan, made one size as soon as two differ; ``failed`` names those already reported.
+
+    Where ``size`` is given each picture is resized as it comes, so that no more than one is held at its own size, and
+    a large JPEG is decoded no larger than that needs.
+    """
+
+    def __init__(self, size: int | None) -> None:
+        self.size = size
+        self._enough = None if size is None else _SPARE * size  # not a size found later: the order would matter
+        self.images: dict[int, NDArray[np.uint8]] = {}
+        self.failed: set[str] = set()
+
+    def read(self, place: int, data: bytes, where: str) -> None:
+        """Decode a picture and keep it at ``place``; DataError where it cannot be read."""
+        self.add(place, decode(data, where, colour=False, enough=self._enough))
+
+    def add(self, place: int, image: NDArray[np.uint8]) -> None:
+        """Keep ``image``, uint8 ``(H, W)``, at ``place``."""
+        if self.size is None and self.images and image.shape != next(iter(self.images.values())).shape:
+            self.size = _DEFAULT_SIZE
+            self.images = {i: resize(face, self.size) for i, face in self.images.items()}
+        self.images[place] = image if self.size is None else resize(image, self.size)
+
+
+def _decode_all(path: Path, kind: str, place: dict[str, int], faces: Faces, problems: Problems) -> None:
+    try:
+        with closing(entries(path, kind)) as files:
+            for entry in files:
+                if entry.name not in place or place[entry.name] in faces.images:
+                    continue
+                try:
+                    faces.read(place[entry.name], entry.read(MAX_BYTES), entry.where)
+                except (DataError, *BROKEN) as error:
+                    faces.failed.add(entry.name)
+                    message = error.message if isinstance(error, DataError) else f"cannot be read: {reason(error)}"
+                    problems.report(message, entry.where)
+    except BROKEN as error:
+        problems.report(f"reading stopped: {reason(error)}", str(path))
