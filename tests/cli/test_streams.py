@@ -79,3 +79,15 @@ def test_a_terminal_keeps_its_encoding_and_json_stays_json():
     run = subprocess.run([sys.executable, "-c", TERMINAL], capture_output=True, check=True)
     assert json.loads(run.stdout.decode("latin-1")) == ["é", "ž😀", "\udcff"]
     assert "é".encode("latin-1") in run.stdout
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+@pytest.mark.parametrize("flags", [("--json",), ()])
+def test_a_full_disk_is_one_clear_line(album, tmp_path, flags):
+    words = ["predict", str(album), "--model", str(write_net(tmp_path / "tiny.onnx")), "--detector", "none", *flags]
+    with open("/dev/full", "wb") as full:
+        run = subprocess.run([sys.executable, "-m", "mien", *words], stdout=full, stderr=subprocess.PIPE, check=False)
+    lines = [line for line in run.stderr.decode().splitlines() if not line.startswith("Exception ignored")]
+    assert run.returncode == 2
+    assert lines[0].startswith("error: ")
+    assert "Traceback" not in lines[0]

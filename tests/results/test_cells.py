@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.results.cells import FORMULA, csv_line, from_cell, json_line, printable
+from mien.results.cells import FORMULA, csv_line, from_cell, json_line, one_line, printable
 
 ODD = [
     "=1+1",
@@ -78,3 +78,7 @@ def test_a_line_of_json_is_one_line_for_every_reader():
 def test_names_that_are_no_utf8_stay_apart():
     names = [os.fsdecode(b"a\xff.jpg"), os.fsdecode(b"a\xfe.jpg"), "é.jpg"]
     assert [printable(name) for name in names] == [r"a\xff.jpg", r"a\xfe.jpg", "é.jpg"]
+
+
+def test_a_name_commands_no_terminal():
+    assert one_line("a\x1b[2Jb\nc\x9bd é\t") == r"a\x1b[2Jb\x0ac\x9bd é\x09"

@@ -5,6 +5,7 @@ Leaves out: all logic. A command turns flags into arguments, calls the library a
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
@@ -70,6 +71,11 @@ def main() -> None:
     except MienError as error:
         typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
         typer.echo(str(error), err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        typer.echo("error: the disk is full where stdout goes: make room", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("stopped", err=True)

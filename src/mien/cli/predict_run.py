@@ -19,7 +19,7 @@ import typer
 from mien.cli.predict_paths import FoundPhotos, drawing_names
 from mien.faces import Face, Photo
 from mien.files import replace_file, sha256_of
-from mien.results.cells import printable
+from mien.results.cells import one_line, printable
 from mien.results.schema import Record
 from mien.results.writers import TableWriter
 from mien.runtime import Predictor
@@ -65,7 +65,7 @@ class PredictRun:
         path = photo.source
         photo = replace(photo, source=printable(path), error=self.found.errors.get(path, photo.error))
         if photo.error:
-            typer.echo(f"skipped: {photo.source}: {photo.error}", err=True)
+            typer.echo(one_line(f"skipped: {photo.source}: {photo.error}"), err=True)
         elif path in self.drawings:
             _save(self.drawings[path], path, photo.faces, self.predictor)
         self.count.update({"photos": 1, photo.outcome: 1, "face": len(photo)})

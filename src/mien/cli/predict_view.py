@@ -13,6 +13,7 @@ import typer
 
 from mien.cli.screen import stdout
 from mien.faces import Face
+from mien.results.cells import one_line
 from mien.results.resume import Kept
 from mien.results.schema import Record
 from mien.spec import ModelSpec
@@ -38,7 +39,7 @@ class PhotoTables:
         photo = record.photo
         if photo.error:
             return  # stderr names it
-        title = f"[bold]{escape(photo.source)}[/]"
+        title = f"[bold]{escape(one_line(photo.source))}[/]"
         if not photo.faces:
             self._console.print(f"{title}  no face found", soft_wrap=True)
             return

@@ -13,17 +13,24 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["FORMULA", "csv_line", "from_cell", "json_line", "printable"]
+__all__ = ["FORMULA", "csv_line", "from_cell", "json_line", "one_line", "printable"]
 
 #: Text that a spreadsheet would take for a formula, or that has been marked already. The web page has the same rule.
 FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 
 _NOT_PLAIN = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # ends of lines for some readers, and no characters
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
 
 def printable(name: str | os.PathLike[str]) -> str:
     """A file's name as text that any reader takes: bytes that are no UTF-8 become ``\\xff``, and names stay apart."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def one_line(text: str) -> str:
+    """Text for people's eyes, on one line and without commands to the terminal: such characters as ``\\x1b``."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def csv_line(values: Iterable[Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TextIO
@@ -146,18 +147,15 @@ class PrintedJson:
     on_stdout = True
 
     def __init__(self, stream: TextIO, metadata: Mapping[str, Any]) -> None:
-        self._stream = stream
-        self._document = JsonDocument(stream.write, metadata)
+        self._document = JsonDocument(partial(_write, stream), metadata)
 
     def add(self, record: Record) -> None:
         """Write and flush the photo."""
         self._document.add(json_line(record.document()))
-        self._stream.flush()
 
     def close(self, complete: bool, about: Mapping[str, Any]) -> None:
         """End the document, which is whole also after Ctrl-C."""
         self._document.close({"complete": complete, **about})
-        self._stream.flush()
 
 
 class PrintedCsv:
