@@ -42,6 +42,7 @@ class FaceReply(_Exact):
     uncertain: bool
     prediction_set: Annotated[list[str], Field(min_length=1)]
     probabilities: dict[str, Chance]
+    heads: Annotated[dict[str, dict[str, Chance]], Field(description="what each says, of a network with several")]
     box: Annotated[list[float], Field(min_length=4, max_length=4, description="left, top, right, bottom")]
     score: Chance
     landmarks: Annotated[list[Point], Field(min_length=5, max_length=5)] | None
