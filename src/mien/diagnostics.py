@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from mien.explain import by_landmarks, by_thirds, occlusion
 from mien.explain.photos import landmarks_in_crop
 from mien.faces import Detection, Face, Photo
+from mien.images import as_picture
 from mien.preprocessing import crop_face, crop_matrix
 from mien.runtime.detector import CenterFace, YuNet
-from mien.runtime.predictor import Image, Predictor, load_photo, source_of
+from mien.runtime.predictor import Image, Predictor, source_of
 from mien.runtime.search import FIRST
 from mien.spec import ModelSpec
 
@@ -153,7 +154,7 @@ class Diagnosis:
 
 def diagnose(predictor: Predictor, image: Image) -> Diagnosis:
     """Diagnose one photo; DataError where it cannot be read. About 200 answers of the network a face."""
-    pixels = load_photo(image)
+    pixels = as_picture(image)
     photo = replace(predictor.predict(pixels), source=source_of(image))
     if not photo.faces:
         searches, threshold = _search(predictor, pixels), getattr(predictor.detector, "threshold", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import types
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,12 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx_nets import IDENTITY, write_net
+from PIL import Image
 
 import mien
 from mien import Face, Predictor
 from mien.errors import ConfigError, DataError, ModelError
 from mien.faces import Detection, Photo
 from mien.labels import FER2013
+from mien.picture_files import PassedOver
 from mien.preprocessing import crop_face, normalise
 from mien.runtime import DEFAULT_MODEL, Classifier, accuracy_line, find_model, shipped_models
 from mien.runtime.prediction_set import possible_labels
@@ -274,7 +277,10 @@ def test_a_folder_is_searched_by_name_and_depth(predictor, tmp_path):
         (tmp_path / name).write_bytes(ASTRONAUT.read_bytes())
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "sub" / "bad.png").write_bytes(b"x")
-    found = list(predictor.predict_folder(tmp_path))
+    (tmp_path / "sub" / "._c.jpg").write_bytes(b"side file")
+    passed = PassedOver()
+    found = list(predictor.predict_folder(tmp_path, passed=passed))
+    assert passed.counts == {"other_ending": 1, "apple_double": 1}
     assert [Path(p.source).relative_to(tmp_path).as_posix() for p in found] == [
         "a.JPG",
         "b.jpg",
@@ -284,6 +290,22 @@ def test_a_folder_is_searched_by_name_and_depth(predictor, tmp_path):
     assert [p.outcome for p in found] == ["faces", "faces", "unreadable", "faces"]
     with pytest.raises(DataError, match="no such folder"):
         predictor.predict_folder(tmp_path / "nowhere")
+
+
+def test_what_a_folder_holds_beside_pictures_is_logged(net, tmp_path, caplog):
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    assert list(Predictor(net, detector="none").predict_folder(tmp_path)) == []
+    assert "1 broken link (" in caplog.text
+
+
+def test_pillow_images_and_open_files_are_photos_too(net):
+    predictor = Predictor(net, detector="none", threads=1)
+    wanted = predictor.predict(ASTRONAUT)[0].to_dict()
+    with ASTRONAUT.open("rb") as file, Image.open(ASTRONAUT) as picture:
+        for photo in predictor.predict([file, picture]):
+            assert photo.source == ""
+            assert photo[0].to_dict() == wanted
+    assert "transpose" in predictor.predict([types.SimpleNamespace(shape=(3, 8, 8), dtype="float32")])[0].error
 
 
 def test_threads_may_share_a_predictor(net):

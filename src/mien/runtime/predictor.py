@@ -6,6 +6,7 @@ face is (``quality``), drawing (``overlay``).
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,15 +14,15 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from time import monotonic
-from typing import overload
+from typing import IO, overload
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ConfigError, DataError
 from mien.faces import Detection, Face, Photo
-from mien.images import decode, is_picture, read_image
+from mien.images import as_picture
+from mien.picture_files import PassedOver, find_pictures
 from mien.preprocessing import crop_face, to_photo
 from mien.runtime.attention_window import IDENTITY, window
 from mien.runtime.classifier import Classifier, Outputs, find_head
@@ -35,8 +36,11 @@ from mien.video import LOOK, RULES, SMOOTH, Source, track_faces
 
 __all__ = ["Found", "Image", "Predictor", "detect"]
 
-#: A path, an encoded picture, or pixels: uint8 ``(H, W)`` grey or ``(H, W, 3)`` BGR, as OpenCV has them.
-Image = str | os.PathLike[str] | bytes | NDArray[np.uint8]
+_LOG = logging.getLogger(__name__)
+
+#: A path, an encoded picture, an open binary file, a Pillow image, or pixels: uint8 ``(H, W)`` grey or ``(H, W, 3)``
+#: BGR, as OpenCV has them.
+Image = str | os.PathLike[str] | bytes | IO[bytes] | PIL.Image.Image | NDArray[np.uint8]
 
 _TOGETHER = 32  # pictures whose faces go through the network in one batch
 _AT_MOST = 1.0  # seconds for which a picture that has been searched waits for others
@@ -100,7 +104,7 @@ class Predictor:
         """
         if isinstance(image, list | tuple):
             return list(self.predict_many(image))
-        photo = load_photo(image)
+        photo = as_picture(image)
         found = self.find(photo)
         return Photo(source_of(image), self.classify([found])[0], found.width, found.height)
 
@@ -142,11 +146,18 @@ class Predictor:
             else:
                 yield Photo(source_of(image), error=found)
 
-    def predict_folder(self, folder: str | os.PathLike[str], *, jobs: int = 1) -> Iterator[Photo]:
-        """One :class:`Photo` for each picture in ``folder`` and below it, by name; see :meth:`predict_many`."""
-        if not Path(folder).is_dir():
-            raise DataError("no such folder", os.fspath(folder))
-        return self.predict_many((f for f in sorted(Path(folder).rglob("*")) if is_picture(f)), jobs=jobs)
+    def predict_folder(
+        self, folder: str | os.PathLike[str], *, jobs: int = 1, passed: PassedOver | None = None
+    ) -> Iterator[Photo]:
+        """One :class:`Photo` for each picture in ``folder`` and below it, by name; see :meth:`predict_many`.
+
+        passed  counts what is in the folder and no picture, by kind; None writes a line about it into the log
+        """
+        found = PassedOver() if passed is None else passed
+        pictures = list(find_pictures(folder, found))
+        if found and passed is None:
+            _LOG.warning("%s: %s", os.fspath(folder), found)
+        return self.predict_many(pictures, jobs=jobs)
 
     def predict_video(
         self,
@@ -217,7 +228,7 @@ class Predictor:
     def _find_or_say(self, image: Image) -> Found | str:
         """The faces of a picture, or what is wrong with it."""
         try:
-            return self.find(load_photo(image))
+            return self.find(as_picture(image))
         except DataError as error:
             return error.message
 
@@ -264,19 +275,6 @@ def box_inside(square: tuple[float, float, float, float], spec: ModelSpec) -> tu
     side = (right - left) / spec.crop.scale
     x, y = (left + right) / 2 - spec.crop.dx * side, (top + bottom) / 2 - spec.crop.dy * side
     return x - side / 2, y - side / 2, x + side / 2, y + side / 2
-
-
-def load_photo(image: str | os.PathLike[str] | bytes | NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A path, encoded bytes or pixels -> uint8 ``(H, W, 3)`` BGR."""
-    if isinstance(image, bytes | bytearray | memoryview):
-        return decode(bytes(image), "picture", colour=True)
-    if isinstance(image, str | os.PathLike):
-        return read_image(image, colour=True)
-    if not isinstance(image, np.ndarray):
-        raise DataError(f"image must be a path, bytes or a numpy array, got {type(image).__name__}")
-    if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)) or not image.size:
-        raise DataError(f"image must be uint8 (H, W) or (H, W, 3) and not empty, got {image.dtype} {image.shape}")
-    return np.ascontiguousarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image)
 
 
 def source_of(image: Image) -> str:
