@@ -17,6 +17,7 @@ from time import monotonic
 from typing import IO, overload
 
 import numpy as np
+import PIL.Image
 from numpy.typing import NDArray
 
 from mien.errors import ConfigError, DataError
