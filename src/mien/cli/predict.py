@@ -75,7 +75,7 @@ def predict(
         file, kept = open_table(Path(path), form, provenance, force=force, resume=resume, pictures=found.names)
         outputs.append(file)
     outputs += _on_stdout(provenance, predictor.spec, as_json, as_csv, excel=excel, tables=not outputs)
-    run = PredictRun(predictor, found, outputs, folder)
+    run = PredictRun(predictor, found, outputs, folder, len(kept.photos))
     stopped = run.through([p for name, p in found.names.items() if name not in kept.photos], jobs)
     report(run.count, path, kept, str(found.passed))
     if stopped:

@@ -33,13 +33,14 @@ __all__ = ["PredictRun"]
 class PredictRun:
     """Photos through a predictor into every output as they come.
 
+    kept   photos that a resumed table holds already
     count  how often each outcome came, "face" for the faces, "photos" for all
     """
 
     def __init__(
-        self, predictor: Predictor, found: FoundPhotos, outputs: Sequence[TableWriter], drawings: Path | None
+        self, predictor: Predictor, found: FoundPhotos, outputs: Sequence[TableWriter], drawings: Path | None, kept: int
     ) -> None:
-        self.predictor, self.found, self.outputs = predictor, found, outputs
+        self.predictor, self.found, self.outputs, self.kept = predictor, found, outputs, kept
         self.count = Counter[str]()
         names = drawing_names(found.names.values()) if drawings else {}
         self.drawings = {path: drawings / name for path, name in names.items() if drawings}
@@ -74,9 +75,9 @@ class PredictRun:
             output.add(record)
 
     def _close(self, output: TableWriter, kind: type[BaseException] | None, *_: object) -> None:
-        names = {"face": "faces", "faces": "photos with faces", "no face": "photos without a face"}
-        counts = {names.get(name, name): n for name, n in self.count.items()}
-        output.close(kind is None, {"counts": counts, "passed_over": self.found.passed.to_dict()})
+        outcomes = {name: n for name, n in self.count.items() if name not in ("photos", "face")}
+        sums = {"photos": self.count["photos"], "kept": self.kept, "faces": self.count["face"], "outcomes": outcomes}
+        output.close(kind is None, {"counts": sums, "passed_over": self.found.passed.to_dict()})
 
 
 def _bar(total: int, *, streams: bool) -> Progress:

@@ -21,7 +21,7 @@ from mien.results.writers import METADATA_KEY
 
 __all__ = ["has_bom", "read_entries", "read_metadata"]
 
-_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_DELIMITERS = (",", ";", "\t")
 _NO_UTF8 = re.compile("[\udc80-\udcff]")  # what bytes that are no UTF-8 become
 _BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _MAGIC = {
@@ -58,13 +58,14 @@ def read_entries(path: Path, form: Form, *, grown: bool) -> Iterator[dict[str, A
 
 
 def has_bom(path: Path) -> bool:
-    """Whether a text file begins with a byte order mark."""
+    """Whether a text file begins with a byte order mark, or is UTF-16 without one."""
     return _encoding(path) != "utf-8"
 
 
 def _read_csv(path: Path, kinds: Mapping[str, type]) -> Iterator[dict[str, Any]]:
     encoding, head = _encoding(path), csv_line(kinds)
-    with path.open(encoding=encoding, errors="surrogateescape" if "8" in encoding else "replace", newline="") as file:
+    errors = "surrogateescape" if encoding.startswith("utf-8") else "replace"
+    with path.open(encoding=encoding, errors=errors, newline="") as file:
         if head.startswith(file.read(len(head) + 1)):
             return  # nothing, or a head that was cut short
         delimiter, reader = _dialect(file, kinds)
@@ -111,9 +112,8 @@ def _dialect(file: TextIO, kinds: Mapping[str, type]) -> tuple[str, Any]:
         best = max(best, head, key=len)
     missing = [name for name in kinds if name not in best]
     unknown = [name for name in best if name not in kinds]
-    more = f"; missing: {', '.join(missing[:5])}" * bool(missing) + f"; unknown: {', '.join(unknown[:5])}" * bool(
-        unknown
-    )
+    found = {"missing": missing[:5], "unknown": unknown[:5]}
+    more = "".join(f"; {what}: {', '.join(names)}" for what, names in found.items() if names)
     raise ValueError(f"its columns are not those of this model and version of mien{more[:200]}")
 
 

@@ -7,6 +7,7 @@ picture whose file has changed. Leaves out: the formats (``forms``, ``reading``)
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -83,6 +84,8 @@ def _go_on(
         if form.suffix == ".csv" and has_bom(left):
             form = replace(form, bom=True)
         metadata = read_metadata(left, form, grown=grown)
+        if metadata is None and form.suffix == ".json":
+            raise ValueError(f"{sidecar(left)} is missing, which says how it was made")
         if metadata is None:
             kept.notes.append(f"{sidecar(left)} is missing: only the rows of {left.name} could be compared")
         elif differences := provenance.differences(metadata):
@@ -92,7 +95,7 @@ def _go_on(
         entries = _checked(read_entries(left, form, grown=grown), form, provenance)
         chosen = _chosen(entries, kept, pictures, metadata.get("started"), whole=metadata.get("complete") is True)
         replace_file(form.growing(path), lambda p: _fill(p, form, chosen))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise ConfigError(f"{left}: cannot be resumed: {error}; choose another file, or --force") from error
     return kept, form, metadata.get("started")
 
