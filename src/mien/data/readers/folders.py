@@ -57,7 +57,7 @@ def _placed(path: PurePosixPath, folders: tuple[str, ...], people: bool) -> Pict
     """What a picture's folders say, the wrapping ones left out."""
     rest, subject = (folders[:-1], plain(folders[-1])) if people else (folders, "")
     split, name = ("", "", *rest)[-2:]
-    return Picture(str(path), name, split, subject)
+    return Picture(str(path), name, plain(split), subject)
 
 
 def _has_people(folders: list[tuple[str, ...]]) -> bool:
@@ -79,7 +79,10 @@ def _notes(splits: list[str], people: bool) -> tuple[str, ...]:
     notes = ["read as <class>/<person>/: the inner folders are taken for people"] if people else []
     if unknown:
         shown = ", ".join(unknown[:6]) + ", ..." * (len(unknown) > 6)
-        notes.append(f"the outer folders are taken for splits, though none is known as one: {shown}")
+        notes.append(
+            f"the outer folders are taken for splits, though none is known as one: {shown}; people belong inside the "
+            "classes, <class>/<person>/"
+        )
     return tuple(notes)
 
 

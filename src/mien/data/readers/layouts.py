@@ -8,7 +8,7 @@ JAFFE         ``KA.AN1.39.tiff``, all in one folder: subject, expression and tak
 
 More than half of the pictures must follow a layout for the tree to be taken for it; the others are then problems, since
 one picture of an unknown person would spoil every split by people. Folders may be wrapped in others. A tree that is
-none of these goes to ``folders``, which never reads an identity from a name. Leaves out: decoding. The details of the
+none of these goes to ``folders``, which reads no identity from a file's name. Leaves out: decoding. The details of the
 layouts are as remembered, not checked against the archives, which may not be handed on.
 """
 

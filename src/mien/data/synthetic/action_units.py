@@ -5,7 +5,7 @@ of them make an expression, and how often, follows table 1 of Du, Tao & Martinez
 emotion", PNAS 111(15), 2014 (doi 10.1073/pnas.1322355111): units seen in nearly everybody, and others with the share of
 people that showed them. Raised upper lids in anger, tight lids in disgust and open mouths in both are EMFACS variants
 (Friesen & Ekman 1983); those shares are ours. The shares were set from memory of the paper: don't cite them from here.
-Leaves out: what a unit does to the drawing (``face_drawing``).
+Leaves out: what a unit does to the drawing (``parts``).
 """
 
 from __future__ import annotations

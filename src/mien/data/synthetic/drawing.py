@@ -2,7 +2,7 @@
 
 Coordinates of a face: x to the right, y down, chin at about y = 1, crown at about y = -1, eyes at y = -0.15. Whole
 batches at once: every layer holds the points of N faces.
-Leaves out: what a face looks like (``face_parts``), light, lens and noise (``synthetic``).
+Leaves out: what a face looks like (``parts``), light, lens and noise (``generate``).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 In the spirit of parametric face models such as CANDIDE (Rydfalk 1987): a rest shape, offsets for who it is, offsets for
 each action unit. The offsets are drawn by eye, larger than life, from the pictures in the FACS manual.
-Leaves out: pose and painting (``face_drawing``), which units an expression moves (``action_units``).
+Leaves out: pose and painting (``drawing``), which units an expression moves (``action_units``).
 """
 
 from __future__ import annotations
