@@ -27,7 +27,8 @@ from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
 from mien.data.duplicates import near_duplicates
 from mien.evaluation.calibrated import VIEWS, calibrated
 from mien.evaluation.heads import calibrate_mean, choose_mean, mean_of_heads, shared_classes
-from mien.evaluation.scoring import Loaded, measure_robustness, open_model, scored
+from mien.evaluation.model import Loaded, open_model
+from mien.evaluation.scoring import measure_robustness, scored
 from mien.export.heads import add_linear_head, join_heads, read_linear_head
 from mien.export.onnx import embed_spec
 from mien.files import replace_file

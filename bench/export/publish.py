@@ -29,7 +29,8 @@ import numpy as np
 from bench.conditions import RESULTS, ROOT
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
 from mien.evaluation.metrics import mean_and_spread
-from mien.evaluation.scoring import Model, evaluate, measure_robustness, open_model
+from mien.evaluation.model import Model, open_model
+from mien.evaluation.scoring import evaluate, measure_robustness
 from mien.export.onnx import export_onnx, write_spec
 from mien.export.quantize import quantize_onnx
 from mien.files import replace_file, write_text

@@ -169,7 +169,8 @@ def test_other_settings_are_another_row(compared: tuple[Path, list[Row], Protoco
 
 def test_what_was_trained_is_kept_and_loads(compared: tuple[Path, list[Row], Protocol]):
     from mien.classical import load_estimator
-    from mien.evaluation.scoring import evaluate, open_model
+    from mien.evaluation.model import open_model
+    from mien.evaluation.scoring import evaluate
 
     out, (hog, network), plan = compared
     _, val = parts(plan)

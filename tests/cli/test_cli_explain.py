@@ -113,7 +113,7 @@ def test_weights_give_attention_and_grad_cam_and_the_answers_of_torch(run_folder
     assert {"attention", "occlusion", "gradcam", "theta", "view"} <= set(found)
     assert found["raw_gradcam"].shape == found["raw_attention"].shape == (6, 6)
     assert "Grad-CAM" in result.stdout
-    from mien.evaluation.scoring import open_model
+    from mien.evaluation.model import open_model
 
     expected = open_model(run_folder).predict(found["crop"][None])[0]
     np.testing.assert_allclose(found["probabilities"], expected, atol=1e-6)

@@ -13,7 +13,7 @@ from mien.data.synthetic.generate import generate
 from mien.errors import ConfigError
 from mien.evaluation.calibrated import calibrated
 from mien.evaluation.calibration import calibrate, fit_temperature
-from mien.evaluation.scoring import Loaded
+from mien.evaluation.model import Loaded
 from mien.models.inference import predict, view_logits
 from mien.spec import ModelSpec
 

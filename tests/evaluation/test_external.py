@@ -42,7 +42,8 @@ from mien.evaluation import (
 )
 from mien.evaluation.groups import NO_GROUP, SMALL, GroupScore, by_group, homogeneity, largest_gap
 from mien.evaluation.metrics import Report, wilson
-from mien.evaluation.scoring import evaluate, open_model
+from mien.evaluation.model import open_model
+from mien.evaluation.scoring import evaluate
 from mien.evaluation.significance import compare_pairs
 from mien.labels import FER2013, FERPLUS
 from mien.spec import ModelSpec
@@ -169,7 +170,7 @@ def test_dictionaries_of_other_libraries_are_understood(module, form) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("[{'happy': 90.0}] * 5", r"row 0: its shares sum to 90; .* sum to 1, or to 100 as percentages"),
+        ("[{'happy': 90.0}] * 5", r"row 0: its shares sum to 90; those of all classes sum to 1, or to 100 as percentages"),
         (
             "[{'dominant_emotion': 'happy'}] * 5",
             "row 0: is a dictionary with 'dominant_emotion'; must be p.*'emotion'",

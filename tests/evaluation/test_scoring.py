@@ -24,7 +24,8 @@ from mien.data.synthetic.generate import generate
 from mien.errors import ConfigError
 from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from mien.evaluation.metrics import Report, Robustness
-from mien.evaluation.scoring import Loaded, evaluate, measure_robustness, open_model
+from mien.evaluation.model import Loaded, open_model
+from mien.evaluation.scoring import evaluate, measure_robustness
 from mien.spec import ModelSpec
 
 DATA = "synthetic:70,seed=2"

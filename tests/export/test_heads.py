@@ -11,7 +11,7 @@ from onnx_nets import write_net
 
 from mien.errors import ConfigError, ModelError
 from mien.evaluation.heads import choose_mean, mean_of_heads, shared_classes
-from mien.evaluation.scoring import open_model
+from mien.evaluation.model import open_model
 from mien.export.heads import add_linear_head, join_heads, read_linear_head
 from mien.labels import FER2013, FERPLUS
 from mien.runtime import Classifier, Predictor

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.errors import ModelError
-from mien.evaluation.scoring import open_model
+from mien.evaluation.model import open_model
 from mien.export.onnx import _Deployed, _difference, export_onnx
 from mien.models import create_model, fuse
 from mien.models.inference import predict

@@ -23,7 +23,8 @@ from mien.data.duplicates import near_duplicates
 from mien.data.synthetic.generate import generate
 from mien.errors import ConfigError, ModelError, OutputError
 from mien.evaluation.calibration import conformal_threshold, fit_temperature
-from mien.evaluation.scoring import evaluate, open_model
+from mien.evaluation.model import open_model
+from mien.evaluation.scoring import evaluate
 from mien.files import check_writable, replace_file
 from mien.models.inference import predict
 from mien.models.weights import load_model

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from mien.benchmark.task import Fitted, Task
-from mien.evaluation.scoring import Loaded
+from mien.evaluation.model import Loaded
 from mien.files import write_text
 from mien.preprocessing import normalise
 from mien.training.devices import keep_memory

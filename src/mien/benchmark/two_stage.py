@@ -28,7 +28,7 @@ from sklearn.preprocessing import StandardScaler
 from mien.benchmark.networks import features, network_settings, train_network
 from mien.benchmark.task import Fitted, Task
 from mien.classical import LinearSVM, class_probabilities, feature_size, make_classical, report_progress, save_estimator
-from mien.evaluation.scoring import Loaded
+from mien.evaluation.model import Loaded
 
 __all__ = ["classical_settings", "fit_classical", "fit_multi_feature", "fit_vgg_svm", "vgg_settings"]
 

@@ -45,8 +45,9 @@ def evaluate(
 ) -> None:
     """Score a model on one part of a data set: accuracy with its interval, per class, calibration, clean.
 
-    With --against another model on the same faces, with --group-by each group of faces, with --corrupt
-    corrupted faces. A function may return probabilities, class numbers or names, or a dictionary a face.
+    With --against another model on the same faces, with --group-by each group of faces, with --corrupt corrupted faces.
+
+    A function may return probabilities, class numbers or names, or a dictionary a face.
     """
     from mien.errors import need
 

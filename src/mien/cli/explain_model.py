@@ -82,7 +82,7 @@ def _weights(model: str) -> Opened:
     import numpy as np
     import torch
 
-    from mien.evaluation.scoring import open_model
+    from mien.evaluation.model import open_model
     from mien.explain import gradcam
     from mien.models import outputs
     from mien.preprocessing import normalise

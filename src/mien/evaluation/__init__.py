@@ -9,15 +9,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mien.evaluation.assessment import Against, Evaluation, assess, evaluate, shared
+    from mien.evaluation.assessment import Against, Evaluation, assess, shared
     from mien.evaluation.external import ExternalModel, class_names
     from mien.evaluation.external_callable import open_callable
     from mien.evaluation.external_onnx import open_onnx
     from mien.evaluation.group_columns import read_groups
     from mien.evaluation.groups import GroupScore, by_group, largest_gap
     from mien.evaluation.metrics import Report, Robustness, score
+    from mien.evaluation.model import Loaded, Model, open_model
     from mien.evaluation.opening import CALLABLE, as_model, open_models
-    from mien.evaluation.scoring import Loaded, Model, Scored, open_model
+    from mien.evaluation.scoring import Scored, evaluate
 
 __all__ = [
     "CALLABLE",
@@ -64,11 +65,11 @@ _PLACES = {
     "CALLABLE": "opening",
     "as_model": "opening",
     "open_models": "opening",
-    "Model": "scoring",
-    "Loaded": "scoring",
+    "Model": "model",
+    "Loaded": "model",
     "Scored": "scoring",
-    "evaluate": "assessment",
-    "open_model": "scoring",
+    "evaluate": "scoring",
+    "open_model": "model",
 }
 
 

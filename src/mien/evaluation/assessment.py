@@ -19,12 +19,11 @@ from mien.errors import ConfigError
 from mien.evaluation.groups import GroupScore, by_group, homogeneity
 from mien.evaluation.homogeneity import Homogeneity
 from mien.evaluation.metrics import Report, Robustness
-from mien.evaluation.opening import as_model
-from mien.evaluation.scoring import Model, fitting, measure_robustness, scored
-from mien.evaluation.scoring import evaluate as score_model
+from mien.evaluation.model import Model
+from mien.evaluation.scoring import fitting, measure_robustness, scored
 from mien.evaluation.significance import Paired, compare_pairs
 
-__all__ = ["Against", "Evaluation", "assess", "evaluate", "shared"]
+__all__ = ["Against", "Evaluation", "assess", "shared"]
 
 
 @dataclass(frozen=True)
@@ -109,21 +108,6 @@ class Evaluation:
             homogeneity=Homogeneity.from_dict(groups["homogeneity"]) if groups["homogeneity"] else None,
             robustness=Robustness.from_dict(raw["robustness"]) if "robustness" in raw else None,
         )
-
-
-def evaluate(model: Any, faces: FaceDataset, *, train: FaceDataset | None = None, views: int = 1) -> Report:
-    """Score a model on labelled ``faces``, whatever their size: accuracy with its interval, per class, calibration.
-
-    model  its name (``"mien-small"``), a path, what ``mien.training.train`` gave, or an opened model, see
-           :func:`mien.evaluation.as_model`
-    faces  labelled, of classes that the model knows; resized to what it needs, which the report's conditions then say
-    train  faces that the model may have seen; with them the report has ``clean`` figures, over the faces that have no
-           exact or near duplicate among these
-    views  test-time views, 1..10, whose mean is taken
-
-    Raises ConfigError for a model or faces that cannot be scored, ModelError for a file that is none.
-    """
-    return score_model(as_model(model), faces, train=train, views=views)
 
 
 def assess(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mien.data import FaceDataset
 from mien.errors import ConfigError
 from mien.evaluation.calibration import MIN_ROWS, calibrate
-from mien.evaluation.scoring import Loaded
+from mien.evaluation.model import Loaded
 from mien.models.inference import view_logits
 
 __all__ = ["VIEWS", "calibrated"]

@@ -11,7 +11,7 @@ from mien.errors import ConfigError, ModelError
 from mien.evaluation.external import ExternalModel
 from mien.evaluation.external_callable import open_callable
 from mien.evaluation.external_onnx import open_onnx
-from mien.evaluation.scoring import Model, open_model
+from mien.evaluation.model import Model, open_model
 from mien.runtime import open_session, shipped_models
 from mien.spec import SPEC_KEY
 

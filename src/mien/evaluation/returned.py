@@ -86,7 +86,8 @@ class Reader:
         total = sum(out.values())
         if abs(total - 1) > 0.04 and abs(total - 100) > 4:  # some round each share to two digits
             raise ModelError(
-                f"{where}: its shares sum to {total:.4g}; those of all classes must sum to 1, or to 100 as percentages"
+                f"{where}: its shares sum to {total:.4g}; those of all classes sum to 1, or to 100 as percentages. "
+                f"A function may return {FORMS}"
             )
         return np.array([out.get(name, 0.0) for name in self.labels]) / total
 

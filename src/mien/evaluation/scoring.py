@@ -1,8 +1,7 @@
 """Score any model on any part of a data set: the one path behind ``mien evaluate``, training runs and the demo.
 
-A model is whatever :class:`Model`: a run or file of ours (:class:`Loaded`), or an external model (``external``).
-Leaves out: the arithmetic of scores (``metrics``), reading data (``mien.data``), and two models side by side
-(``assessment``).
+Leaves out: what can be scored (``model``, ``external``), the arithmetic of scores (``metrics``), reading data
+(``mien.data``), and two models side by side (``assessment``).
 """
 
 from __future__ import annotations
@@ -13,13 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mien import __version__
 from mien.data import FaceDataset
@@ -27,95 +25,18 @@ from mien.data.duplicates import near_duplicates
 from mien.errors import ConfigError
 from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from mien.evaluation.metrics import Report, Robustness, score
-from mien.models.inference import predict
-from mien.models.weights import load_model
-from mien.runtime import find_head, open_session
-from mien.spec import SPEC_KEY, ModelSpec
+from mien.evaluation.model import Loaded, Model
+from mien.evaluation.opening import as_model
 
 __all__ = [
-    "Loaded",
-    "Model",
     "Scored",
     "evaluate",
     "fitting",
     "measure_robustness",
-    "open_model",
     "relabel",
     "scored",
     "versions",
 ]
-
-
-class Model(Protocol):
-    """Anything that can be scored.
-
-    name    for tables and conditions
-    labels  its class names, in output order
-    size    side in pixels of the faces that it takes; None where it takes any
-    file    where it came from; may be empty
-
-    An attribute ``notes``, words or numbers by name, is added to the conditions of its report where there is one.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def labels(self) -> tuple[str, ...]: ...
-    @property
-    def size(self) -> int | None: ...
-    @property
-    def file(self) -> str: ...
-
-    def predict(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
-        """Probabilities ``(N, K)`` for grey faces uint8 ``(N, H, W)``, the mean over 1..10 test-time views."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class Loaded:
-    """A model to score: ``forward`` maps normalised float ``(N, 1, S, S)`` to logits ``(N, K)``."""
-
-    forward: Callable[[Tensor], Tensor]
-    spec: ModelSpec
-    file: str
-
-    @property
-    def name(self) -> str:
-        """As its spec says."""
-        return self.spec.name
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Class names in output order."""
-        return self.spec.labels
-
-    @property
-    def size(self) -> int:
-        """Side of its square input in pixels."""
-        return self.spec.size
-
-    def predict(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
-        """Probabilities ``(N, K)`` for grey faces uint8 ``(N, S, S)``, the mean over test-time views."""
-        spec = self.spec
-        return predict(
-            self.forward, images, mean=spec.mean, std=spec.std, views=views, temperature=self.temperature(views)
-        )
-
-    def temperature(self, views: int) -> float:
-        """What logits are divided by before softmax: as it was fitted for the largest number of views up to these."""
-        one: float = self.spec.calibration.get("temperature", self.spec.temperature)
-        own: float = self._calibration(views).get("temperature", one)
-        return self.spec.temperature * own / one  # an exported graph has divided by that of one view already
-
-    def threshold(self, views: int) -> float | None:
-        """The smallest probability in a prediction set, as it was fitted for these views; None where it was not."""
-        return self._calibration(views).get("threshold")
-
-    def _calibration(self, views: int) -> dict[str, Any]:
-        """The figures of the largest number of views up to these that somebody calibrated."""
-        fitted: dict[str, dict[str, Any]] = self.spec.calibration.get("views", {})
-        known = [v for v in fitted if int(v) <= views]
-        return fitted[max(known, key=int)] if known else self.spec.calibration
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,22 +54,6 @@ class Scored:
         return np.asarray(self.probabilities.argmax(1) == self.faces.labels)
 
 
-def open_model(model: str | Path) -> Loaded:
-    """A run's folder, a ``model.safetensors``, an ``.onnx`` file or the name of a shipped model; of the last two
-    ``MODEL:HEAD`` is one head alone, such as ``mien-small:fer+``.
-    """
-    path = Path(model)
-    if path.is_dir() or path.suffix == ".safetensors":
-        weights = path / "model.safetensors" if path.is_dir() else path
-        network, spec = load_model(weights)
-        return Loaded(network, spec, str(weights))
-    file, head = find_head(model)
-    session = open_session(file)
-    whole = ModelSpec.from_json(session.get_modelmeta().custom_metadata_map.get(SPEC_KEY), str(file))
-    spec, output = (whole, "logits") if head is None else (whole.of_head(head), whole.head(head).output)
-    return Loaded(lambda x: torch.from_numpy(session.run([output], {"faces": x.numpy()})[0]), spec, str(file))
-
-
 def relabel(ds: FaceDataset, labels: tuple[str, ...]) -> FaceDataset:
     """``ds`` with its labels counted in the order of a model's ``labels``; rows without a label are left out."""
     missing = [n for n in ds.names if n not in labels]
@@ -161,16 +66,22 @@ def relabel(ds: FaceDataset, labels: tuple[str, ...]) -> FaceDataset:
     return replace(ds, names=labels, labels=table[ds.labels], votes=None)
 
 
-def evaluate(model: Model, faces: FaceDataset, *, train: FaceDataset | None = None, views: int = 1) -> Report:
-    """Score ``model`` on labelled ``faces`` of one split.
+def evaluate(model: Any, faces: FaceDataset, *, train: FaceDataset | None = None, views: int = 1) -> Report:
+    """Score a model on labelled ``faces``, whatever their size: accuracy with its interval, per class, calibration.
 
-    train  images that the model may have seen; with them the report has ``clean`` figures, over the faces that have no
-           exact or near copy among these
-    views  test-time views, 1..10, see ``models.inference.test_time_views``
+    model  its name (``"mien-small"``), a path, what ``mien.training.train`` gave, or an opened model, see
+           :func:`mien.evaluation.as_model`
+    faces  labelled, of classes that the model knows; resized to what it needs, which the report's conditions then say
+    train  faces that the model may have seen; with them the report has ``clean`` figures, over the faces that have no
+           exact or near duplicate among these
+    views  test-time views, 1..10, whose mean is taken
+
+    Raises ConfigError for a model or faces that cannot be scored, ModelError for a file that is none.
     """
-    faces = fitting(model, faces)
+    opened = as_model(model)
+    faces = fitting(opened, faces)
     clean = None if train is None else ~near_duplicates(faces.images, train.images)
-    return scored(model, faces, clean=clean, views=views).report
+    return scored(opened, faces, clean=clean, views=views).report
 
 
 def scored(model: Model, faces: FaceDataset, *, clean: NDArray[np.bool_] | None = None, views: int = 1) -> Scored:

@@ -26,7 +26,7 @@ from torch import nn
 from mien.data import FaceDataset
 from mien.data.cache import cache_folder
 from mien.errors import ConfigError, ModelError, OutputError
-from mien.evaluation.scoring import Loaded, open_model
+from mien.evaluation.model import Loaded, open_model
 from mien.files import replace_file
 from mien.models.inference import predict
 from mien.training import transforms

@@ -25,7 +25,8 @@ from torch import nn
 from mien.data import FaceDataset
 from mien.data.duplicates import near_duplicates
 from mien.evaluation.calibrated import calibrated
-from mien.evaluation.scoring import Loaded, scored
+from mien.evaluation.model import Loaded
+from mien.evaluation.scoring import scored
 from mien.files import check_writable, write_text
 from mien.models import split_heads
 from mien.reporting import plots

@@ -17,7 +17,8 @@ from torch import nn
 from mien.data import FaceDataset
 from mien.errors import DataError
 from mien.evaluation.metrics import Report
-from mien.evaluation.scoring import Loaded, evaluate, versions
+from mien.evaluation.model import Loaded
+from mien.evaluation.scoring import evaluate, versions
 from mien.export.onnx import export_onnx
 from mien.models.weights import save_model
 from mien.spec import ModelSpec
