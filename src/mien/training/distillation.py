@@ -247,6 +247,8 @@ class _Question:
         """32 hex digits of all that decides the prediction."""
         content = hashlib.sha256(Path(teacher.file).read_bytes())
         content.update(f"{self.faces.fingerprint} {self.distill.views}".encode())
+        if ":" in teacher.spec.name:  # one head of a file with several
+            content.update(teacher.spec.name.encode())
         if self.distill.augmented_views:
             content.update(f"{self.distill.augmented_views} {self.augment}".encode())
         return content.hexdigest()[:32]
