@@ -12,6 +12,7 @@ from blob_faces import TRAIN, VAL, blobs
 from mien.data import FaceDataset, train_val
 from mien.errors import ConfigError, DataError
 from mien.models.weights import load_model
+from mien.reporting.card import model_card
 from mien.runtime import Classifier
 from mien.training import list_recipes, load_recipe, train
 from mien.training.preparation import make_network, prepare
@@ -82,6 +83,8 @@ def test_a_recipe_that_follows_teachers_without_one_claims_none() -> None:
     model = train(recipe, TRAIN, VAL, device="cpu")
     assert "distill" not in model.spec.recipe
     assert "teachers" not in model.spec.data
+    card = model_card(model.spec)
+    assert not [word for word in ("teachers:", "distill", model.spec.data["learnt"]) if word in card]
     assert "learns from the labels" not in notes(recipe, taught=True)
     assert prepare(TINY, TRAIN, VAL, taught=True).recipe.distill == Distill()
     assert notes(TINY) == ""

@@ -137,7 +137,8 @@ def _facts(spec: ModelSpec, parameters: int | None, file_bytes: int | None) -> s
 
 
 def _data(spec: ModelSpec) -> str:
-    rows = _bullets(f"{_plain(k)}: {_plain(v)}" for k, v in spec.data.items() if v not in (None, ""))
+    shown = {k: v for k, v in spec.data.items() if k != "learnt" and v not in (None, "")}  # a sketch, for machines
+    rows = _bullets(f"{_plain(k)}: {_plain(v)}" for k, v in shown.items())
     terms = data_terms(spec.data) or "Terms not recorded: find out before you use the weights."
     return f"{rows}\n\n{terms}" if rows else terms
 
