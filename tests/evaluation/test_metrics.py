@@ -93,7 +93,7 @@ def test_class_without_images_counts_as_zero():
     assert report.per_class["sad"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "n": 0}
 
 
-def test_clean_counts_only_rows_without_a_twin():
+def test_clean_counts_only_rows_without_a_near_duplicate():
     p, y = np.eye(2)[[0, 0, 1, 1]], np.array([0, 1, 1, 0])
     mask = np.array([True, True, True, False])
     report = score(p, y, NAMES[:2], clean=mask)

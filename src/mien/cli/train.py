@@ -96,5 +96,5 @@ def train(
             raise typer.Exit(130) from None
     typer.echo(str(model.report))
     if model.report.clean:
-        typer.echo(f"clean (no twin in training): {model.report.clean}")
+        typer.echo(f"clean (no near-duplicate in training): {model.report.clean}")
     typer.echo(f"weights, history and curves: {out}")
