@@ -167,10 +167,16 @@ def test_dictionaries_of_other_libraries_are_understood(module, form) -> None:
     assert np.allclose(got.sum(1), 1)
 
 
+def test_the_example_scores_as_the_model_that_it_wraps(faces, monkeypatch) -> None:
+    monkeypatch.chdir(Path(__file__).resolve().parents[2])
+    found = evaluate(open_callable("examples.any_model:predict"), faces.take(slice(0, 12)))
+    assert found.confusion == evaluate("mien-nano", faces.take(slice(0, 12))).confusion
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("[{'happy': 90.0}] * 5", r"row 0: its shares sum to 90; those of all classes sum to 1, or to 100 as percentages"),
+        ("[{'happy': 90.0}] * 5", "row 0: its shares sum to 90; those of all classes sum to 1, or to 100"),
         (
             "[{'dominant_emotion': 'happy'}] * 5",
             "row 0: is a dictionary with 'dominant_emotion'; must be p.*'emotion'",

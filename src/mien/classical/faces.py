@@ -65,7 +65,7 @@ def check_number(name: str, value: Any, low: float, high: float = np.inf, *, who
 
 
 def mirrored(faces: NDArray[np.uint8], labels: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-    """The faces, then their mirror images: twice as many rows, row ``i + N`` the twin of row ``i``."""
+    """The faces, then their mirror images: twice as many rows, row ``i + N`` the mirror of row ``i``."""
     return np.concatenate([faces, faces[:, :, ::-1]]), np.concatenate([labels, labels])
 
 

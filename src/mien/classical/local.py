@@ -63,7 +63,7 @@ class LocalSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> LocalSVC:
-        """Keep the rows and their labels; rows with equal ``groups`` (twins) are left out together to calibrate."""
+        """Keep the rows and their labels; rows with equal ``groups`` (mirrors) are left out together to calibrate."""
         check_number("neighbours", self.neighbours, 2)
         check_number("C", self.C, 1e-9, whole=False)
         check_number("calibrate", self.calibrate, 0)

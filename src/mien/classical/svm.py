@@ -4,7 +4,7 @@ One machine against the rest for each class: scikit-learn's ``LinearSVC``, squar
 "LIBLINEAR: A Library for Large Linear Classification", JMLR). Probabilities: the softmax of the decisions times one
 number, which is fitted on faces held out (temperature scaling, Guo et al. 2017, "On Calibration of Modern Neural
 Networks", ICML). Deviation from the usual Platt scaling (one sigmoid a class, as ``CalibratedClassifierCV`` does): a
-single number keeps the order of the classes, so the most probable class is the machine's own answer; and one further
+single number keeps the order of the classes, so the most probable class is the machine's prediction; and one further
 fit on four fifths of the faces is enough.
 """
 

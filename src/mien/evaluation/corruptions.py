@@ -128,7 +128,7 @@ CORRUPTIONS: dict[str, Callable[[Images, float, Generator], Images]] = {
 
 
 def corrupt(images: Images, kind: str, severity: int, seed: int = 0) -> Images:
-    """Spoil grey faces uint8 ``(N, S, S)``, N >= 1: new images of the same shape, the originals are left alone.
+    """Corrupt grey faces uint8 ``(N, S, S)``, N >= 1: new images of the same shape, the originals are left alone.
 
     kind      one of ``CORRUPTIONS``
     severity  1 (slight) .. 5 (severe), see ``SEVERITIES``
