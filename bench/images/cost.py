@@ -3,10 +3,10 @@
     python -m bench.images.cost            # writes results/bench_pictures.json
 
 Decoding: JPEGs of 0.26 and 12 megapixels, whole and as small as is enough, beside ``cv2.imdecode``; transparent
-pictures of 50 megapixels with the memory that they take (Linux only). Cropping: ten faces of 300 to 1,000 pixels in a
-photo of 24 megapixels, cut first and, as it was before, blurred whole. Second look: a faceless photo of that size,
-shrunk before the margin is put around it and after. Both ways run in turns in one process, on one thread; times are
-processor time.
+pictures of 50 megapixels, and a JPEG that EXIF turns, with the memory that they take (Linux only). Cropping: ten faces
+of 300 to 1,000 pixels in a photo of 24 megapixels, cut first and, as it was before, blurred whole. Second look: a
+faceless photo of that size, shrunk before the margin is put around it and after; ``detect_whole`` is all that the
+detector does with it. Both ways run in turns in one process, on one thread; times are processor time.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def main() -> None:
     cv2.setNumThreads(1)
     record = {
         "decode_ms": _jpegs(args.repeats),
-        "transparent_50_megapixels": {kind: _large(kind) for kind in ("PNG", "WEBP", "TIFF", "GIF")},
+        "transparent_50_megapixels": {kind: _large(kind) for kind in ("PNG", "WEBP", "TIFF", "GIF", "AVIF")},
+        "turned_50_megapixels": {"JPEG": _large("JPEG")},
         "crop_10_faces_of_24_megapixels": _crops(args.repeats),
         "no_face_in_24_megapixels": _faceless(args.repeats),
     }
@@ -92,12 +93,19 @@ def _jpegs(repeats: int) -> dict[str, dict[str, float]]:
 
 
 def _large(kind: str) -> dict[str, float]:
-    """What a transparent picture of 8,000 x 6,250 takes in a process of its own, its 150 MB of pixels included."""
+    """What a picture of 8,000 x 6,250 takes in a process of its own, its 150 MB of pixels included."""
     picture = Image.new("RGBA", (8000, 6250), (200, 20, 20, 0))
     picture.paste(Image.effect_noise((300, 300), 80).convert("RGBA"), (50, 50))
-    ways: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True, "method": 0}, "TIFF": {"compression": "tiff_lzw"}}
+    exif = Image.Exif()
+    exif[0x0112] = 6  # as phones write upright photos
+    ways: dict[str, dict[str, Any]] = {
+        "WEBP": {"lossless": True, "method": 0},
+        "TIFF": {"compression": "tiff_lzw"},
+        "AVIF": {"speed": 10},
+        "JPEG": {"exif": exif},
+    }
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **ways.get(kind, {}))
+    (picture.convert("RGB") if kind == "JPEG" else picture).save(buffer, kind, **ways.get(kind, {}))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "picture"
         file.write_bytes(buffer.getvalue())
