@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from mien.data import FaceDataset
+    from mien.training.recipe import Recipe
 
 __all__ = ["train"]
 
@@ -47,19 +52,14 @@ def train(
         need(module, "train")
     import torch
 
-    from mien.cli.progress import TrainingDisplay
     from mien.cli.reading import read_data
     from mien.cli.screen import show_warnings
     from mien.data import train_val
     from mien.files import check_writable
     from mien.training import load_recipe
-    from mien.training import train as run
     from mien.training.devices import keep_memory
-    from mien.training.loop import Stopped
 
-    if l2 is not None:
-        typer.echo("--l2 is called --weight-decay now; the old name goes with the next release", err=True)
-        weight_decay = l2 if weight_decay is None else weight_decay
+    weight_decay = _renamed(l2, weight_decay)
     given = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "weight_decay": weight_decay, "size": size}
     with show_warnings():
         chosen = load_recipe(recipe).override(**given, seed=seed)
@@ -71,6 +71,24 @@ def train(
     part, held = train_val(faces, val_split=val_split, seed=chosen.seed if split_seed is None else split_seed)
     if teacher:
         typer.echo(f"{teacher}: predicting {len(part):,} faces, where that was not done before", err=True)
+    teachers = teacher.split(",") if teacher else ()
+    _train(chosen, part, held, out, teacher=teachers, device=device, resume=resume, tensorboard=tensorboard)
+
+
+def _renamed(l2: float | None, weight_decay: float | None) -> float | None:
+    """The weight decay by its new or its old name."""
+    if l2 is not None:
+        typer.echo("--l2 is called --weight-decay now; the old name goes with the next release", err=True)
+    return l2 if weight_decay is None else weight_decay
+
+
+def _train(chosen: Recipe, part: FaceDataset, held: FaceDataset, out: Path, **options: Any) -> None:
+    """The run with its display, and what came of it."""
+    from mien.cli.progress import TrainingDisplay
+    from mien.cli.screen import show_warnings
+    from mien.training import train as run
+    from mien.training.loop import Stopped
+
     with TrainingDisplay(chosen.epochs) as show, show_warnings():
         show.console.print(
             f"{chosen.name}: {len(part):,} faces to train ({' '.join(part.splits)}), {len(held):,} to validate"
@@ -84,12 +102,9 @@ def train(
                 part,
                 held,
                 out=out,
-                teacher=teacher.split(",") if teacher else (),
-                device=device,
-                resume=resume,
-                tensorboard=tensorboard,
                 on_batch=show.on_batch,
                 on_epoch=show.on_epoch,
+                **options,
             )
         except Stopped as stop:
             typer.echo(f"{stop}; go on with the same command and --resume", err=True)
