@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from mien.data.readers.archives import BROKEN, Entry, entries, reason
-from mien.data.readers.csv_table import MAX_LINE, Layout, sniff
+from mien.data.readers.csv_layout import Layout, sniff
+from mien.data.readers.csv_table import MAX_LINE
 from mien.data.readers.sequences import CODE_BYTES, is_code
 from mien.data.readers.text import as_utf8
 from mien.errors import DataError
