@@ -6,10 +6,14 @@ import contextlib
 import socket
 import threading
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import anyio
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
@@ -196,6 +200,32 @@ def test_what_does_not_fit_is_passed_over_and_what_is_dropped_is_gone():
     assert len(line) == 0
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["put", "put", "take", "again", "drop"]), st.integers(0, 5), st.integers(0, 3)))
+)
+def test_every_item_comes_out_once_in_the_order_of_its_request(steps):
+    owners = [Owner(client) for client in "aabbcc"]
+    line, held = Rotation(), {owner: deque() for owner in owners}
+    for number, (step, who, small) in enumerate(steps):
+        owner = owners[who]
+        if step == "put":
+            line.put(owner, (owner, number))
+            held[owner].append(number)
+        elif step == "drop":
+            assert [n for _, n in line.drop(owner)] == list(held[owner])
+            held[owner].clear()
+        else:
+            taken = line.take(lambda item, small=small: item[1] % 4 >= small)
+            assert taken is not None or not any(n and n[0] % 4 >= small for n in held.values())
+            if taken is not None:
+                assert held[taken[0]].popleft() == taken[1]
+                if step == "again":
+                    line.put(*taken[:1], taken, again=True)
+                    held[taken[0]].appendleft(taken[1])
+        assert len(line) == sum(map(len, held.values()))
+
+
 def scheduled(jobs, pixels, tasks):
     """Run tasks (name, pixels, explains) behind one that holds everything up; the order in which they began."""
     order, gate, begun = [], threading.Event(), threading.Event()
@@ -252,8 +282,32 @@ def test_the_pixels_that_are_worked_on_at_a_time_are_bounded():
 
 
 def test_large_work_is_not_passed_over_for_ever():
-    order, _ = scheduled(2, 100, [("first", 60, False), ("large", 100, False)] + [("small", 1, False)] * 80)
+    order, _ = scheduled(2, 100, [("first", 20, False), ("large", 100, False)] + [("small", 20, False)] * 80)
     assert order.index("large") < 60
+
+
+def test_large_work_leaves_a_thread_to_the_others():
+    """Large pictures one after the other: the second waits for the first, and nobody waits for both."""
+    order, gate = [], threading.Event()
+
+    def large(name):
+        order.append(name)
+        assert gate.wait(10)
+
+    async def main():
+        scheduler = Scheduler(2, 100)
+        async with anyio.create_task_group() as group:
+            for name in ("large", "larger"):
+                do = partial(scheduler.do, measure=lambda: 40)
+                group.start_soon(do, Owner("a"), partial(large, name))
+            for i in range(60):  # more often than anything is passed over
+                await scheduler.do(Owner("a"), partial(order.append, i), measure=lambda: 20)
+            gate.set()
+        scheduler.close()
+
+    anyio.run(main)
+    assert [name for name in order if isinstance(name, int)] == list(range(60))
+    assert order[-1] == "larger"
 
 
 def test_work_of_a_request_that_has_gone_is_never_begun():

@@ -21,6 +21,7 @@ __all__ = ["Scheduler"]
 
 T = TypeVar("T")
 
+_LARGE = 4  # parts of all pixels under way, of which a large picture has more than one
 _PATIENCE = 32  # times that work too large for what is free is passed over before all others wait for it
 _EXPLAINS = 8  # while predictions wait, one piece of work in so many is an explanation, so that these end too
 
@@ -136,18 +137,23 @@ class Scheduler:
             return False
 
     def _fits(self, work: _Work) -> bool:
-        """Whether it may begin beside what is under way; half of the threads, but one at least, may explain."""
-        if work.explains and 2 * sum(w.explains for w in self._under_way) >= max(self._jobs - 1, 1):
+        """Whether it may begin beside what is under way; half of the threads, but one at least, may do what is long."""
+        long = sum(self._is_long(other) for other in self._under_way)
+        if self._is_long(work) and 2 * long >= max(self._jobs - 1, 1):
             return False
         if self._owed not in (None, work):
             return False
-        used = sum(w.pixels or 0 for w in self._under_way)
+        used = sum(other.pixels or 0 for other in self._under_way)
         if not used or used + (work.pixels or 0) <= self._pixels:
             return True
-        work.passed += 1
+        work.passed += not long  # what is long ends some time, and others need not wait for that
         if work.passed >= _PATIENCE:
             self._owed = work
         return False
+
+    def _is_long(self, work: _Work) -> bool:
+        """An explanation, or a large picture, which is searched at many places."""
+        return work.explains or (work.pixels or 0) * _LARGE > self._pixels
 
     def _call(self) -> None:
         """Let other threads look, too, for what may begin since something has ended."""
