@@ -220,6 +220,13 @@ class Counting(CenterFace):
         return super().detect(image)
 
 
+def test_a_detector_of_another_size_shares_the_opened_network():
+    detector = CenterFace(size=320, threads=1)
+    other = detector.at_size(128)
+    assert (detector.size, other.size, other.threshold) == (320, 128, detector.threshold)
+    assert other._session is detector._session
+
+
 def test_windows_find_the_same_faces_with_fewer_looks_at_the_whole_picture(net, moving):
     detector = Counting(size=320, threads=1)
     predictor = Predictor(net, detector, threads=1)

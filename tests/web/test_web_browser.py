@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,7 @@ from needs import needs_browser
 
 from mien import Predictor
 from mien.results.cells import csv_line
+from mien.video import RULES
 from mien.web.app import create_app
 
 pytestmark = [pytest.mark.slow, needs_browser]
@@ -290,22 +292,23 @@ def test_the_webcam_shows_faces_moving_bars_and_a_growing_timeline(page, predict
 
 
 def test_a_face_keeps_its_number_and_answers_are_smoothed(page):
+    rules = {**asdict(RULES), "set_threshold": None, "set_share": 0.9}
     numbers, smooth, candidates = page.imported(
         "tracks.js",
-        """const { following } = await (await fetch("v1/model")).json();
-        const tracks = new module.Tracks(["a", "b"], following);
+        f"const tracks = new module.Tracks(['a', 'b'], {json.dumps(rules)});"
+        """
         const face = (x, p) => ({ box: [x, 0, x + 100, 100], score: 0.9, usable: true,
           probabilities: { a: p, b: 1 - p }, prediction_set: [p > 0.5 ? "a" : "b"] });
         const numbers = (time, ...at) => tracks.follow(at.map((x) => face(x, 1)), time).map((f) => f.number);
         const all = [numbers(0, 0, 300), numbers(0.2, 340, 60), // both moved, listed the other way
           numbers(0.4, 100), numbers(0.9, 360, 130), // one was missed
-          numbers(1, 1000), numbers(2.5, 140)]; // far away; away for too long
+          numbers(1, 1000), numbers(1.2), numbers(1.4), numbers(2.5, 140)]; // far away; away for too long
         const [step] = tracks.follow([face(140, 0)], 2.8);
         return [all, step.smooth, step.prediction_set];""",
     )
-    assert numbers == [[1, 2], [2, 1], [1], [2, 1], [3], [4]]
+    assert numbers == [[1, 2], [2, 1], [1], [2, 1], [3], [], [], [4]]
     assert smooth == pytest.approx([np.exp(-1), 1 - np.exp(-1)])  # one time constant after the step
-    assert candidates == ["b"]
+    assert candidates == ["b", "a"]  # 63 % and 37 %
 
 
 def test_the_history_is_bounded(page):

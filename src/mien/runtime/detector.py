@@ -7,12 +7,11 @@ picture itself for a face. Leaves out: where and how large to look (``search``),
 
 from __future__ import annotations
 
-import copy
 import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import cv2
 import numpy as np
@@ -31,6 +30,8 @@ AUTO = "auto"
 _WEIGHTS = Path(__file__).parent.parent / "weights" / "centerface.onnx"
 _SMALLEST, _LARGEST = 64, 8192  # pixels of the long side
 _WEAK = 0.05  # lowest score of a candidate, which is no face yet
+
+Sized = TypeVar("Sized")
 
 
 @runtime_checkable
@@ -75,9 +76,7 @@ class CenterFace:
 
     def at_size(self, size: int) -> CenterFace:
         """The same, opened network for pictures that are brought to ``size`` pixels."""
-        other = copy.copy(self)
-        other.size = _checked(size, self.threshold)
-        return other
+        return _at_size(self, _checked(size, self.threshold))
 
     def look(self, image: NDArray[np.uint8], ratio: float) -> list[Detection]:
         """One pass over ``ratio`` times as many pixels a side: the faces, and candidates with a score above 0.05."""
@@ -118,9 +117,7 @@ class YuNet:
 
     def at_size(self, size: int) -> YuNet:
         """The same, opened network for pictures that are brought to ``size`` pixels."""
-        other = copy.copy(self)
-        other.size = _checked(size, self.threshold)
-        return other
+        return _at_size(self, _checked(size, self.threshold))
 
     def look(self, image: NDArray[np.uint8], ratio: float) -> list[Detection]:
         """One pass over ``ratio`` times as many pixels a side: the faces, and candidates with a score above 0.05."""
@@ -191,6 +188,13 @@ def _checked(size: int | None, threshold: float) -> int | None:
     if not 0 < threshold < 1:
         raise ConfigError(f"threshold must lie between 0 and 1, got {threshold}")
     return size
+
+
+def _at_size(detector: Sized, size: int | None) -> Sized:
+    """A detector of the same opened network; ``copy.copy`` would open it again, as another process does."""
+    other = object.__new__(type(detector))
+    other.__dict__.update(detector.__dict__, size=size)
+    return other
 
 
 def _opened(kind: Any, path: Path, more: dict[str, Any], size: int | None, threshold: float) -> Any:
