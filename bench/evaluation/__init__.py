@@ -1,0 +1,1 @@
+"""How scores are read: what may be said of groups."""
