@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +16,7 @@ from mien.explain import by_landmarks, by_thirds, occlusion
 from mien.explain.photos import landmarks_in_crop
 from mien.faces import Detection, Face, Photo
 from mien.images import as_picture
-from mien.preprocessing import crop_face, crop_matrix
+from mien.preprocessing import crop_face, raise_contrast
 from mien.runtime.detector import CenterFace, YuNet
 from mien.runtime.predictor import Image, Predictor, source_of
 from mien.runtime.search import FIRST
@@ -166,24 +165,26 @@ def diagnose(predictor: Predictor, image: Image) -> Diagnosis:
 def _report(predictor: Predictor, pixels: NDArray[np.uint8], face: Face) -> FaceDiagnosis:
     spec, size = predictor.spec, len(face.crop)
     near, box = _surroundings(pixels, face.box, spec)
+    crop = crop_face(near, box, spec, face.turn)
     variants = (
-        ("crop margin", MARGINS, 1.0, [_framed(near, box, spec, m) for m in MARGINS]),
-        ("brightness", GAMMAS, 1.0, [_lit(face.crop, g) for g in GAMMAS]),
-        ("turn", TURNS, 0.0, [_turned(near, box, spec, d) for d in TURNS]),
+        ("crop margin", MARGINS, 1.0, [crop_face(near, box, _with_margin(spec, m), face.turn) for m in MARGINS]),
+        ("brightness", GAMMAS, 1.0, [_lit(crop, g) for g in GAMMAS]),
+        ("turn", TURNS, 0.0, [crop_face(near, box, spec, face.turn - d) for d in TURNS]),
     )
-    answers = iter(predictor.predict_crops(np.stack([crop for *_, crops in variants for crop in crops])))
+    crops = np.stack([raise_contrast(crop) for *_, made in variants for crop in made])
+    answers = iter(predictor.predict_crops(crops))
     sweeps = tuple(
         Sweep(name, values, usual, np.stack([next(answers) for _ in values])) for name, values, usual, _ in variants
     )
     heat = occlusion(predictor.predict_crops, face.crop, size=max(1, size // 6), stride=max(1, size // 12))
-    points = landmarks_in_crop(Detection(face.box, face.score, face.landmarks), spec)
+    points = landmarks_in_crop(Detection(face.box, face.score, face.landmarks, face.turn), spec)
     parts = by_thirds(heat) if points is None else by_landmarks(heat, points)
     return FaceDiagnosis(face, sweeps, heat, parts)
 
 
-def _framed(pixels: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec, factor: float) -> NDArray[np.uint8]:
-    """The crop with its side times ``factor``, around the same centre."""
-    return crop_face(pixels, box, replace(spec, crop=replace(spec.crop, scale=spec.crop.scale * factor)))
+def _with_margin(spec: ModelSpec, factor: float) -> ModelSpec:
+    """The spec whose crop has its side times ``factor``, around the same centre."""
+    return replace(spec, crop=replace(spec.crop, scale=spec.crop.scale * factor))
 
 
 def _lit(crop: NDArray[np.uint8], gamma: float) -> NDArray[np.uint8]:
@@ -191,27 +192,12 @@ def _lit(crop: NDArray[np.uint8], gamma: float) -> NDArray[np.uint8]:
     return np.asarray(np.round(255 * (crop / 255.0) ** gamma), np.uint8)
 
 
-def _turned(pixels: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec, degrees: float) -> NDArray[np.uint8]:
-    """The crop of a photo turned clockwise around the box's centre; as ``crop_face`` does it, in one sampling."""
-    left, top, right, bottom = box
-    turn = cv2.getRotationMatrix2D(((left + right) / 2 - 0.5, (top + bottom) / 2 - 0.5), -degrees, 1.0)
-    straight = crop_matrix(box, spec)
-    matrix = np.concatenate([straight[:, :2] @ turn[:, :2], straight[:, :2] @ turn[:, 2:] + straight[:, 2:]], axis=1)
-    grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
-    shrink = 1.0 / straight[0, 0] / 2
-    if shrink > 1:
-        grey = cv2.GaussianBlur(grey, (0, 0), 0.5 * shrink)
-    side = (spec.size, spec.size)
-    out = cv2.warpAffine(grey, matrix, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(out, np.uint8)
-
-
 def _surroundings(
     pixels: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec
 ) -> tuple[NDArray[np.uint8], tuple[float, float, float, float]]:
     """The part of a photo that any variant of a crop can reach, and the box in it: saves time in large photos."""
     left, top, right, bottom = box
-    reach = 1.1 * spec.crop.scale * max(right - left, bottom - top)
+    reach = 1.5 * spec.crop.scale * max(right - left, bottom - top)
     x, y = max(0, int((left + right) / 2 - reach)), max(0, int((top + bottom) / 2 - reach))
     part = pixels[y : int((top + bottom) / 2 + reach) + 1, x : int((left + right) / 2 + reach) + 1]
     return np.ascontiguousarray(part), (left - x, top - y, right - x, bottom - y)
@@ -240,6 +226,7 @@ def _advice(reports: Sequence[FaceDiagnosis]) -> tuple[str, ...]:
         (lambda r: _has(r, "too blurred"), "Take a sharper photo: hold still, focus on the face, use more light."),
         (lambda r: _has(r, "contrast"), "Use more even light, or a photo that is neither burnt out nor nearly black."),
         (lambda r: _has(r, "turned too far"), "Take a photo in which the head is turned towards the camera."),
+        (lambda r: _has(r, "upright"), "Turn the photo so that the head stands upright."),
         (lambda r: r.face.uncertain, "Where the face is uncertain, count every expression that it may be as possible."),
         (
             lambda r: r.kept[0] < r.kept[1],

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mien.explain.face import Answer, Explanation, GradCam, explain_face
 from mien.faces import Detection
-from mien.preprocessing import crop_face, to_crop
+from mien.preprocessing import crop_face, raise_contrast, to_crop
 from mien.runtime.detector import Detector
 from mien.runtime.predictor import detect
 from mien.spec import ModelSpec
@@ -37,7 +37,7 @@ def explain_photo(
     return [
         explain_face(
             answer,
-            crop_face(photo, found.box, spec, found.turn),
+            raise_contrast(crop_face(photo, found.box, spec, found.turn)),
             spec.labels,
             methods=methods,
             size=size,

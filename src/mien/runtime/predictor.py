@@ -21,10 +21,10 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from mien.errors import ConfigError, DataError
-from mien.faces import Detection, Face, Photo
+from mien.faces import Detection, Face, Photo, Quality
 from mien.images import as_picture
 from mien.picture_files import PassedOver, find_pictures
-from mien.preprocessing import crop_face, to_photo
+from mien.preprocessing import crop_face, raise_contrast, to_photo
 from mien.runtime.attention_window import IDENTITY, window
 from mien.runtime.classifier import Classifier, Outputs, find_head
 from mien.runtime.detector import CenterFace, Detector, WholeImage, YuNet, make_detector
@@ -49,10 +49,14 @@ _AT_MOST = 1.0  # seconds for which a picture that has been searched waits for o
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The faces found in one picture, before the network: crops uint8 ``(N, S, S)`` in the order of ``detections``."""
+    """The faces found in one picture, before the network.
+
+    crops, quality  of each of ``detections``: uint8 ``(N, S, S)``, as the network gets them, and how good the photo is
+    """
 
     detections: Sequence[Detection]
     crops: NDArray[np.uint8]
+    quality: Sequence[Quality]
     width: int
     height: int
 
@@ -197,10 +201,11 @@ class Predictor:
         detections  faces that are known already; None asks the detector
         """
         known = self.detect(photo) if detections is None else detections
-        size = self.spec.size
         crops = [crop_face(photo, d.box, self.spec, d.turn) for d in known]
-        stack = np.stack(crops) if crops else np.zeros((0, size, size), np.uint8)
-        return Found(known, stack, photo.shape[1], photo.shape[0])
+        quality = [measure(c, d.box, d.landmarks, photo.shape, d.turn) for c, d in zip(crops, known, strict=True)]
+        size = self.spec.size
+        stack = np.stack([raise_contrast(c) for c in crops]) if crops else np.zeros((0, size, size), np.uint8)
+        return Found(known, stack, quality, photo.shape[1], photo.shape[0])
 
     def detect(self, photo: NDArray[np.uint8]) -> list[Detection]:
         """What the detector finds in pixels uint8 ``(H, W, 3)`` BGR, see :func:`detect`."""
