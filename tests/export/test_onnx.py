@@ -111,3 +111,12 @@ def test_nan_in_a_part_of_the_outputs_is_a_difference(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("mien.export.onnx.load_onnxruntime", lambda: SimpleNamespace(InferenceSession=Session))
     assert np.isnan(_difference(deployed, b"", ModelSpec("m", LABELS)))
+
+
+def test_a_name_that_predict_would_refuse_is_refused_before_anything_is_done(tmp_path):
+    from mien.errors import ConfigError
+    from mien.export.onnx import export_onnx
+
+    with pytest.raises(ConfigError, match=r"must end in \.onnx, got .*x\.txt; try .*x\.onnx"):
+        export_onnx(None, None, tmp_path / "x.txt")
+    assert list(tmp_path.iterdir()) == []

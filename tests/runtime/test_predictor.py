@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pickle
 import types
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,7 +24,7 @@ from mien.faces import Detection, Photo
 from mien.labels import FER2013
 from mien.picture_files import PassedOver
 from mien.preprocessing import crop_face, normalise
-from mien.runtime import DEFAULT_MODEL, Classifier, accuracy_line, find_model, shipped_models
+from mien.runtime import DEFAULT_MODEL, CenterFace, Classifier, accuracy_line, find_model, shipped_models
 from mien.runtime.prediction_set import possible_labels
 from mien.spec import Crop, ModelSpec
 
@@ -290,12 +291,23 @@ def test_a_folder_is_searched_by_name_and_depth(predictor, tmp_path):
     assert [p.outcome for p in found] == ["faces", "faces", "unreadable", "faces"]
     with pytest.raises(DataError, match="no such folder"):
         predictor.predict_folder(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="no such folder"):
+        predictor.predict_folder("")
 
 
-def test_what_a_folder_holds_beside_pictures_is_logged(net, tmp_path, caplog):
-    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    assert list(Predictor(net, detector="none").predict_folder(tmp_path)) == []
-    assert "1 broken link (" in caplog.text
+def test_a_folder_says_what_it_passes_over(predictor, tmp_path, caplog):
+    (tmp_path / "a.jpg").write_bytes(ASTRONAUT.read_bytes())
+    (tmp_path / "._a.jpg").write_bytes(b"x")
+    (tmp_path / "film.mp4").write_bytes(b"x")
+    (tmp_path / "broken.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    assert [p.outcome for p in predictor.predict_folder(tmp_path)] == ["faces"]
+    assert ".mp4" in caplog.text
+    assert "broken" in caplog.text
+    passed = PassedOver()
+    caplog.clear()
+    assert len(list(predictor.predict_folder(tmp_path, passed=passed))) == 1
+    assert sum(passed.counts.values()) == 3
+    assert not caplog.text
 
 
 def test_pillow_images_and_open_files_are_photos_too(net):
@@ -343,6 +355,41 @@ def test_tiny_and_narrow_pictures_have_an_outcome(predictor, net, shape):
 def test_what_is_no_picture_is_a_data_error(predictor, image):
     with pytest.raises(DataError):
         predictor.predict(image)
+
+
+def test_one_picture_where_a_list_belongs_says_what_to_call(predictor):
+    for one in (str(ASTRONAUT), ASTRONAUT, b"bytes", 7):
+        with pytest.raises(ConfigError, match="`predict` takes one picture"):
+            predictor.predict_many(one)
+
+
+def test_a_list_of_crops_is_as_good_as_an_array(predictor):
+    faces = np.random.default_rng(0).integers(0, 256, (3, 48, 48)).astype(np.uint8)
+    np.testing.assert_array_equal(predictor.predict_crops(list(faces)), predictor.predict_crops(faces))
+    assert predictor.predict_crops([]).shape == (0, 7)
+    for wrong in ([faces[0], faces[1][:40]], 7, None):
+        with pytest.raises(DataError, match=r"a list of such faces"):
+            predictor.predict_crops(wrong)
+
+
+def test_a_predictor_travels_to_another_process(predictor, net):
+    copy = pickle.loads(pickle.dumps(predictor))
+    assert same(copy.predict(ASTRONAUT)[0], predictor.predict(ASTRONAUT)[0])
+    sized = pickle.loads(pickle.dumps(Predictor(net, CenterFace(size=320, threshold=0.7, threads=1), threads=1)))
+    assert (sized.detector.size, sized.detector.threshold, sized.detector.threads) == (320, 0.7, 1)
+
+
+def test_a_pale_crop_is_drawn_apart_and_its_photo_s_contrast_is_told(net):
+    noise = np.random.default_rng(0).integers(0, 256, (48, 48)).astype(np.uint8)
+    pale = (120 + noise * 0.1).astype(np.uint8)
+    (face,) = Predictor(net, detector="none").predict(pale)
+    assert 40 < face.crop.std() < 48
+    assert face.quality.contrast == pytest.approx(pale.std(), abs=0.1)
+    (plain,) = Predictor(net, detector="none").predict(noise)
+    np.testing.assert_array_equal(plain.crop, noise)
+    (flat,) = Predictor(net, detector="none").predict(np.full((48, 48), 9, np.uint8))
+    assert flat.crop.std() == 0
+    assert not flat.usable
 
 
 @pytest.mark.parametrize(

@@ -135,10 +135,11 @@ def export(
     need("torch", "train")
     from mien.cli.reading import read_data
     from mien.data import split_rank
-    from mien.export.onnx import export_onnx
+    from mien.export.onnx import check_onnx_name, export_onnx
     from mien.export.quantize import quantize_onnx
     from mien.models.weights import load_model
 
+    check_onnx_name(onnx)
     if int8 and data is None:
         raise ConfigError("--int8 needs --data with the faces that the model was trained on")
     model, spec = load_model(run / "model.safetensors" if run.is_dir() else run)

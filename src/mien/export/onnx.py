@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mien.errors import ModelError, need
+from mien.errors import ConfigError, ModelError, need
 from mien.files import replace_file
 from mien.models import fuse, outputs
 from mien.runtime.session import load_onnxruntime
 from mien.spec import SPEC_KEY, ModelSpec
 
-__all__ = ["embed_spec", "export_onnx", "write_spec"]
+__all__ = ["check_onnx_name", "embed_spec", "export_onnx", "write_spec"]
 
 
 class _Deployed(nn.Module):
@@ -53,6 +53,12 @@ class _Deployed(nn.Module):
         return tuple(given.values())
 
 
+def check_onnx_name(path: Path) -> None:
+    """ConfigError unless ``path`` ends in ``.onnx``, by which ``mien predict`` knows an exported model."""
+    if path.suffix != ".onnx":
+        raise ConfigError(f"the exported file's name must end in .onnx, got {path}; try {path.with_suffix('.onnx')}")
+
+
 def export_onnx(model: nn.Module, spec: ModelSpec, path: Path, *, tolerance: float = 1e-4) -> float:
     """Write ``model`` to ``path``; returns the largest difference from torch over batches of 1, 2 and 5 random faces.
 
@@ -61,6 +67,7 @@ def export_onnx(model: nn.Module, spec: ModelSpec, path: Path, *, tolerance: flo
 
     Raises :class:`ModelError`, and writes nothing, where the difference exceeds ``tolerance``.
     """
+    check_onnx_name(path)
     onnx = need("onnx", "train")
     need("onnxscript", "train")
     deployed = _Deployed(model, spec.temperature).eval()

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class Classifier:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, labels: str | None = None, threads: int | None = None) -> None:
-        self.path = Path(path)
+        self.path, self._labels, self._threads = Path(path), labels, threads
         self._session = open_session(self.path, threads)
         text = self._session.get_modelmeta().custom_metadata_map.get(SPEC_KEY)
         whole = ModelSpec.from_json(text, os.fspath(path))
@@ -77,9 +78,14 @@ class Classifier:
         wanted = (self._answer, "theta", "attention", *(h.output for h in self.heads))
         self._names = [n for n in dict.fromkeys(wanted) if n in names]
 
-    def __call__(self, faces: NDArray[np.uint8]) -> Outputs:
-        """Faces uint8 ``(N, S, S)``, grey, as the network was trained on -> :class:`Outputs`."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A classifier that travels to another process opens its file there."""
+        return _opened, (self.path, self._labels, self._threads)
+
+    def __call__(self, faces: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> Outputs:
+        """Faces uint8 ``(N, S, S)``, grey, as the network was trained on, or a list of them -> :class:`Outputs`."""
         size = self.spec.size
+        faces = _stacked(faces, size)
         if faces.dtype != np.uint8 or faces.shape[1:] != (size, size):
             raise DataError(f"faces must be uint8 (N, {size}, {size}), got {faces.dtype} {faces.shape}")
         if not len(faces):
@@ -105,6 +111,23 @@ class Classifier:
         if head.kind == "multilabel":
             return np.asarray(1 / (1 + np.exp(-values / head.temperature)), np.float32)
         return values
+
+
+def _opened(path: Path, labels: str | None, threads: int | None) -> Classifier:
+    return Classifier(path, labels=labels, threads=threads)
+
+
+def _stacked(faces: Any, size: int) -> NDArray[Any]:
+    """Faces as one array; DataError where a list's faces differ in size."""
+    if isinstance(faces, np.ndarray):
+        return faces
+    try:
+        listed = [np.asarray(face) for face in faces]
+        return np.stack(listed) if listed else np.zeros((0, size, size), np.uint8)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(
+            f"faces must be uint8 (N, {size}, {size}) or a list of such faces, got {type(faces).__name__} ({error})"
+        ) from error
 
 
 def shipped_models() -> dict[str, Path]:

@@ -71,7 +71,7 @@ class Predictor:
     labels    name of the head that answers, ``fer2013`` or ``fer+`` (with contempt) of a shipped model; None for the
               model's default answer, which joins its heads. :attr:`Face.heads` has what each says
 
-    May be called from several threads at once.
+    May be called from several threads at once, and pickled: it opens its files again where it arrives.
     """
 
     def __init__(
@@ -125,6 +125,11 @@ class Predictor:
         """
         if jobs < 1:
             raise ConfigError(f"jobs must be 1 or more, got {jobs}")
+        if isinstance(images, str | bytes | os.PathLike) or not isinstance(images, Iterable):
+            raise ConfigError(
+                f"images must be a list of pictures, got one {type(images).__name__}; `predict` takes one picture and "
+                "`predict_folder` a folder"
+            )
         return self._many(iter(images), jobs, searched or (lambda: None))
 
     def _many(self, waiting: Iterator[Image], jobs: int, searched: Callable[[], object]) -> Iterator[Photo]:
@@ -191,8 +196,8 @@ class Predictor:
         tracked = track_faces(self, source, fps=fps, every=every, smooth=smooth, look=look, max_gap=max_gap)
         return (frame.photo for frame in tracked)
 
-    def predict_crops(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Faces that are cropped already, uint8 ``(N, S, S)`` grey -> probabilities float32 ``(N, K)``."""
+    def predict_crops(self, faces: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Faces that are cropped already, uint8 ``(N, S, S)`` grey or a list -> probabilities float32 ``(N, K)``."""
         return self._classifier(faces).probabilities
 
     def find(self, photo: NDArray[np.uint8], detections: Sequence[Detection] | None = None) -> Found:
@@ -254,7 +259,7 @@ class Predictor:
             crop=crop,
             attention_window=None if out.theta is None else to_photo(window(out.theta[row], len(crop)), *place),
             attention=None if out.attention is None else out.attention[row],
-            quality=measure(crop, detection.box, detection.landmarks, (found.height, found.width), detection.turn),
+            quality=found.quality[i],
             turn=detection.turn,
             corners=to_photo(window(IDENTITY, len(crop)), *place),
             heads={
