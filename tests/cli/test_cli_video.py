@@ -65,12 +65,12 @@ def test_a_table_segments_a_timeline_and_a_summary(net, clip, tmp_path):
 
 def test_all_formats_hold_the_same(net, clip, tmp_path):
     pq = pytest.importorskip("pyarrow.parquet")
-    for name in ("a.jsonl", "a.parquet", "a.csv"):
+    for name in ("a.jsonl", "b.parquet", "c.csv"):
         assert run(net, clip, "--every", "5", "--out", tmp_path / name).exit_code == 0
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert pq.read_table(tmp_path / "a.parquet").to_pylist() == lines
+    assert pq.read_table(tmp_path / "b.parquet").to_pylist() == lines
     assert [line["frame"] for line in lines] == [0, 5, 10, 15, 20]
-    rows = table(tmp_path / "a.csv")
+    rows = table(tmp_path / "c.csv")
     assert list(rows[0]) == list(lines[0])
     assert [float(r["happy"]) for r in rows] == [line["happy"] for line in lines]
 
@@ -107,6 +107,33 @@ def test_a_file_cut_short_keeps_what_was_read_and_ends_with_1(net, tmp_path):
     assert "frames are missing" in result.stderr
     assert f"{90 - good} frames could not be read or are missing" in result.stderr
     assert f"broken or missing  {90 - good} frames" in result.stdout
+
+
+def test_joined_streams_are_told_and_are_no_error(net, tmp_path):
+    pytest.importorskip("av")
+    one = write_av(tmp_path / "one.ts", [square(i) for i in range(20)], codec="mpeg4").read_bytes()
+    (tmp_path / "two.ts").write_bytes(2 * one)
+    result = run(net, tmp_path / "two.ts", "--out", tmp_path / "t.csv", "--save", tmp_path / "m.mp4")
+    assert result.exit_code == 0
+    assert "note: the clock goes back" in result.stderr
+    times = [float(r["time"]) for r in table(tmp_path / "t.csv")]
+    assert len(times) == 40
+    assert times == sorted(set(times))
+    marked = list(read_frames(tmp_path / "m.mp4"))
+    assert marked[-1].time - marked[20].time == pytest.approx(19 / 30, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["t-segments.csv", "t-timeline.png", "m.mp4"])
+def test_nothing_that_is_there_is_overwritten_unless_it_is_forced(net, clip, tmp_path, name):
+    pytest.importorskip("av")
+    (tmp_path / name).write_bytes(b"mine")
+    flags = ("--out", tmp_path / "t.csv", "--save", tmp_path / "m.mp4")
+    result = run(net, clip, *flags)
+    assert isinstance(result.exception, ConfigError)
+    assert f"{name} is there already: --force" in str(result.exception)
+    assert (tmp_path / name).read_bytes() == b"mine"
+    assert run(net, clip, *flags, "--force").exit_code == 0
+    assert (tmp_path / name).read_bytes() != b"mine"
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.parquet"])

@@ -113,6 +113,8 @@ def _check(
             check_new(path, force=force)
     if out is not None:
         check_suffix(out)
+        for beside in (f"{out.stem}-segments.csv", f"{out.stem}-timeline.png"):
+            check_new(out.with_name(beside), force=force)
     if save is not None:
         if save.suffix.lower() != ".mp4":
             raise ConfigError(f"--save writes .mp4, got {save.name}")
