@@ -2,8 +2,9 @@
 
 Many groups make large gaps by chance alone: of ten equal groups, the best and the worst have intervals that do not
 overlap in 10 of 100 draws, of forty in 71 (``results/groups.json``). :func:`compare_groups` asks once whether accuracy
-depends on the group at all, and only then which groups differ from all the others, corrected for their number. numpy only. Leaves out: scores
-(``groups``), and dependence within a group: several pictures of one person make any such test too sure.
+depends on the group at all, and only then which groups differ from all the others, corrected for their number. numpy
+only. Leaves out: scores (``groups``), and dependence within a group: several pictures of one person make any such test
+too sure.
 """
 
 from __future__ import annotations
