@@ -77,13 +77,13 @@ def demo(
     else:
         typer.echo(f"drawing {faces:,} faces", err=True)
         source = generate(faces, seed=seed)
-    part, held = train_val(source, seed=seed)
+    part, validation = train_val(source, seed=seed)
     chosen = _plan(load_recipe(recipe).override(seed=seed), part, seconds, epochs)
-    trained = _train(chosen, part, held, drawn=part.source.startswith("synthetic"))
+    trained = _train(chosen, part, validation, drawn=part.source.startswith("synthetic"))
     predictor = _save(trained.model, out, shipped=part.source.startswith("synthetic"))
     shown = None if pixels is None or picture is None else _recognise(predictor, pixels, picture.name)
     path = _write(out, trained, part, shown, _command(data, faces, chosen, photo, recipe, out))
-    _summary(trained, part, held, shown, path)
+    _summary(trained, part, validation, shown, path)
 
 
 def _example() -> Path | None:
@@ -103,7 +103,7 @@ def _plan(recipe: Recipe, part: FaceDataset, seconds: float, epochs: int | None)
     return replace(recipe, epochs=epochs, ema=ema, optimizer=replace(recipe.optimizer, warmup=warmup))
 
 
-def _train(recipe: Recipe, part: FaceDataset, held: FaceDataset, *, drawn: bool) -> _Trained:
+def _train(recipe: Recipe, part: FaceDataset, validation: FaceDataset, *, drawn: bool) -> _Trained:
     """Train with the display of ``mien train``, and score the result with one view and with its mirror image."""
     from mien.cli.progress import TrainingDisplay
     from mien.training import train
@@ -112,13 +112,13 @@ def _train(recipe: Recipe, part: FaceDataset, held: FaceDataset, *, drawn: bool)
     start = time.perf_counter()
     with TrainingDisplay(recipe.epochs) as show, show_warnings():
         try:
-            model = train(recipe, part, held, on_batch=show.on_batch, on_epoch=show.on_epoch)
+            model = train(recipe, part, validation, on_batch=show.on_batch, on_epoch=show.on_epoch)
         except Stopped as stop:
             typer.echo(f"{stop}; nothing was written", err=True)
             raise typer.Exit(130) from None
     seconds = time.perf_counter() - start
     # drawn people are in one part only, and look alike by construction: a clean column would mean nothing
-    reports = [model.evaluate(held, train=None if drawn else part, views=views) for views in (1, 2)]
+    reports = [model.evaluate(validation, train=None if drawn else part, views=views) for views in (1, 2)]
     model.spec.scores[reports[0].split] = reports[0].to_dict()
     return _Trained(model, reports, seconds)
 
@@ -228,7 +228,7 @@ def _write(out: Path, trained: _Trained, part: FaceDataset, photo: Photo | None,
     )
 
 
-def _summary(trained: _Trained, part: FaceDataset, held: FaceDataset, photo: Photo | None, path: Path) -> None:
+def _summary(trained: _Trained, part: FaceDataset, validation: FaceDataset, photo: Photo | None, path: Path) -> None:
     """The last screen, on stdout."""
     from rich.markup import escape
     from rich.table import Table
@@ -236,7 +236,7 @@ def _summary(trained: _Trained, part: FaceDataset, held: FaceDataset, photo: Pho
     rate = statistics.median(e["images_per_second"] for e in trained.model.history)
     last = trained.model.history[-1]
     rows = {
-        "data": f"{len(part):,} faces to train, {len(held):,} to validate, {len(part.names)} expressions",
+        "data": f"{len(part):,} faces to train, {len(validation):,} to validate, {len(part.names)} expressions",
         "training": f"{len(trained.model.history)} epochs, {trained.seconds:.0f} s, {rate:,.0f} images/s",
         "loss": f"training {last['train_loss']:.3f}, validation {last['val_loss']:.3f}",
         "accuracy": f"training {last['train_accuracy']:.1%}, {_figure(trained.reports[0])}",

@@ -93,8 +93,8 @@ def fit(
                 ``distill.augmented_views``; the names are those of ``train``, of its second labelling, or both; see
                 ``distillation.soft_targets``
     device      auto, cpu, cuda, cuda:1 ... or mps
-    graph       on CUDA, record a step as a graph, which makes small networks several times as fast; False for networks
-                whose forward chooses by values on the device
+    graph       on CUDA, record a step as a graph, several times as fast for small networks; False for networks whose
+                forward chooses by values on the device
     state       continue from here
     on_batch    called after each step; returning True raises :class:`Stopped`, which holds the state
     on_epoch    called with the epoch's figures: epoch, train_loss, train_accuracy, val_loss, val_accuracy,
@@ -106,17 +106,15 @@ def fit(
     afterwards what they were. Raises :class:`Diverged` when the loss is not finite.
     """
     if train.names != val.names or train.size != val.size:
-        raise ConfigError(
-            "train and val must have the same classes and size, got "
-            f"{train.names} {train.size} and {val.names} {val.size}"
-        )
+        got = f"{train.names} {train.size} and {val.names} {val.size}"
+        raise ConfigError(f"train and val must have the same classes and size, got {got}")
     where, statistic = pick_device(device), train.statistics
     own = LearningSet.of(train, recipe, where, *statistic, teacher)
     validation = LearningSet.of(val, replace(recipe, adversary=0.0), where, *statistic, None)  # its people are others
     if teacher and not any(k.startswith("teacher.") for k in own.columns):
         raise ConfigError(
-            f"the teachers predict {', '.join(' '.join(names) for names in teacher)}, which no head of the network "
-            "learns; their classes must be those of the data, or of the second labelling with votes_weight above 0"
+            f"teachers predict {', '.join(' '.join(names) for names in teacher)}, which no head of the network learns: "
+            "their classes must be those of the data, or of the second labelling with votes_weight above 0"
         )
     record = graph and where.type == "cuda" and not recipe.augment.mixup  # mixup draws its share on the host
     with lent(where) as dropout:

@@ -2,7 +2,7 @@
 
 :func:`sketch` keeps the smallest hashes of the pixels (a bottom-k sketch, Cohen & Kaplan 2007, "Summarizing data using
 bottom-k sketches"): of any other faces those with hashes as small can be checked, one by one, and the sample does not
-depend on what was learnt. Leaves out: near copies (``mien.data.audit``).
+depend on what was learnt. Leaves out: near copies (``mien.data.duplicates``).
 """
 
 from __future__ import annotations
