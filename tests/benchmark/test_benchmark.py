@@ -369,8 +369,8 @@ def test_two_methods_train_one_network_and_both_count_its_time(tmp_path: Path, m
 
     train, val = parts(make_protocol(FACES))
     runs = []
-    train = networks.train
-    monkeypatch.setattr(networks, "train", lambda *a, **k: runs.append(train(*a, **k)) or runs[-1])
+    run = networks.train
+    monkeypatch.setattr(networks, "train", lambda *a, **k: runs.append(run(*a, **k)) or runs[-1])
     both = [
         METHODS[name].fit(Task(train, val, tmp_path / name, budget=1.0, shared=tmp_path))
         for name in ("vgg-svm", "multi-feature")
