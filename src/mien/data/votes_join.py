@@ -33,8 +33,7 @@ _OWN = np.array([FERPLUS.names.index(n) for n in FER2013.names])
 # of FER2013; its threshold lies in the middle, some four standard deviations from either. The last rows are a block of
 # a third of that once more, since votes may stop being right shortly before the end.
 _BLOCK, _LAST = 40.0, 13.0
-# A set too small for a block must agree as often as is expected, or so often that foreign votes hardly would.
-_CHANCE = 0.01
+_CHANCE = 0.001  # a set too small for a block must agree in all rows, or so often as foreign votes hardly would
 
 
 def join_votes(ds: FaceDataset, votes: FerPlusVotes) -> NDArray[np.int64]:
@@ -183,7 +182,7 @@ def _agrees(agree: NDArray[np.bool_], right: NDArray[np.float64], chance: NDArra
     seen = int(agree.sum())
     if seen < (right.sum() + chance.sum()) / 2:
         return False
-    return seen >= right.sum() or _tail(chance, seen) < _CHANCE
+    return bool(agree.all()) or _tail(chance, seen) < _CHANCE
 
 
 def _tail(chances: NDArray[np.float64], seen: int) -> float:
