@@ -23,7 +23,7 @@ def share_called_real(accuracy: np.ndarray, n: int, seed: int, trials: int) -> f
     """How often groups of these accuracies, ``n`` faces each, are said to differ."""
     rng = np.random.default_rng(seed)
     found = [
-        compare_groups(rng.binomial(n, accuracy), [n] * len(accuracy), names(len(accuracy)), seed=i, draws=199)
+        compare_groups(rng.binomial(n, accuracy), [n] * len(accuracy), names(len(accuracy)), seed=i, draws=99)
         for i in range(trials)
     ]
     for f in found:
