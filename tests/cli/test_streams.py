@@ -38,7 +38,7 @@ def mien(*arguments, encoding, cwd):
     return run
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "cp932", "utf-16"])
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
 def test_no_row_is_lost_in_a_pipe_of_any_encoding(album, tmp_path, encoding):
     net = write_net(tmp_path / "tiny.onnx")
     flags = ("--model", net, "--threads", "1", "--detector", "none")
