@@ -116,7 +116,7 @@ class CvFile:
                 self._start = max(0.0, self._first())
                 if self._ticks and not self._sent:
                     yield from self._maybe_cover(at)
-                    number = 1
+                    number = 2
                     continue
             if number == 1:
                 timeless = at <= 0
