@@ -1,4 +1,4 @@
-"""The doctor: variants of a face, verdicts, photos without a face, the text and the picture."""
+"""Diagnosis: variants of a face, verdicts, photos without a face, the text and the picture."""
 
 from __future__ import annotations
 
@@ -145,6 +145,27 @@ def test_a_photo_without_a_face_says_what_was_tried_and_what_to_do(net):
     assert "--detector none" in plain.advice[1]
     assert search_words(plain.searches[0], 0.5).endswith("nothing, down to a score of 0.05")
     assert diagnose(Predictor(net, detector=Fixed()), faint).searches == ()  # another detector cannot be asked
+
+
+def test_the_search_asks_the_detector_that_is_open_and_opens_no_other(net, monkeypatch):
+    from mien.runtime import CenterFace
+
+    predictor = Predictor(net, CenterFace(size=320, threshold=0.99, threads=1), threads=1)
+    monkeypatch.setattr("mien.runtime.session.open_session", lambda *a: pytest.fail("opened a file again"))
+    found = diagnose(predictor, cv2.imread(str(ASTRONAUT)))
+    assert found.threshold == 0.99
+    assert 0.8 < found.searches[0].score < 0.99
+    assert found.searches[0].size == 320
+
+
+def test_a_face_on_its_side_is_diagnosed_as_it_is_cropped(net):
+    side = np.ascontiguousarray(np.rot90(cv2.imread(str(ASTRONAUT))))
+    (report,) = diagnose(Predictor(net, threads=1), side).faces
+    assert report.face.turn == pytest.approx(-90, abs=12)
+    own = list(report.face.probabilities.values())
+    for sweep in report.sweeps:
+        np.testing.assert_allclose(sweep.probabilities[sweep.values.index(sweep.usual)], own, atol=0.02)
+    assert report.parts["eyes"][1] > 0.05
 
 
 def test_a_face_that_another_size_finds_is_named(net):

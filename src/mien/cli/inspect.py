@@ -1,6 +1,6 @@
-"""``mien inspect``: the doctor for one photo, as text and one picture.
+"""``mien inspect``: the diagnosis of one photo, as text and one picture.
 
-Leaves out: what is looked at (``mien.diagnostics``) and its picture (``inspection_sheet``).
+Leaves out: what is looked at (``mien.diagnostics``) and its picture (``visualization.diagnosis_figure``).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def inspect(
 ) -> None:
     """Say why a photo's faces get the answers they get: crop, quality, pose, doubt, and what moves the answer.
 
-    The answer is asked for again with other crop margins, light and small turns. Without a face: what was tried.
+    The answer is asked for again with other crop margins, brightness and small turns. Without a face: what was tried.
     """
     if save:
         check_new(Path(save), force=force)
