@@ -118,6 +118,8 @@ def measure(count: int, clients: int, seconds: float) -> dict[str, object]:
         with ThreadPoolExecutor(_CLIENTS) as pool:  # a server at work, not one that has just begun
             list(pool.map(lambda _: plain(port, photo), range(40)))
         before, stood = [plain(port, photo) for _ in range(_QUIET)], memory(process)
+        if {outcome.status for outcome in before} != {200}:
+            raise SystemExit(f"the server does not answer plain requests: {summary(before)['statuses']}")
         meanwhile: list[Outcome] = []
         over = threading.Event()
 

@@ -27,6 +27,8 @@ __all__ = ["AUTO", "CenterFace", "Detector", "WholeImage", "YuNet", "make_detect
 #: The word for a size that is chosen by the picture.
 AUTO = "auto"
 
+_KEPT = 3 * 1024 * 1024  # numbers of an input whose memory is kept for the next run
+
 _WEIGHTS = Path(__file__).parent.parent / "weights" / "centerface.onnx"
 _SMALLEST, _LARGEST = 64, 8192  # pixels of the long side
 _WEAK = 0.05  # lowest score of a candidate, which is no face yet
@@ -86,7 +88,8 @@ class CenterFace:
         blob = np.zeros((-(-rows // 32) * 32, -(-columns // 32) * 32, 3), np.uint8)
         blob[:rows, :columns] = cv2.resize(image, (columns, rows), interpolation=method)
         tensor = np.ascontiguousarray(blob[..., ::-1].transpose(2, 0, 1), dtype=np.float32)[None]  # RGB, 0..255
-        maps = self._session.run(["heatmap", "scale", "offset", "landmarks"], {"image": tensor})
+        given_back = _giving_back() if tensor.size > _KEPT else None
+        maps = self._session.run(["heatmap", "scale", "offset", "landmarks"], {"image": tensor}, given_back)
         boxes, scores, points = _decode([m[0] for m in maps], self._STRIDE, min(_WEAK, self.threshold))
         factor = np.array([width / columns, height / rows], np.float32)
         return _detections(boxes * np.tile(factor, 2), scores, points * factor)
@@ -146,6 +149,15 @@ class WholeImage:
         side = min(height, width)
         left, top = (width - side) / 2, (height - side) / 2
         return [Detection((left, top, left + side, top + side), 1.0)]
+
+
+def _giving_back() -> Any:
+    """Options of a run after which onnxruntime gives its memory back: it keeps what the largest runs took, else."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 def make_detector(
