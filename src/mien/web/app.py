@@ -29,6 +29,7 @@ from mien.reporting.card import INTENDED, LIMITS
 from mien.runtime import Predictor, accuracy_line
 from mien.runtime.prediction_set import PLAIN_SHARE
 from mien.runtime.processors import processors
+from mien.spec import ModelSpec
 from mien.video import RULES
 from mien.web.batching import Batcher
 from mien.web.concurrency import ConcurrencyLimiter, client_of
@@ -154,20 +155,7 @@ def _api(predictor: Predictor, limits: Limits, limiter: ConcurrencyLimiter, batc
     @router.get("/model", response_model=ModelReply, responses=_problems(400, 421))
     async def model() -> dict[str, Any]:
         """Which model answers, how good it is, what it is for, and what one request may hold."""
-        return {
-            "name": spec.name,
-            "labels": list(spec.labels),
-            "colours": {label: colour(label) for label in spec.labels},
-            "accuracy": accuracy_line(spec),
-            "mien": __version__,
-            "limits": {"files": limits.files, "bytes": limits.bytes, "pixels": limits.pixels},
-            "following": {
-                **asdict(RULES),
-                "set_threshold": spec.calibration.get("threshold"),
-                "set_share": PLAIN_SHARE,
-            },
-            "intended_use": f"{INTENDED[1]} {LIMITS[1]}",
-        }
+        return _about(spec, limits)
 
     @router.post(
         "/predict",
@@ -202,6 +190,24 @@ def _api(predictor: Predictor, limits: Limits, limiter: ConcurrencyLimiter, batc
         return {"model": spec.name, "photos": photos, "seconds": round(time.perf_counter() - started, 4)}
 
     return router
+
+
+def _about(spec: ModelSpec, limits: Limits) -> dict[str, Any]:
+    """What ``/v1/model`` says, see ``replies.ModelReply``."""
+    return {
+        "name": spec.name,
+        "labels": list(spec.labels),
+        "colours": {label: colour(label) for label in spec.labels},
+        "accuracy": accuracy_line(spec),
+        "mien": __version__,
+        "limits": {"files": limits.files, "bytes": limits.bytes, "pixels": limits.pixels},
+        "following": {
+            **asdict(RULES),
+            "set_threshold": spec.calibration.get("threshold"),
+            "set_share": PLAIN_SHARE,
+        },
+        "intended_use": f"{INTENDED[1]} {LIMITS[1]}",
+    }
 
 
 def _rest(predictor: Predictor, metrics: Metrics) -> APIRouter:
