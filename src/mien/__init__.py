@@ -50,7 +50,7 @@ _PLACES = {
     "evaluate": "evaluation",
     **dict.fromkeys(("load_recipe", "train"), "training"),
 }
-_TORCH = {"create_model", "evaluate"}
+_TORCH = {"create_model", "evaluate", "train"}
 
 
 def __getattr__(name: str) -> Any:
