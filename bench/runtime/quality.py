@@ -43,7 +43,7 @@ from mien.spec import ModelSpec
 
 SIZES = (48, 40, 32, 28, 24, 20, 18, 16, 14, 12, 11, 10, 9, 8, 7, 6, 5)
 SIGMAS = (0.0, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0)
-CONTRASTS = (64.0, 48.0, 32.0, 24.0, 16.0, 12.0, 8.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.5, 1.0, 0.5)
+CONTRASTS = (64.0, 48.0, 32.0, 24.0, 16.0, 12.0, 8.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.5, 1.0, 0.5, 0.35, 0.25)
 KEPT = 99.9  # per cent of the faces that keep to the limit of pitch
 BINS = (0, 10, 20, 30, 40, 50, 60, 90)  # degrees
 
@@ -209,7 +209,7 @@ def main() -> None:
     by_rule = {what: limit(found[name], what, chance) for name, what in measures.items()}
     by_rule |= {name: 5.0 * math.ceil(pose[name]["percentiles"][str(KEPT)] / 5) for name in ("pitch",)}
     limits = {name: float(f"{value:.2g}") for name, value in by_rule.items() if value is not None}
-    beyond = {what: sum(getattr(q, what) < limits[what] for q in plain) for what in measures.values()}
+    beyond = {what: sum(getattr(q, what) < limits[what] for q in plain) for what in measures.values() if what in limits}
     beyond |= {name: int((np.abs(turned[:, i]) > limits[name]).sum()) for i, name in ((1, "pitch"),)}
     record = {
         "what": "accuracy of faces that were spoiled by degrees; the median of what is measured of them",
