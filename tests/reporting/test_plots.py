@@ -98,6 +98,7 @@ def test_robustness_has_a_panel_for_each_kind(tmp_path, kinds):
 
 
 def test_leaves_no_global_state(tmp_path):
+    pytest.importorskip("matplotlib")
     code = (
         "import sys, matplotlib\n"
         "keys = [k for k in matplotlib.rcParams if k != 'backend']\n"  # asking for it loads pyplot
