@@ -18,7 +18,7 @@ $(VENV)/.stamp: pyproject.toml hatch_build.py constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "mien needs Python 3.10 or newer, $(PYTHON) is older or missing: make PYTHON=python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[train,classical,parquet,video,web,explain,dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[train,classical,parquet,video,study,web,explain,dev]'
 	@touch $@
 
 demo: $(VENV)/.stamp

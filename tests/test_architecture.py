@@ -20,7 +20,7 @@ FLOORS = (
     ("runtime",),
     ("explain", "evaluation", "export"),
     ("diagnostics", "reporting", "results"),
-    ("visualization", "training"),
+    ("visualization", "training", "study"),
     ("benchmark", "web"),
     ("cli",),
     ("__main__",),
