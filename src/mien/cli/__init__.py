@@ -11,6 +11,7 @@ import sys
 import typer
 
 from mien import __version__
+from mien.cli.agree import agree
 from mien.cli.compare import compare
 from mien.cli.data import data_app
 from mien.cli.demo import demo
@@ -53,6 +54,7 @@ app.command()(demo)
 app.command()(predict)
 app.command()(serve)
 app.command()(video)
+app.command()(agree)
 app.command()(explain)
 app.command()(inspect)
 app.command()(info)
