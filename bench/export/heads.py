@@ -1,10 +1,10 @@
 """One shipped file from a network with two heads: ``python -m bench.export.heads NAME --data CSV --votes CSV``.
 
-Takes src/mien/weights/NAME.onnx (the head for FER2013's labels) and gives it a head for FER+'s votes: that of
-NAME-ferplus.onnx beside it where that file has the same trunk, else one that is fitted here on the trunk as it is, by
-the taggers' shares of Training's faces, four views of each. Calibrates both on PublicTest's faces without a
-near-duplicate in Training, chooses the weight of their mean on PublicTest's labels and votes together, evaluates every
-answer of the very file that it leaves, writes results/NAME.json ("shipped") and the card.
+Takes src/mien/weights/NAME.onnx (the head for FER2013's labels) and gives it a head for FER+'s votes, which is fitted
+here on the trunk as it is, by the taggers' shares of Training's faces, four views of each. Calibrates both on
+PublicTest's faces without a near-duplicate in Training, chooses the weight of their mean on PublicTest's labels and
+votes together, evaluates every answer of the very file that it leaves, writes
+results/NAME.json ("shipped") and the card.
 """
 
 from __future__ import annotations
@@ -43,13 +43,6 @@ SHOWN = (1, 10)  # views of the scores
 _FITTED_VIEWS, _DECAY = 4, 1e-3
 
 
-def same_trunk(one: Any, other: Any) -> bool:
-    """Whether two files have equal weights, but for the head and for how activations are quantized."""
-    a, b = ({i.name: numpy_helper.to_array(i) for i in p.graph.initializer} for p in (one, other))
-    names = [n for n in a if n.startswith("model.") and not n.startswith("model.head") and "bias_quantized" not in n]
-    return bool(names) and all(n in b and np.array_equal(a[n], b[n]) for n in names if not n.endswith("bias"))
-
-
 def features_of(proto: Any, name: str, spec: ModelSpec, images: NDArray[np.uint8], views: int) -> NDArray[np.float64]:
     """What the head sees of faces, ``(views, N, D)``."""
     inner = onnx.ModelProto()
@@ -77,7 +70,7 @@ def fitted_head(
         optimizer.zero_grad()
         value = -(target * torch.log_softmax(layer(x), 1)).sum(1).mean() + _DECAY * (layer.weight**2).sum()
         value.backward()  # type: ignore[no-untyped-call]
-        return float(value)
+        return value.item()
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
     weight = (layer.weight / width).detach()
@@ -100,7 +93,7 @@ def in_seven(faces: FaceDataset) -> FaceDataset:
 
 
 def join(name: str, data: str, votes: str) -> None:
-    file, old = WEIGHTS / f"{name}.onnx", WEIGHTS / f"{name}-ferplus.onnx"
+    file = WEIGHTS / f"{name}.onnx"
     proto, faces, table = onnx.load(str(file)), read_faces(data), read_votes(votes)
     spec = ModelSpec.from_json({p.key: p.value for p in proto.metadata_props}[SPEC_KEY], str(file))
     if spec.heads:
@@ -112,14 +105,9 @@ def join(name: str, data: str, votes: str) -> None:
     clean = ~near_duplicates(val.images, train.images)
 
     _, _, features = read_linear_head(proto)
-    if old.is_file() and same_trunk(proto, onnx.load(str(old))):
-        weight, bias, _ = read_linear_head(onnx.load(str(old)))
-        how = "trained with the trunk"
-    else:
-        assert soft.votes is not None
-        seen = features_of(proto, features, spec, soft.images, _FITTED_VIEWS)
-        weight, bias = fitted_head(seen, soft.votes)
-        how = f"fitted on the finished trunk by the taggers' shares, {_FITTED_VIEWS} views of each face of Training"
+    assert soft.votes is not None
+    weight, bias = fitted_head(features_of(proto, features, spec, soft.images, _FITTED_VIEWS), soft.votes)
+    how = f"fitted on the finished trunk by the taggers' shares, {_FITTED_VIEWS} views of each face of Training"
     add_linear_head(proto, OUTPUTS[SECOND], features, weight, bias)
 
     # calibrate each head on its own labelling, then their mean on both

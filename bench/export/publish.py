@@ -165,14 +165,32 @@ def card(name: str) -> None:
     """Write the card of a shipped model from its file and its record."""
     record = json.loads((RESULTS / f"{name}.json").read_text())
     file, shipped, seeds = WEIGHTS / f"{name}.onnx", record["shipped"], record["seeds"]
+    spec = open_model(file).spec
     text = model_card(
-        open_model(file).spec,
+        spec,
         parameters=seeds[0]["parameters"],
         file_bytes=shipped["bytes"],
-        seeds={_split(key, r): [_value(s["reports"][key]) for s in seeds] for key, r in shipped["reports"].items()},
+        seeds={} if spec.heads else _by_seed(record),
+        head_seeds={h.name: _by_seed(_record_of_head(record, h.name)) for h in spec.heads},
         robustness=shipped["robustness"],
     )
     write_text(file.with_suffix(".md"), text)
+
+
+def _by_seed(record: dict[str, Any]) -> dict[str, list[float]]:
+    """Split -> accuracy of each seed's run."""
+    first = record["seeds"][0]["reports"] if record["seeds"] else {}
+    return {_split(key, r): [_value(s["reports"][key]) for s in record["seeds"]] for key, r in first.items()}
+
+
+def _record_of_head(record: dict[str, Any], head: str) -> dict[str, Any]:
+    """The record whose runs a head comes from; none of a head that was fitted on the finished trunk."""
+    if head == record["shipped"]["answer"]["heads"][0]:
+        return record
+    if not record["shipped"]["second head"].startswith("trained"):
+        return {"seeds": []}
+    found: dict[str, Any] = json.loads((RESULTS / f"{record['name']}-ferplus.json").read_text())
+    return found
 
 
 def _split(key: str, report: dict[str, Any]) -> str:

@@ -133,7 +133,8 @@ def test_the_chosen_weight_follows_the_better_head() -> None:
     alone = choose_mean(good[None], noise[None], COLUMNS, truth, truth)
     assert alone.weight > 0.5
     assert choose_mean(RNG.normal(0, 1, (1, n, 7)), other[None], COLUMNS, truth, truth).weight < 0.5
-    assert max(a + b for _, a, b in alone.curve) == next(a + b for w, a, b in alone.curve if w == alone.weight)
+    losses = {weight: loss for weight, *_, loss in alone.curve}
+    assert min(losses.values()) == losses[alone.weight]
     assert alone.calibration.n == 2 * n
     assert alone.calibration.coverage == pytest.approx(0.9, abs=0.05)
 

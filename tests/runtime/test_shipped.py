@@ -43,6 +43,15 @@ def missing(spec: ModelSpec, record: dict[str, Any], card: str, sha256: str) -> 
         "versions": {"mien", "torch"} <= set(spec.versions),
         "dates": all(r.get("conditions", {}).get("date") for r in spec.scores.values()),
     }
+    for head in spec.heads:
+        wants |= {
+            f"scores of {head.name}": any(k.startswith("PublicTest") for k in head.scores),
+            f"clean scores of {head.name}": all(r.get("clean") for r in head.scores.values()),
+            f"a calibration of {head.name}": {"threshold", "temperature", "ece", "coverage"} <= set(head.calibration),
+            f"the card's section on {head.name}": f"\n## The head {head.name} alone\n" in card,
+        }
+    if spec.heads:
+        wants["what each weight does"] = len(spec.answer.get("curve", ())) > 10
     sections = ("Data", "Scores", "Calibration", "Reliability", "Robustness", "Intended use", "Limits", "Licence")
     wants |= {f"the card's section {s}": f"\n## {s}\n" in card for s in sections}
     return [what for what, there in wants.items() if not there]
@@ -68,7 +77,8 @@ def test_every_shipped_model_has_its_evidence(name: str) -> None:
 def test_card_and_file_tell_the_same_figures(name: str) -> None:
     spec, record, card, _ = evidence(name)
     assert spec.name == name
-    for split, raw in spec.scores.items():
+    everything = [*spec.scores.items(), *(item for head in spec.heads for item in head.scores.items())]
+    for split, raw in everything:
         report = Report.from_dict(raw)
         assert f"{100 * report.accuracy:.2f} %" in card, split
     assert Robustness.from_dict(record["shipped"]["robustness"]).clean in [r["accuracy"] for r in spec.scores.values()]
@@ -82,6 +92,8 @@ def test_card_and_file_tell_the_same_figures(name: str) -> None:
     [
         (lambda e: e[0].scores.clear(), "scores on PublicTest"),
         (lambda e: e[0].calibration.clear(), "a calibration"),
+        (lambda e: e[0].heads[1].calibration.clear(), "a calibration of fer+"),
+        (lambda e: e[0].answer.clear(), "what each weight does"),
         (lambda e: e[1]["seeds"].pop(), "three seeds"),
         (lambda e: e[1]["shipped"].update(sha256="0" * 64), "the file's own hash"),
         (lambda e: e[1]["shipped"].pop("robustness"), "a table of spoilt images"),

@@ -55,7 +55,7 @@ _TERMS = (
         "fer2013",
         "FER2013 (Goodfellow et al. 2013, arXiv 1307.0414): pictures found by web search and given out for a research "
         "competition. Rights in the pictures stay with their owners, the people on them were not asked, and the labels "
-        "are noisy: the same authors measured people at 65 ± 5 % on it. Some test pictures have a twin in "
+        "are noisy: the same authors measured people at 65 ± 5 % on it. Some test pictures have a near-duplicate in "
         "Training; the clean column leaves them out.",
     ),
 )
@@ -68,6 +68,7 @@ def model_card(
     parameters: int | None = None,
     file_bytes: int | None = None,
     seeds: Mapping[str, Sequence[float]] | None = None,
+    head_seeds: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
     robustness: Mapping[str, Any] | None = None,
 ) -> str:
     """The card as Markdown.
@@ -76,6 +77,7 @@ def model_card(
     parameters  of the deployed network
     file_bytes  size of the weights file
     seeds       split -> accuracy (0..1) of each seed's run, for mean and spread
+    head_seeds  the same for each head alone, by its name
     robustness  ``metrics.Robustness.to_dict()``, accuracy on spoilt images; without it the section is left out
     """
     if reports is None:
@@ -91,7 +93,7 @@ def model_card(
         *(_per_class(*pair) for pair in named[:1]),
         *([_section("Calibration", _calibration(spec))] if "threshold" in spec.calibration else []),
         *([_section("How both heads make one answer", _answer(spec))] if spec.answer else []),
-        *(_head(h) for h in spec.heads),
+        *(_head(h, (head_seeds or {}).get(h.name, {})) for h in spec.heads),
         *(_reliability(*pair) for pair in named[:1]),
         *([_robustness(Robustness.from_dict(robustness))] if robustness is not None else []),
         _section("Intended use", _bullets(INTENDED)),
@@ -153,9 +155,9 @@ def _scores(reports: Sequence[tuple[str, Report]]) -> str:
         for name, r in reports
     ]
     notes = (
-        "Intervals are Wilson's, over the images of one run. Clean leaves out the images with a twin in Training. "
-        "Log loss is in nats; ECE, the expected calibration error, is the mean gap between confidence and accuracy, "
-        "taken in 15 bins."
+        "Intervals are Wilson's, over the images of one run. Clean leaves out the images with a near-duplicate in "
+        "Training. Log loss is in nats; ECE, the expected calibration error, is the mean gap between confidence and "
+        "accuracy, taken in 15 bins."
     )
     return "\n".join([f"| {' | '.join(columns)} |", "|" + " --- |" * 8, *rows, "", notes])
 
@@ -178,7 +180,7 @@ def _per_class(split: str, report: Report) -> str:
         for name, r in report.per_class.items()
     ]
     title = f"Per class ({split})" if split else "Per class"
-    return _section(title, "\n".join(["| Class | Images | Recall | Precision | F1 |", "|" + " --- |" * 5, *rows]))
+    return _section(title, "\n".join(["| Class | Images | Recall | Precision | F1 |", "|" + " --- |" * 6, *rows]))
 
 
 def _reliability(split: str, report: Report) -> str:
@@ -214,24 +216,25 @@ def _answer(spec: ModelSpec) -> str:
     """The weights of the mean, and what each weight would have done."""
     (first, second), (one, two) = spec.answer["heads"], spec.answer["weights"]
     rows = [
-        f"| {weight:g}{' (chosen)' if weight == one else ''} | {percent(own)} | {percent(other)} |"
-        for weight, own, other in spec.answer["curve"][::2]
-        + [row for row in spec.answer["curve"][1::2] if row[0] == one]
+        f"| {weight:g}{' (chosen)' if weight == one else ''} | {' | '.join(percent(f) for f in figures)} | {loss:.3f} |"
+        for i, (weight, *figures, loss) in enumerate(spec.answer["curve"])
+        if i % 2 == 0 or weight == one
     ]
     words = (
         f"The default answer is the weighted geometric mean of the heads' probabilities: {first} with {one:g}, "
-        f"{second} with {two:g}. The weight agrees best with both labellings of PublicTest's faces without a "
-        "near-duplicate in Training, each counting half; the table says what other weights do. The heads alone answer "
+        f"{second} with {two:g}. Of all weights this one has the least log loss on both labellings, each "
+        "counting half, on PublicTest's faces without a near-duplicate in Training; the table says what others do. "
+        "The heads alone answer "
         f'where they are asked for: `Predictor(labels="{first}")`, `labels="{second}"`, and `Face.heads` has both.'
     )
-    head = [f"| Weight of {first} | Agrees with FER2013's labels | With FER+'s majority |", "| --- | --- | --- |"]
-    return "\n".join([words, "", *head, *sorted(rows, key=lambda r: float(r.split()[1]))])
+    accuracies = "Accuracy, FER2013's labels | FER+'s majority | Macro recall, labels | Majority | Log loss"
+    return "\n".join([words, "", f"| Weight of {first} | {accuracies} |", "|" + " --- |" * 6, *rows])
 
 
-def _head(head: Head) -> str:
+def _head(head: Head, seeds: Mapping[str, Sequence[float]]) -> str:
     """One head alone: its scores, its recall of each class, its calibration."""
     named = [(key.partition(", ")[0], Report.from_dict(raw)) for key, raw in head.scores.items()]
-    parts = [f"Names {len(head.labels)} classes: {', '.join(head.labels)}.", _scores(named)]
+    parts = [f"Names {len(head.labels)} classes: {', '.join(head.labels)}.", _scores(named) + _seeds(seeds)]
     if named:
         parts.append(_per_class(*named[0]).replace("## ", "### ", 1).rstrip())
     if "threshold" in head.calibration:
