@@ -8,6 +8,8 @@ import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -269,3 +271,12 @@ def test_an_empty_name_is_refused_and_a_pattern_s_folders_are_searched(net, albu
     shutil.copy(album / "b.png", album / "sub" / "d.png")
     result = run(album / "s*", "--model", net, "--json")
     assert [Path(p["photo"]).name for p in json.loads(result.stdout)["photos"]] == ["d.png"]
+
+
+def test_the_old_name_of_a_head_is_understood_with_one_line_that_names_the_new_one() -> None:
+    command = [sys.executable, "-m", "mien", "predict", str(ASTRONAUT), "--model", "mien-nano-ferplus", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (
+        "warning: mien-nano-ferplus is the head fer+ of mien-nano now: say mien-nano:fer+" in done.stderr.splitlines()
+    )
+    assert "contempt" in json.loads(done.stdout)["model"]["labels"]

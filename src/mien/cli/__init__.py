@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 import sys
+import warnings
+from typing import Any
 
 import typer
 
@@ -68,8 +70,19 @@ app.add_typer(data_app, name="data", help="Look at a data set, save its images, 
 def main() -> None:
     """Entry point: errors of ours become one clear line on stderr and exit code 2."""
     prepare_streams()
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        """Words that have changed are one line for who types them, not a place in our code."""
+        if issubclass(category, FutureWarning):
+            typer.echo(f"warning: {message}", err=True)
+        else:
+            usual(message, category, *where, **more)
+
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.showwarning = show  # type: ignore[assignment]
+            app()
     except MienError as error:
         typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
         typer.echo(str(error), err=True)
