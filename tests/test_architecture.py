@@ -15,7 +15,8 @@ SOURCE = Path(__file__).parent.parent / "src" / "mien"
 
 # The wings, from the ground up. A module may import from lower floors and from its own wing; circles are errors.
 FLOORS = (
-    ("errors", "labels", "files", "decoding", "images", "picture_files", "spec", "preprocessing", "faces"),
+    ("installation", "errors"),
+    ("labels", "files", "decoding", "images", "picture_files", "spec", "preprocessing", "faces"),
     ("data", "models", "classical", "video"),
     ("runtime",),
     ("explain", "evaluation", "export"),
@@ -26,7 +27,7 @@ FLOORS = (
     ("__main__",),
 )
 RANKS = {wing: floor for floor, wings in enumerate(FLOORS) for wing in wings}
-GROUND = FLOORS[0]
+GROUND = FLOORS[0] + FLOORS[1]
 # Wings and modules that need torch; everything else works without.
 TORCH = {"models", "training", "export", "benchmark", "cli", "explain", "evaluation"}
 WITHOUT_TORCH = {

@@ -253,7 +253,7 @@ def test_heic_is_read_with_the_extra_and_named_without(monkeypatch):
     heif.from_pillow(Image.fromarray(blocks())).save(buffer, quality=90)
     assert close(decode(buffer.getvalue(), "x", colour=True), blocks()[..., ::-1])
     monkeypatch.setattr("mien.decoding.find_spec", lambda name: None)
-    with pytest.raises(DataError, match=r"pip install 'mien\[heif\]'"):
+    with pytest.raises(DataError, match=r"pip install pillow-heif"):
         decode(buffer.getvalue(), "x.heic", colour=True)
 
 

@@ -75,7 +75,7 @@ def opened(data: bytes, where: str) -> ImageFile.ImageFile:
         raise DataError("not a picture that can be read: PNG, JPEG, WebP, AVIF, BMP, GIF, TIFF or PNM is needed", where)
     name, reader = found
     if name == "Heif" and not has_heif():
-        raise DataError("HEIC photos need one package more: pip install 'mien[heif]'", where)
+        raise DataError("HEIC photos need one package more: pip install pillow-heif", where)
     module = importlib.import_module("pillow_heif" if name == "Heif" else f"PIL.{name}ImagePlugin")
     if not getattr(module, "SUPPORTED", True):
         raise DataError(f"Pillow was built without {name} here: pip install --force-reinstall pillow", where)

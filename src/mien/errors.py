@@ -16,6 +16,8 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
+from mien.installation import pip_line
+
 __all__ = ["ConfigError", "DataError", "MienError", "MissingExtra", "ModelError", "OutputError", "need"]
 
 
@@ -55,4 +57,4 @@ def need(module: str, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
             raise
-        raise MissingExtra(f"this needs {module}, which is not installed: pip install 'mien[{extra}]'") from error
+        raise MissingExtra(f"this needs {module}, which is not installed: {pip_line(extra)}") from error

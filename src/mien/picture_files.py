@@ -23,8 +23,8 @@ _EXAMPLES = 3  # names that are kept of each kind
 _WORDS = {
     "other_ending": ("file of another kind", "files of other kinds"),
     "heic_without_extra": (
-        "HEIC photo, which needs pip install 'mien[heif]'",
-        "HEIC photos, which need pip install 'mien[heif]'",
+        "HEIC photo, which needs pip install pillow-heif",
+        "HEIC photos, which need pip install pillow-heif",
     ),
     "apple_double": ("side file of macOS (._*)", "side files of macOS (._*)"),
     "hidden": ("hidden file or folder", "hidden files or folders"),

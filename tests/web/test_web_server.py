@@ -345,7 +345,7 @@ def test_a_missing_package_yields_the_line_that_installs_it(module, monkeypatch)
     for name in [n for n in sys.modules if n == "mien.web" or n.startswith("mien.web.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtra, match=rf"{module}.*pip install 'mien\[web\]'"):
+    with pytest.raises(MissingExtra, match=rf"{module}.*pip install .*\[web\]"):
         importlib.import_module("mien.web")
 
 

@@ -198,10 +198,12 @@ def _command(data: str, faces: int, recipe: Recipe, photo: Path | None, name: st
     """The lines that make the same again; the number of epochs is said, so that the clock decides nothing."""
     import shlex
 
+    from mien.installation import pip_line
+
     source = ["--data", data] if data else ["--faces", str(faces)]
     given = [*source, "--epochs", str(recipe.epochs), "--seed", str(recipe.seed), "--recipe", name]
     given += ["--photo", str(photo)] if photo else []
-    lines = ["pip install 'mien[train]'", shlex.join(["mien", "demo", *given])]
+    lines = [pip_line("train"), shlex.join(["mien", "demo", *given])]
     return [*lines, "", shlex.join(["mien", "predict", "photo.jpg", "--model", str(out / "model.onnx")])]
 
 

@@ -69,7 +69,10 @@ class CenterFace:
         self.size, self.threshold, self.threads = _checked(size, threshold), threshold, threads
         self.path = Path(path) if path is not None else _WEIGHTS
         if path is None and not self.path.is_file():
-            raise ModelError(f"{self.path} is missing: install mien again (`pip install .`), its build step fetches it")
+            raise ModelError(
+                f"{self.path} is missing: install mien again, from its wheel, which holds it, or with `pip install .` "
+                "in a clone, whose build step fetches it"
+            )
         self._session = open_session(self.path, threads)
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:

@@ -37,7 +37,7 @@ __all__ = ["CvFile"]
 
 _CLOCK = 10_000  # "frames a second" above this are the ticks of a clock: of a cover, or of a camera's stream
 _TRIES = 9  # failures in a row after which there is no further frame
-_MORE = "with PyAV more can be: pip install 'mien[video]'"
+_MORE = "with PyAV more can be: pip install av"
 
 
 class CvFile:
