@@ -199,11 +199,12 @@ def resident() -> float:
 
 def hour(folder: Path, count: int) -> dict[str, object]:
     """Read ``count`` frames into a table, segments and a timeline, as ``mien video`` does; memory on the way."""
+    from mien.results.provenance import provenance_of
     from mien.results.recorder import VideoRecorder, open_video_table
 
     predictor = Predictor(detector=Cheap(), threads=1)
     peaks, peak, started = {}, 0.0, time.perf_counter()
-    table = open_video_table(folder / "hour.csv", predictor, "cheap", "looped", {})
+    table = open_video_table(folder / "hour.csv", provenance_of(predictor, "cheap"), {"source": "looped"})
     with VideoRecorder(table) as recorder:
         for i, seen in enumerate(track_faces(predictor, looped(count)), start=1):
             recorder.add(seen)

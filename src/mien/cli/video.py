@@ -1,42 +1,41 @@
-"""``mien video``: a video or a camera in; a table, segments, a timeline and a marked video out.
+"""``mien video``: videos or a camera in; tables, segments, timelines, marked videos and files for coders out.
 
-Leaves out: what is kept while it runs (``mien.results.recorder``).
+Leaves out: the run of one recording (``video_run``), of many (``video_folder``), and what is kept (``mien.results``).
 """
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from mien.cli.options import DETECTOR_SIZE
-from mien.cli.screen import stdout
 from mien.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
-    from mien.results.recorder import VideoRecorder
-    from mien.spec import ModelSpec
-    from mien.video import TrackedFrame
+    from mien.cli.video_run import VideoSettings
 
 __all__ = ["video"]
 
-_NAMED = 20  # broken frames that are named one by one
-_LISTED = 40  # segments on the screen
-
 
 def video(
-    source: str = typer.Argument(help="A video file or address, or the number of a camera, such as 0."),
+    sources: list[str] = typer.Argument(
+        help="Video files or addresses, folders (searched through), or the number of a camera, such as 0."
+    ),
     fps: float | None = typer.Option(None, help="Look at so many frames a second at most, by their times."),
     every: int | None = typer.Option(None, min=1, help="Look at every N-th frame."),
     out: Path | None = typer.Option(
-        None, help="Table: .csv, .jsonl, .json, .parquet; segments and timeline beside it."
+        None,
+        help="Table: .csv, .jsonl, .json, .parquet; or .eaf, .TextGrid, .boris, _events.tsv, .vtt, .sav for the "
+        "segments; or a folder for all of several videos.",
     ),
+    also: list[str] = typer.Option(
+        [], help="Write the segments beside --out as well: eaf, TextGrid, boris, events.tsv, vtt, sav.", metavar="KIND"
+    ),
+    table: str = typer.Option("csv", "--format", help="Of the tables of several videos: csv, jsonl, parquet."),
+    jobs: int = typer.Option(1, min=1, help="Of several videos, so many at a time, in a process each."),
+    resume: bool = typer.Option(False, "--resume", help="Keep the videos that the folder --out holds already."),
     save: Path | None = typer.Option(None, help="Write a marked video (.mp4)."),
     show: bool = typer.Option(False, "--show", help="Show it in a window; q ends it."),
     model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file; MODEL:HEAD for one head."),
@@ -53,111 +52,96 @@ def video(
     excel: bool = typer.Option(False, "--excel", help="Begin CSV with the mark by which Excel knows UTF-8."),
     force: bool = typer.Option(False, "--force", help="Write --out and --save anew if they are there already."),
 ) -> None:
-    """Follow the faces of a video and say what they express, and from when to when.
+    """Follow the faces of videos and say what they express, and from when to when.
 
     Rows are written as they come. A video without a face is no error; broken or missing frames are named, what was read
-    is kept, and the exit code is 1. Ctrl-C stops: files are whole up to there. docs/columns.md says what is in them.
+    is kept, and the exit code is 1. Ctrl-C stops: files are whole up to there. Of several videos each has its tables in
+    the folder --out, and all.csv, all-segments.csv and recordings.csv have all; one that cannot be read is a row, and
+    the others go on. docs/columns.md says what is in them, docs/video.md how segments come about.
     """
-    _check(source, fps, every, out, save, show, force=force)
-    from mien.results.recorder import VideoRecorder, open_video_table
-    from mien.runtime import Predictor, make_detector
-    from mien.video import VideoWriter, length, track_faces
+    from mien.cli.video_check import check_sampling, endings_of
+    from mien.cli.video_run import VideoSettings
 
+    check_sampling(fps, every)
+    endings = endings_of(also)
+    settings = VideoSettings(
+        model, detector, detector_model, detector_size, threads, fps, every, look, smooth, hold, max_gap
+    )
+    several = len(sources) > 1 or Path(sources[0]).is_dir() or (out is not None and _is_folder(out))
+    if several:
+        if save is not None or show:
+            raise ConfigError(f"--{'show' if show else 'save'} is for one video, got several, or a folder")
+        from mien.cli.video_folder import record_all
+
+        record_all(sources, out, settings, endings, table, jobs, excel=excel, resume=resume, force=force)
+        return
+    if resume or jobs > 1:
+        raise ConfigError(f"--{'resume' if resume else 'jobs'} is for several videos, with a folder as --out")
+    _single(sources[0], settings, out, endings, save, show=show, excel=excel, force=force)
+
+
+def _is_folder(out: Path) -> bool:
+    return out.is_dir() or (not out.suffix and not out.is_file())
+
+
+def _single(
+    source: str,
+    settings: VideoSettings,
+    out: Path | None,
+    endings: tuple[str, ...],
+    save: Path | None,
+    *,
+    show: bool,
+    excel: bool,
+    force: bool,
+) -> None:
+    """One video or camera, whose sums and segments are printed."""
+    from mien.cli.video_check import check_single, check_window
+    from mien.cli.video_run import Files, Progress, record
+    from mien.cli.video_view import draw_timeline, report
+    from mien.study.exports import export_ending
+    from mien.video import length
+
+    if endings and out is None:
+        raise ConfigError("--also needs --out FILE, beside which it writes")
+    table = None if out is None or export_ending(out) else out
+    exports = () if out is None else _exports(out, endings)
+    check_single(source, table, exports, save, force=force)
+    if show:
+        check_window()
     given: str | int = int(source) if source.isdecimal() and not Path(source).exists() else source
-    whole = length(given)
-    finder = make_detector(detector, detector_model or None, size=detector_size, threads=threads)
-    predictor = Predictor(model or None, finder, threads)
-    seen = track_faces(predictor, given, fps=fps, every=every, smooth=smooth, look=look, max_gap=max_gap)
-    stopped = False
-    with ExitStack() as files:
-        settings = {"fps": fps, "every": every, "look": look, "smooth": smooth, "max_gap": max_gap}
-        table = open_video_table(out, predictor, detector, source, settings, excel=excel, force=force) if out else None
-        recorder = files.enter_context(VideoRecorder(table, hold, max_gap))
-        writer = files.enter_context(VideoWriter(save)) if save else None
-        files.callback(seen.close)
-        progress = _Progress(whole)
-        try:
-            _run(seen, recorder, writer, show, progress)
-        except KeyboardInterrupt:
-            progress.clear()
-            stopped = recorder.stopped = not isinstance(given, int)  # a camera has no other end
-            typer.echo(f"stopped at {recorder.last:.2f} s; what was read is kept", err=True)
-    _draw_timeline(recorder, out, source, predictor.spec)
-    _report(recorder, out, save, predictor.spec)
-    if stopped:
+    progress = Progress(length(given))
+
+    def tell(line: str) -> None:
+        progress.clear()
+        typer.echo(line, err=True)
+
+    predictor = settings.predictor()
+    files = Files(table, exports, save, excel, force)
+    recorder = record(predictor, settings, given, files, tell=tell, progress=progress, show=_shown if show else None)
+    progress.clear()
+    timeline = None
+    try:
+        timeline = draw_timeline(recorder, table, source, predictor.spec) if table else None
+    except MissingExtra as missing:
+        tell(f"no timeline was drawn: {missing}")
+    written = [("timeline", timeline), ("table", table), ("segments", recorder.segment_path), ("video", save)]
+    report(recorder, written + [("coded", path) for path in exports], predictor.spec)
+    if recorder.stopped:
         raise typer.Exit(130)
     if recorder.broken:
         typer.echo(f"{recorder.missing:,} frames could not be read or are missing", err=True)
         raise typer.Exit(1)
 
 
-def _check(
-    source: str, fps: float | None, every: int | None, out: Path | None, save: Path | None, show: bool, *, force: bool
-) -> None:
-    """Everything that can be wrong with the flags, before a model is opened or a file made."""
-    from mien.errors import need
-    from mien.files import check_new
-    from mien.results.forms import check_suffix
-    from mien.video.frames import sampler
-    from mien.video.reader import check_source
+def _exports(out: Path, endings: tuple[str, ...]) -> tuple[Path, ...]:
+    """``--out`` where it is one itself, and those that ``--also`` wants beside it, each once."""
+    from mien.study.exports import export_ending
 
-    if fps is not None and every is not None:
-        raise ConfigError("--fps and --every exclude each other: choose one")
-    sampler(fps, every)
-    if not source.isdecimal():
-        check_source(source)
-    for path in (out, save):
-        if path is not None:
-            if path.exists() and Path(source).exists() and path.samefile(source):
-                raise ConfigError(f"{path} is the video itself: choose another name")
-            check_new(path, force=force)
-    if out is not None:
-        check_suffix(out)
-        for beside in (f"{out.stem}-segments.csv", f"{out.stem}-timeline.png"):
-            check_new(out.with_name(beside), force=force)
-    if save is not None:
-        if save.suffix.lower() != ".mp4":
-            raise ConfigError(f"--save writes .mp4, got {save.name}")
-        need("av", "video")
-    if show:
-        _check_window()
-
-
-def _check_window() -> None:
-    import cv2
-
-    try:
-        cv2.namedWindow("mien", cv2.WINDOW_NORMAL)
-    except cv2.error as error:
-        raise MissingExtra(
-            "--show needs an OpenCV with windows, the headless one that mien installs has none: "
-            "pip uninstall -y opencv-python-headless && pip install opencv-python (one of the two, they overwrite each "
-            "other), on a machine with a screen. `mien serve` shows a webcam in the browser without that"
-        ) from error
-
-
-def _run(
-    seen: Iterator[TrackedFrame], recorder: VideoRecorder, writer: object | None, show: bool, progress: _Progress
-) -> None:
-    from mien.video import VideoWriter
-    from mien.visualization.video_overlay import mark
-
-    for one in seen:
-        recorder.add(one)
-        if one.frame.note:
-            progress.clear()
-            typer.echo(f"note: {one.frame.note}", err=True)
-        if one.photo.error and recorder.broken <= _NAMED:
-            progress.clear()
-            typer.echo(f"broken: {one.photo.error}", err=True)
-        if one.frame.pixels is not None and (show or writer):
-            marked = mark(one.frame.pixels, one.photo.faces)
-            if isinstance(writer, VideoWriter):
-                writer.write(marked, one.frame.time)
-            if show and _shown(marked):
-                break
-        progress(one.frame.time)
-    progress.clear()
+    own = export_ending(out)
+    stem = out.name[: -len(own)] if own else out.stem
+    beside = [out.with_name(stem + ending) for ending in endings if ending != own]
+    return tuple([out, *beside] if own else beside)
 
 
 def _shown(picture: object) -> bool:
@@ -166,74 +150,3 @@ def _shown(picture: object) -> bool:
 
     cv2.imshow("mien", picture)
     return (cv2.waitKey(1) & 0xFF) in (ord("q"), 27)
-
-
-@dataclass
-class _Progress:
-    """The position on stderr, twice a second, where that is a terminal."""
-
-    whole: float | None
-    frames: int = 0
-    started: float = field(default_factory=time.monotonic)
-    last: float = 0.0
-
-    def __call__(self, position: float) -> None:
-        self.frames += 1
-        now = time.monotonic()
-        if now - self.last < 0.5 or not sys.stderr.isatty():
-            return
-        self.last = now
-        of = "" if self.whole is None else f" of {self.whole:,.1f}"
-        rate = self.frames / max(1e-6, now - self.started)
-        sys.stderr.write(f"\r\x1b[K{position:,.1f}{of} s   {rate:.0f} frames/s")
-        sys.stderr.flush()
-
-    def clear(self) -> None:
-        """Wipe the line."""
-        if self.last:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-
-def _draw_timeline(recorder: VideoRecorder, out: Path | None, source: str, spec: ModelSpec) -> None:
-    if out is None:
-        return
-    from mien.runtime import accuracy_line
-
-    path = out.with_name(f"{out.stem}-timeline.png")
-    try:
-        if recorder.timeline.draw(path, f"{Path(source).name}   |   {accuracy_line(spec)}", recorder.last):
-            typer.echo(f"timeline: {path}", err=True)
-    except MissingExtra as missing:
-        typer.echo(f"no timeline was drawn: {missing}", err=True)
-
-
-def _report(recorder: VideoRecorder, out: Path | None, save: Path | None, spec: ModelSpec) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from mien.labels import colour
-    from mien.runtime import accuracy_line
-
-    console = stdout()
-    share = f" ({recorder.without / recorder.frames:.1%})" if recorder.frames else ""
-    console.print(f"frames             {recorder.frames:,}   from {recorder.first or 0:.2f} to {recorder.last:.2f} s")
-    console.print(f"faces              {recorder.faces:,}   in {recorder.tracks:,} tracks")
-    console.print(f"without a face     {recorder.without:,} frames{share}")
-    console.print(f"with unusable ones {recorder.unusable:,} frames")
-    if recorder.broken:
-        console.print(f"broken or missing  {recorder.missing:,} frames")
-    console.print(f"segments           {recorder.count:,}")
-    if recorder.segments:
-        table = Table("track", "label", "start s", "end s", "mean probability", "frames", box=None, pad_edge=False)
-        for e in recorder.segments[:_LISTED]:
-            name = f"[{colour(e.label)}]{escape(e.label)}[/]"
-            table.add_row(str(e.track), name, f"{e.start:.2f}", f"{e.end:.2f}", f"{e.probability:.1%}", f"{e.frames:,}")
-        console.print(table)
-    if recorder.count > _LISTED:
-        where = f"; {recorder.segment_path} has all" if recorder.segment_path else "; --out FILE keeps all"
-        console.print(escape(f"... and {recorder.count - _LISTED:,} more segments{where}"))
-    for what, path in (("table", out), ("segments", recorder.segment_path), ("video", save)):
-        if path is not None:
-            typer.echo(f"{what}: {path}", err=True)
-    console.print(f"[dim]{escape(accuracy_line(spec))}[/]", soft_wrap=True, highlight=False)

@@ -6,24 +6,22 @@ Leaves out: flags and the screen (``cli.video``).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mien.faces import Face
 from mien.files import sha256_of
+from mien.results.cells import printable
 from mien.results.forms import form_of
-from mien.results.provenance import provenance_of
+from mien.results.provenance import Provenance, sidecar
 from mien.results.resume import open_table
 from mien.results.schema import Record
 from mien.results.writers import CsvFile, TableFile
 from mien.video import RULES, Segment, SegmentFinder, Timeline, TrackedFrame
 
-if TYPE_CHECKING:
-    from mien.runtime import Predictor
-
-__all__ = ["SEGMENT_COLUMNS", "VideoRecorder", "open_video_table"]
+__all__ = ["SEGMENT_COLUMNS", "VideoRecorder", "about_video", "open_video_table"]
 
 #: The columns of ``NAME-segments.csv``.
 SEGMENT_COLUMNS = ("track", "label", "start", "end", "mean_probability", "frames")
@@ -36,16 +34,23 @@ class VideoRecorder:
 
     table  where each frame goes, or None; closed here. The segments go into ``NAME-segments.csv`` beside it
     hold, max_gap   see :class:`~mien.video.SegmentFinder`
+    on_segment  gets each segment as soon as it is over
     """
 
-    def __init__(self, table: TableFile | None = None, hold: float = 0.4, max_gap: float = RULES.max_gap) -> None:
+    def __init__(
+        self,
+        table: TableFile | None = None,
+        hold: float = 0.4,
+        max_gap: float = RULES.max_gap,
+        on_segment: Callable[[Segment], None] | None = None,
+    ) -> None:
         self.timeline, self.segments = Timeline(), list[Segment]()
         self.frames = self.without = self.unusable = self.faces = self.broken = self.missing = self.tracks = 0
         self.count = 0  # of segments
         self.first: float | None = None
         self.last = 0.0
         self.stopped = False  # before the video's end, by the user
-        self._finder, self._table = SegmentFinder(hold, max_gap), table
+        self._finder, self._table, self._on_segment = SegmentFinder(hold, max_gap), table, on_segment
         self.segment_path = table.path.with_name(f"{table.path.stem}-segments.csv") if table else None
         bom = table is not None and table.form.bom
         self._segment_file = CsvFile(self.segment_path, SEGMENT_COLUMNS, bom=bom) if self.segment_path else None
@@ -83,6 +88,8 @@ class VideoRecorder:
             self.timeline.add_segment(segment)
             if len(self.segments) < _KEPT:
                 self.segments.append(segment)
+            if self._on_segment is not None:
+                self._on_segment(segment)
         if segments and self._segment_file is not None:
             self._segment_file.write([s.to_dict() for s in segments])
 
@@ -94,8 +101,18 @@ class VideoRecorder:
             if self._segment_file is not None:
                 self._segment_file.close()
             if self._table is not None:
-                counts = {"frames": self.frames, "missing": self.missing, "faces": self.faces, "tracks": self.tracks}
-                self._table.close(complete and not self.stopped, {"counts": counts})
+                self._table.close(complete and not self.stopped, {"counts": self.counts()})
+
+    def paths(self) -> list[Path]:
+        """The files that it writes."""
+        table = [] if self._table is None else [self._table.path, sidecar(self._table.path)]
+        return table + ([self.segment_path] if self.segment_path else [])
+
+    def counts(self) -> dict[str, Any]:
+        """The sums, as the table's metadata have them; ``first`` and ``last`` are the times of frames."""
+        frames = {"frames": self.frames, "missing": self.missing, "without_face": self.without}
+        faces = {"unusable": self.unusable, "faces": self.faces, "tracks": self.tracks, "segments": self.count}
+        return {**frames, **faces, "first": round(self.first or 0.0, 4), "last": round(self.last, 4)}
 
     def __enter__(self) -> VideoRecorder:
         return self
@@ -105,23 +122,16 @@ class VideoRecorder:
 
 
 def open_video_table(
-    path: Path,
-    predictor: Predictor,
-    detector: str,
-    source: str,
-    settings: Mapping[str, Any],
-    *,
-    excel: bool = False,
-    force: bool = False,
+    path: Path, provenance: Provenance, about: Mapping[str, Any], *, excel: bool = False, force: bool = False
 ) -> TableFile:
-    """The table of a video, whose metadata name it, with the SHA-256 of its file where it is one.
+    """The table of a video, with what :func:`about_video` says in its metadata."""
+    form = form_of(path, provenance, video=True, excel=excel)
+    return open_table(path, form, provenance, force=force, more={"video": dict(about)})[0]
 
-    detector  the name by which it was asked for
-    settings  of the run, where they decide an answer
-    """
-    provenance = provenance_of(predictor, detector, settings)
-    about: dict[str, Any] = {"source": source}
+
+def about_video(source: str) -> dict[str, Any]:
+    """A video's name, with the size and SHA-256 of its file where it is one."""
+    about: dict[str, Any] = {"source": printable(source)}
     if os.path.isfile(source):
         about |= {"bytes": os.path.getsize(source), "sha256": sha256_of(source)}
-    form = form_of(path, provenance, video=True, excel=excel)
-    return open_table(path, form, provenance, force=force, more={"video": about})[0]
+    return about

@@ -8,7 +8,7 @@ Leaves out: what is in a row (``schema``).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ from mien.files import replace_file, reported
 from mien.results.cells import csv_line, json_line
 from mien.results.forms import Form
 from mien.results.provenance import sidecar, write_sidecar
-from mien.results.schema import Record, arrow_schema
+from mien.results.schema import Record, Row, arrow_schema
 
 __all__ = ["METADATA_KEY", "CsvFile", "JsonDocument", "PrintedCsv", "PrintedJson", "TableFile", "TableWriter"]
 
@@ -57,7 +57,11 @@ class TableFile:
 
     def add(self, record: Record) -> None:
         """Write and flush the rows of a record."""
-        _write(self._stream, self.form.text(self.form.entries(record)))
+        self.add_rows(self.form.entries(record))
+
+    def add_rows(self, entries: Iterable[Row]) -> None:
+        """Write entries as they are, and flush them."""
+        _write(self._stream, self.form.text(entries))
 
     def close(self, complete: bool, about: Mapping[str, Any]) -> None:
         """End the table; ``complete`` where the run came to its end, ``about`` goes into the metadata."""
