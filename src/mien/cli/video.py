@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mien.cli.options import DETECTOR_SIZE
+from mien.cli.video_baseline import BASELINE, check_baseline, tell_rests
 from mien.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def video(
     smooth: float = typer.Option(0.3, min=0, help="Time constant of each face's mean probabilities, s; 0: none."),
     hold: float = typer.Option(0.4, min=0, help="Seconds that a label must last to be a segment."),
     max_gap: float = typer.Option(10.0, min=0.7, help="Seconds without a face after which its track and segment end."),
+    baseline: str = BASELINE,
     threads: int = typer.Option(1, min=1, help="Threads of onnxruntime, besides those that read and search."),
     excel: bool = typer.Option(False, "--excel", help="Begin CSV with the mark by which Excel knows UTF-8."),
     force: bool = typer.Option(False, "--force", help="Write --out and --save anew if they are there already."),
@@ -65,10 +67,12 @@ def video(
     check_sampling(fps, every)
     endings = endings_of(also)
     settings = VideoSettings(
-        model, detector, detector_model, detector_size, threads, fps, every, look, smooth, hold, max_gap
+        model, detector, detector_model, detector_size, threads, fps, every, look, smooth, hold, max_gap, baseline
     )
     several = len(sources) > 1 or Path(sources[0]).is_dir() or (out is not None and _is_folder(out))
     if several:
+        if baseline:
+            raise ConfigError("--baseline is for one video, got several, or a folder: run each by itself")
         if save is not None or show:
             raise ConfigError(f"--{'show' if show else 'save'} is for one video, got several, or a folder")
         from mien.cli.video_folder import record_all
@@ -106,6 +110,7 @@ def _single(
         raise ConfigError("--also needs --out FILE, beside which it writes")
     table = None if out is None or export_ending(out) else out
     exports = () if out is None else _exports(out, endings)
+    check_baseline(settings.baseline, table)
     check_single(source, table, exports, save, force=force)
     if show:
         check_window()
@@ -127,6 +132,7 @@ def _single(
         tell(f"no timeline was drawn: {missing}")
     written = [("timeline", timeline), ("table", table), ("segments", recorder.segment_path), ("video", save)]
     report(recorder, written + [("coded", path) for path in exports], predictor.spec)
+    tell_rests(recorder.rests)
     if recorder.stopped:
         raise typer.Exit(130)
     if recorder.broken:

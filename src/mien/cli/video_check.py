@@ -42,7 +42,10 @@ def check_single(source: str, table: Path | None, exports: Sequence[Path], save:
         if table.suffix.lower() not in SUFFIXES:
             raise ConfigError(f"--out must end in {', '.join((*SUFFIXES, *EXPORTS))}, got {table}")
         check_suffix(table)
-        beside += [table.with_name(f"{table.stem}-{name}") for name in ("segments.csv", "timeline.png")]
+        beside += [
+            table.with_name(f"{table.stem}-{name}")
+            for name in ("segments.csv", "relative-segments.csv", "timeline.png")
+        ]
     for path in exports:
         check_export(export_ending(path))
         beside.append(beside_export(path))

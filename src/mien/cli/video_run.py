@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mien.cli.video_baseline import make_rests
 from mien.results.provenance import Provenance, provenance_of
 from mien.results.recorder import VideoRecorder, about_video, open_video_table
 from mien.results.writers import TableFile
@@ -42,6 +43,7 @@ class VideoSettings:
     smooth: float
     hold: float
     max_gap: float
+    baseline: str = ""
 
     def predictor(self) -> Predictor:
         """The predictor that they ask for."""
@@ -58,7 +60,8 @@ class VideoSettings:
     def of_video(self) -> dict[str, Any]:
         """Those that are of videos only, as the metadata name them."""
         told = asdict(self)
-        return {name: told[name] for name in ("fps", "every", "look", "smooth", "hold", "max_gap")}
+        names = ("fps", "every", "look", "smooth", "hold", "max_gap", *(("baseline",) if self.baseline else ()))
+        return {name: told[name] for name in names}
 
 
 @dataclass(frozen=True)
@@ -94,13 +97,14 @@ def record(
     show      gets marked pictures, and says whether to end
     """
     s, source = settings, str(given)
+    rests = make_rests(s.baseline, predictor)
     provenance, about = s.provenance(predictor), about_video(source)
     seen = track_faces(predictor, given, fps=s.fps, every=s.every, smooth=s.smooth, look=s.look, max_gap=s.max_gap)
     coder = Coder(s.max_gap) if files.exports else None
     with ExitStack() as stack:
         stack.callback(seen.close)
-        table = _table(files, provenance, about)
-        recorder = VideoRecorder(table, s.hold, s.max_gap, on_segment=coder.add_segment if coder else None)
+        table = _table(files, provenance, about, baseline=rests is not None)
+        recorder = VideoRecorder(table, s.hold, s.max_gap, rests=rests, on_segment=coder.add_segment if coder else None)
         stack.push(lambda kind, *_: _leave_nothing(recorder) if kind else None)
         stack.enter_context(recorder)
         writer = stack.enter_context(VideoWriter(files.video)) if files.video else None
@@ -124,10 +128,10 @@ def _leave_nothing(recorder: VideoRecorder) -> None:
             path.unlink(missing_ok=True)
 
 
-def _table(files: Files, provenance: Provenance, about: Mapping[str, Any]) -> TableFile | None:
+def _table(files: Files, provenance: Provenance, about: Mapping[str, Any], *, baseline: bool) -> TableFile | None:
     if files.table is None:
         return None
-    return open_video_table(files.table, provenance, about, excel=files.excel, force=files.force)
+    return open_video_table(files.table, provenance, about, excel=files.excel, force=files.force, baseline=baseline)
 
 
 def _run(

@@ -60,12 +60,20 @@ class Form:
         return "".join(csv_line(row.values()) if self.suffix == ".csv" else json_line(row) for row in chosen)
 
 
-def form_of(path: Path, provenance: Provenance, *, video: bool = False, excel: bool = False, suffix: str = "") -> Form:
+def form_of(
+    path: Path,
+    provenance: Provenance,
+    *,
+    video: bool = False,
+    excel: bool = False,
+    suffix: str = "",
+    baseline: bool = False,
+) -> Form:
     """The form for a file's ending, or for ``suffix``; ConfigError for an unknown one, MissingExtra without pyarrow."""
     found = check_suffix(path, suffix)
     if excel and found != ".csv":
         raise ConfigError(f"--excel is for CSV, got {path}: give it a name that ends in .csv")
-    kinds = columns(provenance.labels, video=video, file=True)
+    kinds = columns(provenance.labels, video=video, file=True, baseline=baseline)
     return Form(found, kinds, {"model": provenance.model["name"], "run": provenance.run}, excel)
 
 

@@ -16,10 +16,11 @@ from mien.files import sha256_of
 from mien.results.cells import printable
 from mien.results.forms import form_of
 from mien.results.provenance import Provenance, sidecar
+from mien.results.relative import add_relative
 from mien.results.resume import open_table
 from mien.results.schema import Record
 from mien.results.writers import CsvFile, TableFile
-from mien.video import RULES, Segment, SegmentFinder, Timeline, TrackedFrame
+from mien.video import RULES, Rests, Segment, SegmentFinder, Timeline, TrackedFrame
 
 __all__ = ["SEGMENT_COLUMNS", "VideoRecorder", "about_video", "open_video_table"]
 
@@ -35,6 +36,8 @@ class VideoRecorder:
     table  where each frame goes, or None; closed here. The segments go into ``NAME-segments.csv`` beside it
     hold, max_gap   see :class:`~mien.video.SegmentFinder`
     on_segment  gets each segment as soon as it is over
+    rests  adds to the table, at the end, what each face says relative to its person's rest, and their segments in
+           ``NAME-relative-segments.csv``
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class VideoRecorder:
         hold: float = 0.4,
         max_gap: float = RULES.max_gap,
         on_segment: Callable[[Segment], None] | None = None,
+        rests: Rests | None = None,
     ) -> None:
         self.timeline, self.segments = Timeline(), list[Segment]()
         self.frames = self.without = self.unusable = self.faces = self.broken = self.missing = self.tracks = 0
@@ -51,6 +55,7 @@ class VideoRecorder:
         self.last = 0.0
         self.stopped = False  # before the video's end, by the user
         self._finder, self._table, self._on_segment = SegmentFinder(hold, max_gap), table, on_segment
+        self.rests, self._relative = rests, SegmentFinder(hold, max_gap)
         self.segment_path = table.path.with_name(f"{table.path.stem}-segments.csv") if table else None
         bom = table is not None and table.form.bom
         self._segment_file = CsvFile(self.segment_path, SEGMENT_COLUMNS, bom=bom) if self.segment_path else None
@@ -81,6 +86,8 @@ class VideoRecorder:
         self.timeline.add(face.track, time, face.probabilities)
         if face.usable:
             self._take(self._finder.add(face.track, time, face.label, face.probabilities))
+            if self.rests is not None:
+                self.rests.add(face.track, time, face.probabilities)
 
     def _take(self, segments: list[Segment]) -> None:
         for segment in segments:
@@ -101,7 +108,8 @@ class VideoRecorder:
             if self._segment_file is not None:
                 self._segment_file.close()
             if self._table is not None:
-                self._table.close(complete and not self.stopped, {"counts": self.counts()})
+                about = self._add_relative(self._table)
+                self._table.close(complete and not self.stopped, {"counts": self.counts(), **about})
 
     def paths(self) -> list[Path]:
         """The files that it writes."""
@@ -114,6 +122,15 @@ class VideoRecorder:
         faces = {"unusable": self.unusable, "faces": self.faces, "tracks": self.tracks, "segments": self.count}
         return {**frames, **faces, "first": round(self.first or 0.0, 4), "last": round(self.last, 4)}
 
+    def _add_relative(self, table: TableFile) -> dict[str, Any]:
+        """The metadata of it."""
+        if self.rests is None:
+            return {}
+        path = table.path.with_name(f"{table.path.stem}-relative-segments.csv")
+        with CsvFile(path, SEGMENT_COLUMNS, bom=table.form.bom) as segments:
+            add_relative(table, self.rests, self._relative, segments)
+        return {"baseline": self.rests.to_dict()}
+
     def __enter__(self) -> VideoRecorder:
         return self
 
@@ -122,10 +139,19 @@ class VideoRecorder:
 
 
 def open_video_table(
-    path: Path, provenance: Provenance, about: Mapping[str, Any], *, excel: bool = False, force: bool = False
+    path: Path,
+    provenance: Provenance,
+    about: Mapping[str, Any],
+    *,
+    excel: bool = False,
+    force: bool = False,
+    baseline: bool = False,
 ) -> TableFile:
-    """The table of a video, with what :func:`about_video` says in its metadata."""
-    form = form_of(path, provenance, video=True, excel=excel)
+    """The table of a video, with what :func:`about_video` says in its metadata.
+
+    baseline  with columns relative to each person's rest
+    """
+    form = form_of(path, provenance, video=True, excel=excel, baseline=baseline)
     return open_table(path, form, provenance, force=force, more={"video": dict(about)})[0]
 
 

@@ -30,7 +30,8 @@ Row = Mapping[str, Any]
 class Column:
     """One column: the type of its values (``str``, ``int``, ``float``, ``bool``), what it says, and who has it.
 
-    kind  ``photo`` or ``video`` for a column that only their tables have, ``file`` for one that only files have
+    kind  ``photo`` or ``video`` for a column that only their tables have, ``file`` for one that only files have,
+          ``baseline`` for one that is there only where a baseline was asked for
     """
 
     name: str
@@ -40,6 +41,7 @@ class Column:
 
 
 _PROBABILITIES = Column("LABEL", float, "probability of each label of the model, a column each, in the model's order")
+_RELATIVE = Column("relative_LABEL", float, "relative probability of each label, a column each", "video baseline")
 _POINTS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")
 
 #: All columns in their order; ``LABEL`` stands for one column a label.
@@ -59,6 +61,11 @@ COLUMNS: tuple[Column, ...] = (
     Column("prediction_set", str, "the labels that it may be, with blanks between them, the most probable first"),
     Column("raw_label", str, "the most probable expression in this frame alone", "video"),
     Column("raw_confidence", float, "its probability, 0..1", "video"),
+    Column(
+        "relative_label", str, "the most probable expression relative to the person's face at rest", "video baseline"
+    ),
+    Column("relative_confidence", float, "its relative probability, 0..1", "video baseline"),
+    _RELATIVE,
     *(Column(side, float, f"{side} edge of the face's box in pixels") for side in ("left", "top", "right", "bottom")),
     Column("score", float, "how sure the detector is of the face, 0..1"),
     *(
@@ -125,18 +132,23 @@ class Record:
         return {**told, "sha256": self.sha256} if self.sha256 else told
 
 
-def columns(labels: Sequence[str], *, video: bool = False, file: bool = False) -> dict[str, type]:
+def columns(
+    labels: Sequence[str], *, video: bool = False, file: bool = False, baseline: bool = False
+) -> dict[str, type]:
     """Name -> type of the columns of a table for a model with these ``labels``, in order.
 
     video  those of frames, else those of photos
     file   with those that only files have
+    baseline  with those relative to each person's rest, of videos
     """
-    absent = {"photo" if video else "video", *(() if file else ("file",))}
+    absent = {"photo" if video else "video", *(() if file else ("file",)), *(() if baseline else ("baseline",))}
     found: dict[str, type] = {}
     for column in COLUMNS:
-        if column is _PROBABILITIES:
-            found |= dict.fromkeys(map(label_column, labels), float)
-        elif not absent & set(column.kind.split()):
+        if absent & set(column.kind.split()):
+            continue
+        if column in (_PROBABILITIES, _RELATIVE):
+            found |= {column.name.replace("LABEL", label_column(label)): float for label in labels}
+        else:
             found[column.name] = column.type
     return found
 

@@ -63,10 +63,14 @@ class TableFile:
         """Write entries as they are, and flush them."""
         _write(self._stream, self.form.text(entries))
 
-    def close(self, complete: bool, about: Mapping[str, Any]) -> None:
-        """End the table; ``complete`` where the run came to its end, ``about`` goes into the metadata."""
+    def end_growing(self) -> None:
+        """Close the growing file, after the last row."""
         with reported(self.growing):
             self._stream.close()
+
+    def close(self, complete: bool, about: Mapping[str, Any]) -> None:
+        """End the table; ``complete`` where the run came to its end, ``about`` goes into the metadata."""
+        self.end_growing()
         self.end = {"complete": complete, **about}
         if self.growing == self.path:
             write_sidecar(self.path, {**self.metadata, **self.end})

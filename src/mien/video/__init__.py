@@ -3,6 +3,7 @@
 ``FaceStream`` joins these parts; it knows a predictor and its detector only by what it asks of them.
 """
 
+from mien.video.baseline import Rests, Stretch, parse_baseline, relative, rest_of
 from mien.video.frames import Frame, Source
 from mien.video.reader import FrameReader, length, read_frames
 from mien.video.rules import RULES, Rules
@@ -22,17 +23,22 @@ __all__ = [
     "FaceStream",
     "Frame",
     "FrameReader",
+    "Rests",
     "Rules",
     "Segment",
     "SegmentFinder",
     "Smoother",
     "Source",
+    "Stretch",
     "Timeline",
     "TrackedFrame",
     "Tracker",
     "VideoWriter",
     "iou",
     "length",
+    "parse_baseline",
     "read_frames",
+    "relative",
+    "rest_of",
     "track_faces",
 ]

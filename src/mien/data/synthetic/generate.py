@@ -7,7 +7,7 @@ Leaves out: photographs. A score on these faces says nothing about people.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import cv2
 import numpy as np
@@ -48,17 +48,30 @@ _CAMERA: dict[str, tuple[float, float]] = {
 _BACKGROUND = 25  # 5 x 5 grey values
 
 
-def generate(n: int = 4000, *, seed: int = 0, size: int = 48, identities: int = 40) -> FaceDataset:
+def generate(
+    n: int = 4000,
+    *,
+    seed: int = 0,
+    size: int = 48,
+    identities: int = 40,
+    traits: Mapping[str, float] | None = None,
+) -> FaceDataset:
     """Draw ``n`` stylised faces, ``size`` pixels square, of ``identities`` people who each show all 7 expressions.
 
     Classes follow :data:`mien.labels.FER2013` in turn (row ``i`` shows class ``i % 7``), so they are balanced. The last
     fifth of the people ("s32".."s39" of 40) is the split "validation", the others are "Training"; nobody is in both.
     Row ``i`` depends on ``seed``, ``size``, ``identities`` and ``i`` alone: fewer faces are a prefix of more. Equal
     arguments give equal bytes with the same numpy and OpenCV.
-    Raises ConfigError for ``n`` < 1, ``size`` outside 16..256, ``identities`` < 5 or a negative ``seed``.
+    ``traits`` are what everybody shares of ``parts.IDENTITY``, such as ``{"brow_slope": 0.1}`` for people who frown at
+    rest; values may lie outside its ranges.
+    Raises ConfigError for ``n`` < 1, ``size`` outside 16..256, ``identities`` < 5, a negative ``seed``, unknown traits.
     """
+    shared = dict(traits or {})
     _check(n, seed, size, identities)
+    if unknown := sorted(set(shared) - set(IDENTITY)):
+        raise ConfigError(f"traits must be among {', '.join(IDENTITY)}, got {unknown[0]}")
     everybody = _scaled(IDENTITY, np.random.default_rng([seed, 1]).random((identities, len(IDENTITY))))
+    everybody |= {name: np.full(identities, value) for name, value in shared.items()}
     person = (np.arange(n) // 7 * _GOLDEN % 1.0 * identities).astype(np.int64)
     labels = np.arange(n, dtype=np.int64) % len(FER2013)
     images = np.empty((n, size, size), np.uint8)
@@ -68,6 +81,7 @@ def generate(n: int = 4000, *, seed: int = 0, size: int = 48, identities: int = 
         names = [FER2013.names[c] for c in labels[rows]]
         uniforms = draws.random((len(names), UNIFORMS_PER_FACE + len(_CAMERA) + _BACKGROUND))
         images[rows] = _picture(who, names, uniforms, grain, size)
+    told = f", traits={shared}" if shared else ""
     first = identities - max(1, round(identities * _VALIDATION_SHARE))
     return FaceDataset(
         images=images,
@@ -75,7 +89,7 @@ def generate(n: int = 4000, *, seed: int = 0, size: int = 48, identities: int = 
         labels=labels,
         split=np.where(person < first, "Training", "validation"),
         subject=np.array([f"s{k:02d}" for k in person]),
-        source=f"synthetic(n={n}, seed={seed}, size={size}, identities={identities})",
+        source=f"synthetic(n={n}, seed={seed}, size={size}, identities={identities}{told})",
     )
 
 
