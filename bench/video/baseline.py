@@ -1,6 +1,6 @@
 """What a person's own baseline does: drawn people who look stern at rest, before and after.
 
-    python -m bench.video.baseline [--people 20] [--frames 70] [--out results/baseline.json]
+    python -m bench.video.baseline [--people 12] [--frames 84] [--out results/baseline.json]
 
 Each person's first 5 neutral faces are the rest, the others are scored: neutral faces that are called something else
 (false calls), and expressions that are called right (true calls). ``ratio`` is the probabilities over their rest alone,
@@ -34,7 +34,7 @@ KINDS: dict[str, dict[str, float]] = {
 _REST = 5  # neutral faces of each person
 
 
-def measure(traits: dict[str, float], people: int, frames: int, predictor: Predictor, seed: int = 5) -> dict[str, Any]:
+def measure(traits: dict[str, float], people: int, frames: int, predictor: Predictor, seed: int = 6) -> dict[str, Any]:
     """False and true calls of ``people`` with ``frames`` faces each, raw, relative, and by the bare ratio."""
     faces = generate(people * frames, seed=seed, identities=people, traits=traits)
     assert faces.labels is not None
@@ -69,8 +69,8 @@ def _share(hits: NDArray[np.bool_]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--people", type=int, default=20)
-    parser.add_argument("--frames", type=int, default=140)
+    parser.add_argument("--people", type=int, default=12)
+    parser.add_argument("--frames", type=int, default=84)
     parser.add_argument("--model", default="mien-small")
     parser.add_argument("--out", type=Path, default=RESULTS / "baseline.json")
     args = parser.parse_args()

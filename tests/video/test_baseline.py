@@ -18,15 +18,15 @@ def said(*p):
     return dict(zip(LABELS, p, strict=True))
 
 
-def test_rest_itself_is_neutral_with_one_half_and_the_others_share_the_rest():
+def test_rest_itself_is_neutral_and_the_others_share_the_rest():
     found = relative(STERN, rest_of([STERN]), 2)
-    assert found == pytest.approx([0.25, 0.25, 0.5], abs=0.005)
+    assert found == pytest.approx([0.3, 0.3, 0.4], abs=0.005)
     assert found.sum() == pytest.approx(1)
 
 
 def test_the_formula_is_the_one_that_is_told():
     rest, p = np.array([STERN, (0.5, 0.1, 0.4)]), np.array(SMILE)
-    reference = np.array([0.25, 0.25, 0.5]) + 0.01
+    reference = np.array([0.3, 0.3, 0.4]) + 0.01
     expected = (p + 0.01) * reference / np.exp(np.log(rest + 0.01).mean(0))
     assert relative(p, rest_of(rest), 2) == pytest.approx(expected / expected.sum())
     assert rest_of(np.array([STERN, STERN, SMILE]), median=True) == pytest.approx(rest_of([STERN]))
@@ -52,7 +52,7 @@ def test_a_median_needs_no_stretch_and_given_faces_hold_for_everybody():
     median = Rests(LABELS, "median")
     for i in range(9):
         median.add(3, float(i), said(*(STERN if i < 6 else SMILE)))
-    assert median.relative(3, STERN) == pytest.approx(said(0.25, 0.25, 0.5), abs=0.005)
+    assert median.relative(3, STERN) == pytest.approx(said(0.3, 0.3, 0.4), abs=0.005)
     given = Rests(LABELS, np.array([STERN]))
     assert given.relative(8, STERN) == pytest.approx(median.relative(3, STERN))
 
@@ -68,9 +68,9 @@ def test_what_a_user_gives_is_a_stretch_or_a_word_or_a_file():
 
 
 def test_false_calls_fall_on_drawn_people_who_frown_at_rest_and_true_ones_stay():
-    found = measure(KINDS["frowning"], 5, 84, Predictor("mien-nano", "none", threads=1))
+    found = measure(KINDS["frowning"], 10, 84, Predictor(None, "none", threads=1))
     shares = {k: {name: v["share"] for name, v in f.items()} for k, f in found.items()}
     raw, ours = shares["raw"], shares["relative"]
-    assert raw["false_calls"] > 0.5
-    assert ours["false_calls"] < 0.5 * raw["false_calls"]
-    assert ours["true_calls"] > 0.8 * raw["true_calls"]
+    assert raw["false_calls"] > 0.4
+    assert ours["false_calls"] < 0.6 * raw["false_calls"]
+    assert ours["true_calls"] > 0.9 * raw["true_calls"]

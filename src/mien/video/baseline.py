@@ -6,11 +6,11 @@ is a constant, and it can be seen where the person is known to be neutral::
     rest_k     = mean over the neutral stretch of log(p_k + 0.01)        (or the median over the whole film)
     relative_k = (p_k + 0.01) * exp(reference_k - rest_k), divided by the sum over all k
 
-``reference`` is log(r_k + 0.01) of a face at rest as it should be: r is 1/2 for neutral, the others share 1/2 equally.
-So the person's rest itself comes out as neutral, 1/2, and whatever differs from it counts by how much it differs. The
-0.01 keeps labels that are almost 0 at rest from being raised by noise. The same shift of logits is used to correct
-priors (Saerens, Latinne & Decaestecker 2002, Neural Computation 14, 21-41); 1/2 and 0.01 are choices of ours, and
-``bench/video/baseline.py`` shows what they cost. numpy only. Leaves out: tables (``results.relative``).
+``reference`` is log(r_k + 0.01) of a face at rest as it should be: r is 0.4 for neutral, the others share 0.6 equally.
+So the person's rest itself comes out as neutral, 0.4, and whatever differs counts by how much it differs. The
+0.01 keeps noise from raising labels that are almost 0 at rest. The same shift of logits is used to correct
+priors (Saerens, Latinne & Decaestecker 2002, Neural Computation 14, 21-41); 0.4, chosen on other drawn people than those
+of ``bench/video/baseline.py``, and 0.01 are ours. numpy only. Leaves out: tables (``results.relative``).
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ __all__ = ["FORMULA", "Rests", "Stretch", "parse_baseline", "relative", "rest_of
 #: What the metadata of tables say.
 FORMULA = (
     "relative_k = (p_k + 0.01) exp(reference_k - rest_k), divided by its sum; rest_k = mean (median: median) of "
-    "log(p_k + 0.01) at rest; reference_k = log(r_k + 0.01), r = 1/2 for neutral, the other half shared equally"
+    "log(p_k + 0.01) at rest; reference_k = log(r_k + 0.01), r = 0.4 for neutral, 0.6 shared equally by the others"
 )
 
 _FLOOR = 0.01
 _NEUTRAL = "neutral"
-_AT_REST = 0.5  # of neutral in the reference
+_AT_REST = 0.4  # of neutral in the reference
 
 
 @dataclass(frozen=True)
