@@ -7,10 +7,10 @@ is a constant, and it can be seen where the person is known to be neutral::
     relative_k = (p_k + 0.01) * exp(reference_k - rest_k), divided by the sum over all k
 
 ``reference`` is log(r_k + 0.01) of a face at rest as it should be: r is 0.4 for neutral, the others share 0.6 equally.
-So the person's rest itself comes out as neutral, 0.4, and whatever differs counts by how much it differs. The
-0.01 keeps noise from raising labels that are almost 0 at rest. The same shift of logits is used to correct
-priors (Saerens, Latinne & Decaestecker 2002, Neural Computation 14, 21-41); 0.4, chosen on other drawn people than those
-of ``bench/video/baseline.py``, and 0.01 are ours. numpy only. Leaves out: tables (``results.relative``).
+So the person's rest itself comes out as neutral, 0.4, and whatever differs counts by how much it differs. The 0.01
+keeps noise from raising labels that are almost 0 at rest. The same shift of logits is used to correct priors (Saerens,
+Latinne & Decaestecker 2002, Neural Computation 14, 21-41); 0.4, which was chosen on other drawn people than those of
+``bench/video/baseline.py``, and 0.01 are ours. numpy only. Leaves out: tables (``results.relative``).
 """
 
 from __future__ import annotations
