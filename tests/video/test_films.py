@@ -12,6 +12,7 @@ from video_files import square, write_av, write_cv
 
 from mien.errors import DataError
 from mien.video import length, mp4, read_frames, reader
+from mien.video.frames import Decoded, Numbering, sampler
 
 av = pytest.importorskip("av")
 
@@ -150,6 +151,32 @@ def test_streams_joined_byte_to_byte_go_on_and_say_so(tmp_path, with_av):
     assert "joined" in notes[0].note
     sampled = list(read_frames(tmp_path / "three.ts", every=30))
     assert [f.number for f in sampled if f.note] == [60, 90]  # the note waits for a frame that is looked at
+
+
+def test_a_last_frame_without_a_time_is_no_joined_file(tmp_path, with_av):
+    path = tmp_path / "a.mpg"
+    with av.open(str(path), "w", format="mpeg") as out:
+        stream = out.add_stream("mpeg2video", rate=25)
+        stream.height, stream.width, stream.pix_fmt = *PICTURES[0].shape[:2], "yuv420p"
+        for picture in PICTURES[:30]:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        out.mux(stream.encode())
+    found = list(read_frames(path))
+    assert [f.note or f.error for f in found if f.note or f.error] == []
+    assert [f.time for f in found] == pytest.approx([i / 25 for i in range(30)], abs=1e-3)
+
+
+def test_sound_that_is_longer_than_a_film_makes_nothing_missing(tmp_path, with_av):
+    found = list(read_frames(write(tmp_path / "a.mkv", [PICTURES], sound=12)))
+    assert [f.error for f in found if f.error] == []
+    assert len(found) == 60
+
+
+def test_a_clock_that_starts_below_zero_is_no_joined_file():
+    numbering = Numbering(sampler(), 25)
+    found = [numbering(Decoded(t, lambda: PICTURES[0])) for t in (-1.0, -0.96, -0.92)]
+    assert [f.time for f in found] == pytest.approx([0, 0.04, 0.08])
+    assert not any(f.note for f in found)
 
 
 def trimmed(path, seconds):

@@ -158,6 +158,7 @@ class Numbering:
             self._shift, self._pause = self.now + max(step, self._pause) - time, None
         if not self._begun:
             self._begun = True
+            self._shift -= min(0.0, time or 0.0)  # a clock that starts below 0
             return max(0.0, time or 0.0)
         if time is None:
             return self.now + step

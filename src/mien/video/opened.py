@@ -28,6 +28,7 @@ __all__ = [
     "cut_short",
     "early_end",
     "is_address",
+    "is_avi",
     "mp4_promise",
     "scheme_of",
     "square",
@@ -115,22 +116,32 @@ def mp4_promise(track: Track) -> Promise:
     return Promise(track.shown, frames, least=0 if not frames else 2 if track.rounded else 1)
 
 
-def cut_short(path: str) -> bool:
-    """Whether an AVI, Matroska or WebM file has fewer bytes than its head says."""
+def cut_short(path: str) -> bool | None:
+    """Whether an AVI, Matroska or WebM file has fewer bytes than its head says; None where that says nothing."""
     try:
         with open(path, "rb") as file:
             head = file.read(4096)
         size = Path(path).stat().st_size
     except OSError:
-        return False
+        return None
     if head[:4] == b"RIFF" and len(head) >= 8:
         return int.from_bytes(head[4:8], "little") + 8 > size
     at = head.find(b"\x18\x53\x80\x67") + 4  # Matroska's segment; its length is a number of 1 to 8 bytes
     if not head.startswith(b"\x1a\x45\xdf\xa3") or at < 4 or at + 8 > len(head) or not head[at]:
-        return False
+        return None
     wide = 9 - head[at].bit_length()
     length = int.from_bytes(head[at : at + wide], "big") - (1 << 7 * wide)
-    return length < (1 << 7 * wide) - 1 and at + wide + length > size  # all ones: unknown, as of a live recording
+    unknown = length == (1 << 7 * wide) - 1  # as of a live recording
+    return None if unknown else at + wide + length > size
+
+
+def is_avi(path: str) -> bool:
+    """Whether a file is an AVI, which counts the frames of its picture."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(12)[8:] == b"AVI "
+    except OSError:
+        return False
 
 
 def is_address(path: str) -> bool:

@@ -132,7 +132,7 @@ class AvFile:
         if track is not None and track.kind == "vide" and track.frames:
             return mp4_promise(track)
         seconds, counted = self._seconds(), self._stream.frames
-        cut = not self._sent and cut_short(self._path)
+        cut = not self._sent and bool(cut_short(self._path))
         if self._container.format.name == "avi":  # its length is guessed from the bytes there are, frames are counted
             return Promise(max(seconds or 0.0, counted / self.rate) or None, counted, least=int(cut), cut=cut)
         both = self._stream.duration is None and bool(self._container.streams.audio)

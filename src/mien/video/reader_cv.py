@@ -28,6 +28,7 @@ from mien.video.opened import (
     Promise,
     cut_short,
     is_address,
+    is_avi,
     mp4_promise,
     scheme_of,
     square,
@@ -36,6 +37,7 @@ from mien.video.opened import (
 __all__ = ["CvFile"]
 
 _CLOCK = 10_000  # "frames a second" above this are the ticks of a clock: of a cover, or of a camera's stream
+_NO_STAMP = -(2.0**63)  # a file that has none, of whose frames OpenCV knows the time all the same
 _TRIES = 9  # failures in a row after which there is no further frame
 _MORE = "with PyAV more can be: pip install av"
 
@@ -93,7 +95,7 @@ class CvFile:
         self.rate = told if 0 < told < _CLOCK else 25.0
         self._count = max(0, int(get(cv2.CAP_PROP_FRAME_COUNT)))
         self.live = self._sent and (self._count == 0 or scheme_of(self._path) in LIVE)
-        self._start = 0.0
+        self._start, self._stamp = 0.0, float("nan")
         numerator, denominator = get(cv2.CAP_PROP_SAR_NUM), get(cv2.CAP_PROP_SAR_DEN)
         self._aspect = numerator / denominator if numerator > 0 and denominator > 0 else 1.0
         turned = get(cv2.CAP_PROP_ORIENTATION_AUTO) and round(get(cv2.CAP_PROP_ORIENTATION_META)) % 180 == 90
@@ -111,7 +113,7 @@ class CvFile:
             for _ in range(failed):
                 yield Decoded(None, error="is broken")
             number, failed = number + failed, 0
-            at = time.monotonic() - began if self.live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            at = time.monotonic() - began if self.live else self._time()
             if number == 0:
                 self._start = max(0.0, self._first())
                 if self._ticks and not self._sent:
@@ -119,7 +121,7 @@ class CvFile:
                     number = 2
                     continue
             if number == 1:
-                timeless = at <= 0
+                timeless = not at or at <= 0
             yield Decoded(None if timeless else at, self._pixels)
             number += 1
         if self.live:
@@ -128,7 +130,13 @@ class CvFile:
                 raise BrokeOff(f"nothing came for {waited:.0f} s" if waited > 1 else "the sender ended it")
         self._lone = self._blind and number == 1
 
-    def _maybe_cover(self, at: float) -> Iterator[Decoded]:
+    def _time(self) -> float | None:
+        """Seconds of the frame; None where it has no time: OpenCV says 0 then, and the last one's stamp again."""
+        before, at = self._stamp, self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        self._stamp = self._capture.get(getattr(cv2, "CAP_PROP_PTS", cv2.CAP_PROP_POS_MSEC))
+        return None if at == 0 and self._stamp == before > _NO_STAMP else at
+
+    def _maybe_cover(self, at: float | None) -> Iterator[Decoded]:
         """The first frame, where the rate is a clock's: a cover has no second one."""
         first = self._pixels()
         if not self._capture.grab():
@@ -144,7 +152,10 @@ class CvFile:
         if track is not None and track.frames:
             return mp4_promise(track)
         seconds = self._count / self.rate if self._count else None
-        cut = not self._sent and cut_short(self._path)
+        short = None if self._sent else cut_short(self._path)
+        cut = bool(short)
+        if short is False and not is_avi(self._path):
+            return Promise()  # the file is whole, and the length that it states may be that of a longer sound
         if self._start:  # the count is a guess from the length, which may include the time before
             return Promise(seconds, 0, self._start, cut=cut)
         return Promise(seconds, self._count, least=int(cut), cut=cut)
