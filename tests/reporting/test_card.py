@@ -97,7 +97,7 @@ def test_calibration_is_told_where_there_is_one(spec):
         f"{100 * found.ece_before:.2f} % before, {100 * found.ece:.2f} % after",
         f"{found.log_loss_before:.3f} nats before, {found.log_loss:.3f} after",
         f"at least {100 * found.threshold:.2f} %, {found.mean_size:.2f} of 3 on average",
-        f"candidate for {100 * found.coverage:.2f} % of the faces; the target is 80.00 %",
+        f"the true class for {100 * found.coverage:.2f} % of the faces; the target is 80.00 %",
         f"{100 * found.singles:.2f} % of the faces, and {100 * found.singles_accuracy:.2f} % of these are right",
         "cross-fit in 2 parts",
     ):

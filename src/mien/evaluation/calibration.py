@@ -1,4 +1,4 @@
-"""Calibration: a temperature for honest probabilities, and sets of candidates that hold the truth as often as promised.
+"""Calibration: a temperature for honest probabilities, and prediction sets that hold the truth as often as promised.
 
 :func:`calibrate` fits both on held-out faces and measures by cross-fit what they are worth on other faces. numpy only.
 Leaves out: asking a model for its logits and putting what was found into its spec (``calibrated``).
@@ -29,15 +29,15 @@ class Calibration:
     """What :func:`calibrate` found; ``before`` means at temperature 1.
 
     temperature      logits are divided by it before softmax; fitted on all rows
-    threshold        smallest probability of a class in the set of candidates, 0..1; fitted on all rows
+    threshold        smallest probability of a class in the prediction set, 0..1; fitted on all rows
     coverage_target  share of faces whose set shall hold the true class, 0..1
     n, folds         rows, and the number of parts of the cross-fit by which all that follows was measured
     ece_before, ece  expected calibration error in 15 bins, 0..1
     log_loss_before, log_loss   mean negative log probability of the true class, nats
     coverage         share of faces whose set held the true class, 0..1
-    mean_size        mean number of candidates
-    singles          share of faces with one candidate, 0..1
-    singles_accuracy share of these whose candidate is the true class, 0..1; None where there are none
+    mean_size        mean number of classes in a prediction set
+    singles          share of faces whose prediction set is one class, 0..1
+    singles_accuracy share of these whose class is the true one, 0..1; None where there are none
     """
 
     temperature: float
@@ -66,7 +66,7 @@ def calibrate(logits: ArrayLike, labels: ArrayLike, *, coverage: float = 0.9, se
               ``MIN_ROWS``; log probabilities serve as well, softmax is shift invariant. A mean over views is less sure
               than one view, so each number of views has a temperature and a threshold of its own.
     labels    int ``(N,)`` in ``0..K-1``
-    coverage  share of faces whose set of candidates shall hold the true class, between 0 and 1
+    coverage  share of faces whose prediction set shall hold the true class, between 0 and 1
     seed      of the random halves, which hold equally many rows of each class, give or take one
 
     For the figures, each half is measured with the temperature and threshold that were fitted on the other one, and the
@@ -132,7 +132,7 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
 
 
 def conformal_threshold(probabilities: ArrayLike, labels: ArrayLike, coverage: float = 0.9) -> float:
-    """The smallest probability that a class must have to be in the set of candidates, 0..1.
+    """The smallest probability that a class must have to be in the prediction set, 0..1.
 
     Split conformal prediction with the score ``1 - p_true``, whose sets are the smallest on average (Sadinle et al.
     2019, arXiv 1609.00451). Sets made with it hold the true class of a new face with a probability of at least

@@ -248,15 +248,15 @@ def _calibration(spec: ModelSpec | Head) -> str:
         "Temperature": f"{c['temperature']:.3g}, fitted on {c['n']:,} faces of {c.get('split') or 'one part'}",
         "Expected calibration error": f"{percent(c['ece_before'])} before, {percent(c['ece'])} after",
         "Log loss": f"{c['log_loss_before']:.3f} nats before, {c['log_loss']:.3f} after",
-        "Candidates": f"the classes with a probability of at least {percent(c['threshold'])}, "
+        "Prediction set": f"the classes with a probability of at least {percent(c['threshold'])}, "
         f"{c['mean_size']:.2f} of {len(spec.labels)} on average",
-        "Coverage": f"the true class was a candidate for {percent(c['coverage'])} of the faces; "
+        "Coverage": f"the prediction set holds the true class for {percent(c['coverage'])} of the faces; "
         f"the target is {percent(c['coverage_target'])}",
-        "One candidate": f"{percent(c['singles'])} of the faces"
+        "Sets of one class": f"{percent(c['singles'])} of the faces"
         + ("" if c["singles_accuracy"] is None else f", and {percent(c['singles_accuracy'])} of these are right"),
     }
     note = (
-        f"All but the temperature and the candidates' least probability is measured by cross-fit in {c['folds']} "
+        f"All but the temperature and the prediction set's least probability is measured by cross-fit in {c['folds']} "
         "parts: each is judged by what was fitted on the rest. Coverage is an average over faces like these; it need "
         "not hold for each class, for each group of people or on other pictures."
     )
