@@ -74,6 +74,19 @@ def test_one_large_square_costs_one_look_and_neighbours_that_show_cost_few():
     assert many.pixels < 30 * 640 * 480
 
 
+def test_hints_that_hold_no_face_cost_four_windows():
+    class Sees(Drawn):  # hints everywhere, and never a face
+        def look(self, image, ratio):
+            return [replace(d, score=0.2, box=tuple(np.array(d.box) * 0.9)) for d in super().look(image, ratio)]
+
+    marks = [(x, y, 40) for x in range(50, 3900, 400) for y in range(50, 2900, 400)]
+    looker, whole = Sees(), Drawn()
+    assert search(looker, picture(4000, 3000, *marks), None) == []
+    assert search(whole, picture(4000, 3000), None) == []
+    assert looker.pixels <= whole.pixels + searching._TRIES * 650**2
+    assert len(search(Drawn(), picture(4000, 3000, *marks), None)) == len(marks)
+
+
 def test_a_size_that_was_asked_for_is_kept_to():
     looker = Drawn()
     assert search(looker, picture(4000, 3000, (50, 50, 80), (900, 900, 300)), 640)[0].box[0] == pytest.approx(

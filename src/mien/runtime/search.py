@@ -27,7 +27,8 @@ FIRST = 640
 
 _ENLARGED = 4.0  # the most by which a small picture is enlarged
 _CLOSEST = 1.125  # pixels of the network for one of the photo, in the closest look: 27 for a face of 24
-_WHOLE, _WHOLE_PIXELS = 0.8, 8e6  # the closest look at a whole picture: hints at 24 pixels; and its most pixels
+_WHOLE, _WHOLE_PIXELS = 0.7, 4.6e6  # the closest look at a whole picture: hints at 24 pixels; and its most pixels
+_TRIES = 4  # windows around the best hints that are looked at as long as there is no face
 _HINT = 20  # pixels of the network: a face found smaller than that has neighbours that are not found
 _WEAK, _HINTED = 32, 0.1  # and a weak one up to that, and from that score on, is worth a closer look
 _PAYS = 1.25  # a closer look is closer by that at least
@@ -159,13 +160,15 @@ def _closer(
         hints = [d for d in weak if _hints(looker, d, ratio)]
         if not found and ratio * _PAYS < limit:
             ratio = 2 * ratio if 3 * ratio < limit else limit
-            views = _tiles(width, height, ratio)
+            weak = _look_at(looker, image, _tiles(width, height, ratio), ratio)
         elif hints:
             ratio = min(2 * ratio, _CLOSEST)
-            views = _around(hints, width, height, ratio)
+            tried = hints if found else hints[:_TRIES]
+            weak = _look_at(looker, image, _around(tried, width, height, ratio), ratio)
+            if len(tried) < len(hints) and _sure(looker, weak):
+                weak = _look_at(looker, image, _around(hints, width, height, ratio), ratio)
         else:
             break
-        weak = merged([d for view in views for d in _look_at(looker, image, view, ratio)])
         found = merged([*found, *_sure(looker, weak)])
     return found
 
@@ -177,18 +180,20 @@ def _hints(looker: Looker, found: Detection, ratio: float) -> bool:
     return side < _HINT if found.score > looker.threshold else found.score > _HINTED and side < _WEAK
 
 
-def _look_at(looker: Looker, image: Pixels, view: tuple[int, int, int, int], ratio: float) -> list[Detection]:
-    """The faces of a part of the picture; those that its inner edges cut are left to the parts beside it."""
-    left, top, right, bottom = view
+def _look_at(
+    looker: Looker, image: Pixels, views: Sequence[tuple[int, int, int, int]], ratio: float
+) -> list[Detection]:
+    """The faces of parts of the picture; those that the inner edges of one cut are left to the parts beside it."""
     height, width = image.shape[:2]
-    inner = (left > 0, top > 0, right < width, bottom < height)
     out = []
-    for d in looker.look(np.ascontiguousarray(image[top:bottom, left:right]), ratio):
-        x0, y0, x1, y1 = d.box
-        off = (x0, y0, right - left - x1, bottom - top - y1)
-        if not any(cut and gap * ratio < 2 for cut, gap in zip(inner, off, strict=True)):
-            out.append(placed(d, [[1, 0, left], [0, 1, top]]))
-    return out
+    for left, top, right, bottom in views:
+        inner = (left > 0, top > 0, right < width, bottom < height)
+        for d in looker.look(np.ascontiguousarray(image[top:bottom, left:right]), ratio):
+            x0, y0, x1, y1 = d.box
+            off = (x0, y0, right - left - x1, bottom - top - y1)
+            if not any(cut and gap * ratio < 2 for cut, gap in zip(inner, off, strict=True)):
+                out.append(placed(d, [[1, 0, left], [0, 1, top]]))
+    return merged(out)
 
 
 def _tiles(width: int, height: int, ratio: float) -> list[tuple[int, int, int, int]]:
@@ -199,7 +204,7 @@ def _tiles(width: int, height: int, ratio: float) -> list[tuple[int, int, int, i
 
 def _spans(length: int, tile: float, shared: float) -> list[tuple[int, int]]:
     n = max(1, int(np.ceil((length - shared) / (tile - shared))))
-    side = min(length, int(np.ceil(tile)))
+    side = min(length, int(np.ceil((length + (n - 1) * shared) / n)))
     starts = [round(i * (length - side) / max(1, n - 1)) for i in range(n)]
     return [(start, start + side) for start in starts]
 
