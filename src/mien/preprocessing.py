@@ -21,6 +21,7 @@ __all__ = [
     "crop_face",
     "crop_matrix",
     "extent",
+    "log_softmax",
     "normalise",
     "preprocess",
     "raise_contrast",
@@ -51,6 +52,13 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
     scaled = np.asarray(logits, np.float64) / temperature
     powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float64)
+
+
+def log_softmax(logits: ArrayLike) -> NDArray[np.float64]:
+    """Logits ``(..., K)`` -> log probabilities, float64; also where a probability is too small for a float."""
+    z = np.asarray(logits, np.float64)
+    z = z - z.max(axis=-1, keepdims=True)
+    return np.asarray(z - np.log(np.exp(z).sum(axis=-1, keepdims=True)))
 
 
 def crop_face(image: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec, turn: float = 0.0) -> NDArray[np.uint8]:

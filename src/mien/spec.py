@@ -110,8 +110,8 @@ class ModelSpec:
     def head(self, name: str) -> Head:
         """The head of that name (``ferplus`` and ``fer+`` are one); ModelError names those there are."""
         found = {h.name: h for h in self.heads}
-        wanted = name.lower().replace("ferplus", "fer+")
-        if wanted not in found:
+        wanted = name.lower().replace("ferplus", "fer+") if isinstance(name, str) else name
+        if not isinstance(wanted, str) or wanted not in found:
             there = ", ".join(found) or "one answer only"
             raise ModelError(f"labels must name a head of {self.name}, which has {there}; got {name!r}")
         return found[wanted]

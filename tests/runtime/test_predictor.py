@@ -358,7 +358,7 @@ def test_what_is_no_picture_is_a_data_error(predictor, image):
 
 
 def test_one_picture_where_a_list_belongs_says_what_to_call(predictor):
-    for one in (str(ASTRONAUT), ASTRONAUT, b"bytes", 7):
+    for one in (str(ASTRONAUT), ASTRONAUT, b"bytes", 7, np.zeros((64, 64, 3), np.uint8), np.zeros((64, 64), np.uint8)):
         with pytest.raises(ConfigError, match="`predict` takes one picture"):
             predictor.predict_many(one)
 
@@ -494,3 +494,8 @@ def _renamed(path: Path) -> Path:
     model.graph.input[0].name = model.graph.node[0].input[0] = "x"
     onnx.save(model, path)
     return path
+
+
+def test_a_list_of_labels_is_no_name_of_a_head():
+    with pytest.raises(ModelError, match="labels must name a head"):
+        Predictor(labels=["fer2013"])

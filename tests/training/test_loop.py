@@ -535,3 +535,20 @@ def test_a_run_from_before_a_key_was_added_goes_on(tmp_path: Path) -> None:
     assert len(run(recipe(epochs=1), TRAIN, VAL, out=tmp_path, device="cpu", resume=True).history) == 1
     with pytest.raises(ConfigError, match=r"recipe\.adversary 0\.0 -> 1\.0"):
         run(recipe(epochs=1, model="adversarial", adversary=1.0), TRAIN, VAL, out=tmp_path, device="cpu", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("train", "classes", "words"),
+    [
+        (TRAIN.resized(100), len(NAMES), "cannot take faces of 100 x 100 pixels"),
+        (TRAIN, len(NAMES) + 1, f"tells {len(NAMES) + 1} classes apart and the data have {len(NAMES)}"),
+        (TRAIN.take(np.arange(1)), len(NAMES), "too few faces"),
+    ],
+)
+def test_what_cannot_be_learnt_is_refused_before_the_first_step(train: FaceDataset, classes: int, words: str) -> None:
+    network = create_model("deep-emotion-2019", num_classes=classes)
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    with pytest.raises(ConfigError, match=words):
+        fit(network, train, VAL.resized(train.size[0]), recipe(model="deep-emotion-2019"))
+    assert network.training
+    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())

@@ -154,3 +154,8 @@ def test_nan_and_infinity_are_refused() -> None:
     for bad in ("nan", "inf", "-1.0"):
         with pytest.raises(ConfigError, match="lr must lie"):
             read_recipe(GOOD.replace("lr = 1", f"lr = {bad}"))
+
+
+def test_a_moving_average_that_never_moves_is_refused() -> None:
+    with pytest.raises(ConfigError, match="ema"):
+        Recipe("x", "deep-emotion-2019", ema=1.0)

@@ -21,8 +21,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from mien.classical.faces import check_labels, check_number
 from mien.classical.progress import in_blocks
-from mien.classical.svm import decisions, fit_scale, softmax
+from mien.classical.svm import decisions, fit_scale
 from mien.errors import ConfigError
+from mien.preprocessing import softmax
 
 __all__ = ["LocalSVC"]
 

@@ -19,8 +19,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from mien.classical.faces import check_labels, check_number
 from mien.classical.progress import tell
-from mien.classical.svm import held_out, softmax
+from mien.classical.svm import held_out
 from mien.errors import ConfigError
+from mien.preprocessing import softmax
 
 __all__ = ["Mlp"]
 

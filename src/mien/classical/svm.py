@@ -22,8 +22,9 @@ from sklearn.utils.validation import check_is_fitted
 from mien.classical.faces import check_labels, check_number
 from mien.classical.progress import tell
 from mien.errors import ConfigError
+from mien.preprocessing import softmax
 
-__all__ = ["LinearSVM", "decisions", "fit_scale", "held_out", "softmax"]
+__all__ = ["LinearSVM", "decisions", "fit_scale", "held_out"]
 
 _MOST_STEPS = 20_000
 _SCALES = (1e-2, 1e2)  # where the number that decisions are multiplied with is sought
@@ -94,13 +95,6 @@ def decisions(svm: Any, X: Any) -> NDArray[np.float64]:
     """The decisions of a fitted ``LinearSVC``, one column a class also where there are two."""
     found: NDArray[np.float64] = svm.decision_function(X)
     return np.column_stack([-found, found]) if found.ndim == 1 else found
-
-
-def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows that sum to 1."""
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    shares: NDArray[np.float64] = powers / powers.sum(1, keepdims=True)
-    return shares
 
 
 def fit_scale(decided: NDArray[np.float64], number: NDArray[np.int64]) -> float:

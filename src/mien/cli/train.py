@@ -46,7 +46,7 @@ def train(
 
     Faces of any size and shape are resized; a head without anything to learn from the data is left out, and said.
     """
-    from mien.errors import need
+    from mien.errors import ConfigError, need
 
     for module in ("torch", "msgspec", "matplotlib"):
         need(module, "train")
@@ -69,6 +69,8 @@ def train(
     keep_memory()
     faces = read_data(data, votes=votes, target=target, skip_bad=skip_bad)
     part, held = train_val(faces, val_split=val_split, seed=chosen.seed if split_seed is None else split_seed)
+    if teacher is not None and not all(t.strip() for t in teacher.split(",")):
+        raise ConfigError(f"--teacher must name models, A[,B...], got {teacher!r}; leave it out to train without")
     if teacher:
         typer.echo(f"{teacher}: predicting {len(part):,} faces, where that was not done before", err=True)
     teachers = teacher.split(",") if teacher else ()

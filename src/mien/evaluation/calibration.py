@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mien.errors import ConfigError
 from mien.evaluation.metrics import expected_calibration_error
+from mien.preprocessing import log_softmax
 
 __all__ = ["MIN_ROWS", "Calibration", "calibrate", "conformal_threshold", "fit_temperature"]
 
@@ -122,7 +123,7 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     low, high = math.log(_LOW), math.log(_HIGH)
     for _ in range(50):
         middle = (low + high) / 2
-        log_p = _log_softmax(z * math.exp(-middle))
+        log_p = log_softmax(z * math.exp(-middle))
         own = log_p[:, rows, y]
         share = np.exp(own - np.logaddexp.reduce(own, axis=0))  # of each view in the true class's probability
         # slope of the loss by 1 / T: the expected logit less the true class's
@@ -167,13 +168,7 @@ def _halves(y: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray
 
 def _log_mean(z: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
     """Log of the mean over views of ``softmax(z / temperature)``: ``(V, N, K)`` -> ``(N, K)``."""
-    return np.asarray(np.logaddexp.reduce(_log_softmax(z / temperature), axis=0) - math.log(len(z)))
-
-
-def _log_softmax(z: NDArray[np.float64]) -> NDArray[np.float64]:
-    shifted = z - z.max(-1, keepdims=True)
-    out: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-    return out
+    return np.asarray(np.logaddexp.reduce(log_softmax(z / temperature), axis=0) - math.log(len(z)))
 
 
 def _checked(name: str, values: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mien.errors import ConfigError
 from mien.evaluation.calibration import Calibration, calibrate, fit_temperature
+from mien.preprocessing import log_softmax
 
 __all__ = ["Mean", "calibrate_mean", "choose_mean", "mean_of_heads", "shared_classes"]
 
@@ -54,7 +55,7 @@ def mean_of_heads(
     """``weight * log p1 + (1 - weight) * log p2`` from logits ``(..., K1)`` and ``(..., K2)``: ``(..., K1)``, up to a
     constant for each face; ``columns`` as :func:`shared_classes` gives them.
     """
-    own, other = _log_softmax(first), _log_softmax(second)[..., list(columns)]
+    own, other = log_softmax(first), log_softmax(second)[..., list(columns)]
     return np.asarray(weight * own + (1 - weight) * other)
 
 
@@ -85,7 +86,7 @@ def choose_mean(
     curve = []
     for weight in _WEIGHTS.tolist():
         z = mean_of_heads(first[0], second[0], columns, weight)
-        said, log_p = z.argmax(1), _log_softmax(z / fit_temperature(*_both(z[None], labels, others)))
+        said, log_p = z.argmax(1), log_softmax(z / fit_temperature(*_both(z[None], labels, others)))
         rows = [float((said == labels).mean()), float((said == others)[clear].mean())]
         rows += [_macro_recall(said, truth) for truth in (labels, others)]
         losses = [-log_p[np.arange(len(labels)), labels].mean(), -log_p[clear, others[clear]].mean()]
@@ -117,8 +118,3 @@ def _both(
 def _macro_recall(said: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
     """Mean recall of the classes that ``truth`` holds; -1 is no class."""
     return float(np.mean([(said[truth == k] == k).mean() for k in np.unique(truth[truth >= 0])]))
-
-
-def _log_softmax(z: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    shifted = z.astype(np.float64) - z.max(-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))

@@ -125,7 +125,8 @@ class Predictor:
         """
         if jobs < 1:
             raise ConfigError(f"jobs must be 1 or more, got {jobs}")
-        if isinstance(images, str | bytes | os.PathLike) or not isinstance(images, Iterable):
+        one = isinstance(images, np.ndarray) and (images.ndim < 3 or (images.ndim == 3 and images.shape[2] == 3))
+        if one or isinstance(images, str | bytes | os.PathLike) or not isinstance(images, Iterable):
             raise ConfigError(
                 f"images must be a list of pictures, got one {type(images).__name__}; `predict` takes one picture and "
                 "`predict_folder` a folder"

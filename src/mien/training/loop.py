@@ -26,6 +26,7 @@ from mien.models import Output, fuse, outputs
 from mien.training import transforms
 from mien.training.devices import Graph, autocast, lent, pick_device
 from mien.training.optim import EMA, make_optimizer, schedule
+from mien.training.preparation import check_fits
 from mien.training.recipe import Distill, Recipe
 from mien.training.tensors import LearningSet
 
@@ -105,9 +106,7 @@ def fit(
     figures are those of the deployed model. The device's default generator and cuDNN's search are borrowed, and
     afterwards what they were. Raises :class:`Diverged` when the loss is not finite.
     """
-    if train.names != val.names or train.size != val.size:
-        got = f"{train.names} {train.size} and {val.names} {val.size}"
-        raise ConfigError(f"train and val must have the same classes and size, got {got}")
+    check_fits(model, train, val)
     where, statistic = pick_device(device), train.statistics
     own = LearningSet.of(train, recipe, where, *statistic, teacher)
     validation = LearningSet.of(val, replace(recipe, adversary=0.0), where, *statistic, None)  # its people are others

@@ -15,12 +15,12 @@ from torch import nn
 
 from mien.data import FaceDataset
 from mien.errors import ConfigError, ModelError
-from mien.models import create_model
+from mien.models import create_model, outputs
 from mien.training.distillation import Teacher
 from mien.training.provenance import seen
 from mien.training.recipe import Distill, Recipe
 
-__all__ = ["Prepared", "check_teachers", "make_network", "prepare"]
+__all__ = ["Prepared", "check_fits", "check_teachers", "make_network", "prepare"]
 
 _FEWEST = 2  # faces, and classes among them: batch norm and cross-entropy need two of each
 _MOST_SEEN = 0.02  # of the validation faces that can be checked; sets that have grown from each other share some
@@ -115,21 +115,41 @@ def make_network(recipe: Recipe, train: FaceDataset) -> nn.Module:
         more["identities"] = 0 if train.subject is None else len(np.unique(train.subject))
     network = create_model(recipe.model, num_classes=len(train.names), **recipe.options, **more)
     for side in sorted({recipe.size, *(side for _, side in recipe.sizes)}):
-        _check_takes(network, recipe.model, side)
+        _classes(network, recipe.model, (side, side))
     return network
 
 
+def check_fits(network: nn.Module, train: FaceDataset, val: FaceDataset) -> None:
+    """Raise :class:`ConfigError` where there is too little to learn from, or ``network`` cannot take these faces or
+    gives another number of classes.
+    """
+    if train.names != val.names or train.size != val.size:
+        got = f"{train.names} {train.size} and {val.names} {val.size}"
+        raise ConfigError(f"train and val must have the same classes and size, got {got}")
+    _check_enough(train, val)
+    found, wanted = _classes(network, type(network).__name__, train.size), len(train.names)
+    if found != wanted:
+        raise ConfigError(
+            f"the network tells {found} classes apart and the data have {wanted} ({', '.join(train.names)}): "
+            f"make it with create_model(..., num_classes={wanted})"
+        )
+
+
 @torch.no_grad()
-def _check_takes(network: nn.Module, name: str, side: int) -> None:
+def _classes(network: nn.Module, name: str, size: tuple[int, int]) -> int:
+    """How many classes ``network`` has; ConfigError where it cannot take faces of ``size``, height and width."""
+    training, first = network.training, next(network.parameters(), torch.zeros(1))
     network.eval()
     try:
-        network(torch.zeros(1, 1, side, side))
+        return outputs(network, torch.zeros(1, 1, *size, device=first.device)).logits.shape[1]
     except (RuntimeError, ModelError) as error:
         why = f" ({error})" if isinstance(error, ModelError) else ""
         raise ConfigError(
-            f"{name} cannot take faces of {side} x {side} pixels{why}; choose another --size, 48 does for every network"
+            f"{name} cannot take faces of {size[1]} x {size[0]} pixels{why}; choose another --size, or resize the "
+            "faces (dataset.resized(48)): 48 does for every network"
         ) from error
-    network.train()
+    finally:
+        network.train(training)
 
 
 def check_teachers(teachers: Sequence[Teacher], train: FaceDataset, val: FaceDataset) -> list[str]:

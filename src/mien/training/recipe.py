@@ -40,7 +40,7 @@ T = TypeVar("T", bound="_Checked")
 Unit = Annotated[float, Meta(ge=0, le=1)]
 Weight = Annotated[float, Meta(ge=0, le=10)]
 Pixels = Annotated[int, Meta(ge=0, le=512)]
-Start = Annotated[float, Meta(ge=0, lt=1)]
+BelowOne = Annotated[float, Meta(ge=0, lt=1)]
 Side = Annotated[int, Meta(ge=16, le=512)]
 
 
@@ -160,12 +160,12 @@ class Recipe(_Checked):
     smoothing: Unit = 0.0
     targets: Literal["labels", "votes"] = "labels"
     class_weighting: Unit = 0.0
-    ema: Unit = 0.0
+    ema: BelowOne = 0.0
     deduplicate: bool = False
     votes_weight: Weight = 0.0
     aux_weight: Weight = 0.3
     adversary: Annotated[float, Meta(ge=0, le=100)] = 0.0
-    sizes: tuple[tuple[Start, Side], ...] = ()
+    sizes: tuple[tuple[BelowOne, Side], ...] = ()
     optimizer: Optimizer = field(default_factory=Optimizer)
     augment: Augment = field(default_factory=Augment)
     distill: Distill | None = None
