@@ -81,7 +81,7 @@ def main() -> None:
 
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = show  # type: ignore[assignment]
+            warnings.showwarning = show
             app()
     except MienError as error:
         typer.secho("error: ", fg="red", bold=True, nl=False, err=True)

@@ -69,12 +69,10 @@ def video(
     settings = VideoSettings(
         model, detector, detector_model, detector_size, threads, fps, every, look, smooth, hold, max_gap, baseline
     )
-    several = len(sources) > 1 or Path(sources[0]).is_dir() or (out is not None and _is_folder(out))
-    if several:
-        if baseline:
-            raise ConfigError("--baseline is for one video, got several, or a folder: run each by itself")
-        if save is not None or show:
-            raise ConfigError(f"--{'show' if show else 'save'} is for one video, got several, or a folder")
+    if len(sources) > 1 or Path(sources[0]).is_dir() or (out is not None and _is_folder(out)):
+        for option, given in (("baseline", baseline), ("save", save), ("show", show)):
+            if given:
+                raise ConfigError(f"--{option} is for one video, got several, or a folder: run each by itself")
         from mien.cli.video_folder import record_all
 
         record_all(sources, out, settings, endings, table, jobs, excel=excel, resume=resume, force=force)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from mien.errors import ConfigError
+from mien.web.memory import Trimmer
 from mien.web.turns import Owner, Rotation
 
 __all__ = ["Scheduler"]
@@ -58,6 +59,7 @@ class Scheduler:
         self._owed: _Work | None = None  # what was passed over too often: until it fits, no other work begins
         self._since_explained = 0
         self._closed = False
+        self._trim = Trimmer()
 
     async def do(
         self, owner: Owner, run: Callable[[], T], *, measure: Callable[[], int] | None = None, explains: bool = False
@@ -103,6 +105,7 @@ class Scheduler:
             with self._lock:
                 self._under_way.discard(work)
                 self._call()
+            self._trim()
 
     def _next(self) -> _Work | None:
         with self._lock:
