@@ -75,7 +75,12 @@ class Scheduler:
                 raise RuntimeError("the server is ending")
             self._line(work).put(owner, work)
             self._pool.submit(self._serve)
-        result: T = await asyncio.wrap_future(work.done)
+        try:
+            result: T = await asyncio.wrap_future(work.done)
+        finally:
+            del (
+                work
+            )  # an error's traceback holds this frame: no circle with its pictures, which waits for the collector
         return result
 
     def drop(self, owner: Owner) -> None:
@@ -175,3 +180,5 @@ def _run(work: _Work, error: Exception | None = None) -> None:
         work.done.set_result(work.run())
     except BaseException as failure:
         work.done.set_exception(failure)
+    finally:
+        del work  # no circle of error, traceback, this frame and the work, which would keep pictures
