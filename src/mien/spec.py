@@ -64,7 +64,7 @@ class Head:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Everything needed to use, judge and cite a set of weights.
+    """Everything needed to use, evaluate and cite a set of weights.
 
     labels      class names in output order
     size        side of the square input in pixels

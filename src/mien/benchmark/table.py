@@ -1,6 +1,6 @@
 """A comparison as a table: Markdown, JSON, and the sentences that say how it was made.
 
-Leaves out: running the methods (``runner``) and drawing (``plots``).
+Leaves out: running the methods (``runner``) and drawing (``mien.reporting``).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ arXiv 1903.12261, section 3. Deviations: nine kinds instead of fifteen, those th
 (no weather, zoom or elastic warp); ``eyes``, ``mouth`` and ``rotation`` are ours; the severities are our own, chosen by
 eye on 48-pixel faces and given as shares of the side, so that they look alike at every size (below 24 pixels two of
 them may coincide); the severities of one kind share their random draws, so that they differ in severity alone.
-Leaves out: training on them (``transforms``) and scoring (``evaluation``).
+Leaves out: training on them (``mien.training``) and scoring (``scoring``).
 """
 
 from __future__ import annotations

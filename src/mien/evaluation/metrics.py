@@ -2,8 +2,8 @@
 
 :func:`score` turns probabilities and labels into a :class:`Report`, which the code writes to JSON and into model cards;
 :class:`Robustness` holds what is left of the accuracy on corrupted images.
-numpy only; the arithmetic is checked against scikit-learn in the tests. Leaves out: running a network (``engine``) and
-drawing (``plots``).
+numpy only; the arithmetic is checked against scikit-learn in the tests. Leaves out: running a network
+(``models.inference``) and drawing (``reporting``).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which parts of a face decided, as arrays: where a network looked, what its answer rests on, and whether that is true.
 
-Works on any ``answer``: an exported file (``mien.runtime.Classifier``), a torch model, a rival's function. Leaves out:
+Works on any ``answer``: an exported file (``mien.runtime.Classifier``), a torch model, any function. Leaves out:
 drawing it (``mien.visualization``).
 
 explain_face(Classifier(find_model(None)), crop, FER2013.names) -> Explanation(label="happy", maps={"occlusion": ...})

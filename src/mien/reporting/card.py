@@ -2,7 +2,7 @@
 
 :func:`model_card` after Mitchell et al. 2019, "Model Cards for Model Reporting", arXiv 1810.03993. Every figure comes
 from the spec and its reports; the words about intended use and limits are shared with the HTML report.
-Leaves out: evaluating (``engine``, ``metrics``).
+Leaves out: evaluating (``mien.evaluation``).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def model_card(
     file_bytes  size of the weights file
     seeds       split -> accuracy (0..1) of each seed's run, for mean and spread
     head_seeds  the same for each head alone, by its name
-    robustness  ``metrics.Robustness.to_dict()``, accuracy on spoilt images; without it the section is left out
+    robustness  ``metrics.Robustness.to_dict()``, accuracy on corrupted images; without it the section is left out
     """
     if reports is None:
         named = [(key.partition(", ")[0], Report.from_dict(raw)) for key, raw in spec.scores.items()]
@@ -257,7 +257,7 @@ def _calibration(spec: ModelSpec | Head) -> str:
     }
     note = (
         f"All but the temperature and the prediction set's least probability is measured by cross-fit in {c['folds']} "
-        "parts: each is judged by what was fitted on the rest. Coverage is an average over faces like these; it need "
+        "parts: each is measured by what was fitted on the rest. Coverage is an average over faces like these; it need "
         "not hold for each class, for each group of people or on other pictures."
     )
     return _bullets(f"{key}: {_plain(value)}" for key, value in rows.items()) + f"\n\n{note}"

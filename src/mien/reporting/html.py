@@ -1,7 +1,7 @@
 """One self-contained HTML page about a training run: scores, curves, what the network confuses, a photo, its limits.
 
 The page holds its styles and pictures, loads nothing and runs no script; it follows the reader's light or dark setting.
-Every text that comes from data is escaped. Leaves out: computing figures (``metrics``) and running networks.
+Every text that comes from data is escaped. Leaves out: computing figures (``mien.evaluation``) and running networks.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def write_report(
 ) -> Path:
     """Write the page and return its path; parts without content are left out.
 
-    history   epochs as ``engine.fit`` gives them
+    history   epochs as ``training.loop.fit`` gives them
     reports   evaluations; the first is the headline
     samples   labelled faces, of which the first few of each class are shown
     notes     sentences under the headline

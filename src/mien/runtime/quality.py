@@ -7,7 +7,7 @@ which is what remains after the crop was turned, as ``bench/runtime/tilt.py`` do
 it lies at 75 degrees: up to 60 degrees 76 to 84 % of the answers were right on photographs
 of turned heads, between 75 and 90 degrees 35 %; these are not part of the repository,
 and faces on a turned cylinder, which bench/runtime/tilt.py tries, are not found beyond 50. Pitch is limited to what
-99.9 % of FER2013's faces keep to, up to the next 5 degrees: beyond it the model was hardly ever judged.
+99.9 % of FER2013's faces keep to, up to the next 5 degrees: beyond it the model was hardly ever evaluated.
 Leaves out: what the face expresses.
 """
 

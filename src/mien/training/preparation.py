@@ -80,7 +80,7 @@ def _applicable(recipe: Recipe, train: FaceDataset, val: FaceDataset, taught: bo
 
 
 def _labelled(ds: FaceDataset, purpose: str, recipe: Recipe) -> tuple[FaceDataset, list[str]]:
-    """The rows with something to learn or to be judged by."""
+    """The rows with something to learn or to be evaluated by."""
     if recipe.targets == "votes":
         known = np.ones(len(ds), bool) if ds.votes is None else np.asarray(ds.votes.any(1))
         what = "votes"

@@ -1,6 +1,6 @@
 """One picture of an inspection: the photo, and for each face its card, what was measured, and three curves.
 
-Leaves out: inspecting (``inspection``), and writing files.
+Leaves out: diagnosing (``mien.diagnostics``), and writing files.
 """
 
 from __future__ import annotations

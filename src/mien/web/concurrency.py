@@ -116,12 +116,12 @@ class ConcurrencyLimiter:
         self, asking: Place, among: Callable[[Place], bool], weight: Callable[[Place], int], why: str
     ) -> None:
         """Send one place away: of the client that takes most, in doubt of the one that asks, which 503 then says."""
-        rivals = [place for place in self._places if among(place) and place is not asking]
+        others = [place for place in self._places if among(place) and place is not asking]
         taken = Counter({asking.client: max(1, weight(asking))})
-        for place in rivals:
+        for place in others:
             taken[place.client] += weight(place)
         greediest = max(taken, key=lambda client: (taken[client], client == asking.client))
-        own = [place for place in rivals if place.client == greediest]
+        own = [place for place in others if place.client == greediest]
         if greediest == asking.client:
             own.append(asking)
         slow = [place for place in own if not place.arrived]
