@@ -1,7 +1,7 @@
 """Pictures of training and evaluation as PNG files: curves, confusion, reliability, robustness, bars.
 
 Every function draws on a figure of its own (no pyplot, no global state), writes a temporary file beside ``path`` and
-renames it, and returns ``path``. Needs the extra ``train`` (matplotlib). Leaves out: computing figures (``mien.evaluation``).
+renames it, and returns ``path``. Needs the extra ``train`` (matplotlib). Leaves out: computing (``evaluation``).
 """
 
 from __future__ import annotations
