@@ -64,7 +64,7 @@ def test_wheel_is_small_and_has_what_prediction_needs(wheel):
 
 @pytest.mark.slow
 def test_unpacked_wheel_predicts_offline_and_without_torch(wheel, tmp_path):
-    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site", filter="data")
     net = write_net(tmp_path / "tiny.onnx")
     code = (
         GUARD + "import mien; from mien import Predictor\n"
