@@ -8,7 +8,7 @@ import pytest
 from bench.video.baseline import KINDS, measure
 from mien import Predictor
 from mien.errors import ConfigError
-from mien.video import Rests, Stretch, parse_baseline, relative, rest_of
+from mien.video import RestInterval, Rests, parse_baseline, relative, rest_of
 
 LABELS = ("angry", "happy", "neutral")
 STERN, SMILE = (0.7, 0.05, 0.25), (0.3, 0.6, 0.1)
@@ -33,7 +33,7 @@ def test_the_formula_is_the_one_that_is_told():
 
 
 def test_a_stern_person_at_rest_is_neutral_and_smiles_when_they_smile():
-    rests = Rests(LABELS, Stretch(0, 1))
+    rests = Rests(LABELS, RestInterval(0, 1))
     for i in range(30):
         rests.add(1, i / 10, said(*(STERN if i < 20 else SMILE)))
     rests.add(2, 5.0, said(*STERN))
@@ -58,7 +58,7 @@ def test_a_median_needs_no_stretch_and_given_faces_hold_for_everybody():
 
 
 def test_what_a_user_gives_is_a_stretch_or_a_word_or_a_file():
-    assert parse_baseline("2-10.5") == Stretch(2, 10.5)
+    assert parse_baseline("2-10.5") == RestInterval(2, 10.5)
     assert parse_baseline("median") == "median"
     assert parse_baseline("a-1.jpg") == "a-1.jpg"
     with pytest.raises(ConfigError, match="end after its start"):

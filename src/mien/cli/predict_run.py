@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mien.cli.predict_paths import FoundPhotos, drawing_names
+from mien.cli.given_files import GivenFiles
+from mien.cli.predict_paths import drawing_names
 from mien.faces import Face, Photo
 from mien.files import replace_file, sha256_of
 from mien.results.cells import one_line, printable
@@ -38,7 +39,7 @@ class PredictRun:
     """
 
     def __init__(
-        self, predictor: Predictor, found: FoundPhotos, outputs: Sequence[TableWriter], drawings: Path | None, kept: int
+        self, predictor: Predictor, found: GivenFiles, outputs: Sequence[TableWriter], drawings: Path | None, kept: int
     ) -> None:
         self.predictor, self.found, self.outputs, self.kept = predictor, found, outputs, kept
         self.count = Counter[str]()

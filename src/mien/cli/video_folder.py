@@ -20,7 +20,8 @@ from typing import Any
 
 import typer
 
-from mien.cli.video_paths import FoundVideos, find_videos, result_names
+from mien.cli.given_files import GivenFiles
+from mien.cli.video_paths import find_videos, result_names
 from mien.cli.video_run import Files, VideoSettings, record
 from mien.errors import ConfigError, MienError, MissingExtra
 from mien.files import check_new, check_writable
@@ -73,7 +74,7 @@ def record_all(
         assert path is not None
         check_new(path, remedy="--resume goes on with the folder, --force writes it anew")
     done = {task.source: kept for task in tasks if resume and (kept := _kept(task, provenance))}
-    bad = {task.source: _bad(task, why) for task in tasks if (why := found.errors.get(task.source))}
+    bad = {task.source: _bad(task, why) for task in tasks if (why := found.errors.get(found.names[task.source]))}
     left = [task for task in tasks if task.source not in done and task.source not in bad]
     results, stopped = done | bad, False
     for recording in bad.values():
@@ -227,7 +228,7 @@ def _finish(
     suffix: str,
     tasks: Sequence[_Task],
     results: dict[str, Recording],
-    found: FoundVideos,
+    found: GivenFiles,
     provenance: Provenance,
     *,
     excel: bool,

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from mien.study.agreement import kappa
 from mien.video import SegmentFinder
 
-__all__ = ["Stretch", "link", "segment_counts", "segment_measures", "stretches"]
+__all__ = ["CodedSegment", "link", "segment_counts", "segment_measures", "stretches"]
 
 _GAP = 1.0  # seconds without a frame that both have coded, after which a segment ends
 
 #: Start, end (seconds) and class number.
-Stretch = tuple[float, float, int]
+CodedSegment = tuple[float, float, int]
 
 
-def stretches(times: NDArray[np.float64], codes: NDArray[np.int64], hold: float = 0.0) -> list[Stretch]:
+def stretches(times: NDArray[np.float64], codes: NDArray[np.int64], hold: float = 0.0) -> list[CodedSegment]:
     """The segments of codes ``(N,)`` at rising ``times``, all codes 0 or more; see :class:`~mien.video.SegmentFinder`.
 
     hold  seconds that a code must last. A segment ends one frame after its last, as annotations do.
@@ -36,7 +36,7 @@ def stretches(times: NDArray[np.float64], codes: NDArray[np.int64], hold: float 
     return [(s.start, s.end + step, int(s.label)) for s in (*found, *finder.close())]
 
 
-def link(a: Sequence[Stretch], b: Sequence[Stretch], overlap: float = 0.5) -> list[tuple[int, int]]:
+def link(a: Sequence[CodedSegment], b: Sequence[CodedSegment], overlap: float = 0.5) -> list[tuple[int, int]]:
     """Pairs of indices, each in one pair at most, the best overlap first, whatever the labels.
 
     overlap  what two segments must share of what they cover together, above 0 and up to 1
@@ -62,8 +62,8 @@ def link(a: Sequence[Stretch], b: Sequence[Stretch], overlap: float = 0.5) -> li
 
 
 def segment_counts(
-    a: Sequence[Stretch],
-    b: Sequence[Stretch],
+    a: Sequence[CodedSegment],
+    b: Sequence[CodedSegment],
     k: int,
     overlap: float = 0.5,
     block: float = float("inf"),

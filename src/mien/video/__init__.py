@@ -3,7 +3,7 @@
 ``FaceStream`` joins these parts; it knows a predictor and its detector only by what it asks of them.
 """
 
-from mien.video.baseline import Rests, Stretch, parse_baseline, relative, rest_of
+from mien.video.baseline import RestInterval, Rests, parse_baseline, relative, rest_of
 from mien.video.frames import Frame, Source
 from mien.video.reader import FrameReader, length, read_frames
 from mien.video.rules import RULES, Rules
@@ -23,13 +23,13 @@ __all__ = [
     "FaceStream",
     "Frame",
     "FrameReader",
+    "RestInterval",
     "Rests",
     "Rules",
     "Segment",
     "SegmentFinder",
     "Smoother",
     "Source",
-    "Stretch",
     "Timeline",
     "TrackedFrame",
     "Tracker",

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mien.errors import ConfigError
 
-__all__ = ["FORMULA", "Rests", "Stretch", "parse_baseline", "relative", "rest_of"]
+__all__ = ["FORMULA", "RestInterval", "Rests", "parse_baseline", "relative", "rest_of"]
 
 #: What the metadata of tables say.
 FORMULA = (
@@ -39,14 +39,14 @@ _AT_REST = 0.4  # of neutral in the reference
 
 
 @dataclass(frozen=True)
-class Stretch:
+class RestInterval:
     """From ``start`` to ``end``, in seconds, both included."""
 
     start: float
     end: float
 
 
-def parse_baseline(text: str) -> Stretch | str:
+def parse_baseline(text: str) -> RestInterval | str:
     """``"2-10"`` -> a stretch, ``"median"`` as it is, anything else is the path of a file."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)", text.strip())
     if not found:
@@ -54,7 +54,7 @@ def parse_baseline(text: str) -> Stretch | str:
     start, end = float(found[1]), float(found[2])
     if not end > start:
         raise ConfigError(f"--baseline {text}: the stretch must end after its start")
-    return Stretch(start, end)
+    return RestInterval(start, end)
 
 
 def rest_of(probabilities: ArrayLike, *, median: bool = False) -> NDArray[np.float64]:
@@ -80,23 +80,23 @@ class Rests:
     """Each person's rest, from a film as it goes by, and their faces relative to it at the end.
 
     labels  of the model, with ``neutral`` among them
-    how     a :class:`Stretch` of the film, ``median`` of all of each person's frames (right for those who rest most
-            of the time; keeps K float32 a face), or the probabilities ``(N, K)`` of the only person's neutral face
+    how     a :class:`RestInterval` of the film, ``median`` of all of each person's frames (right for those who rest
+            most of the time; keeps K float32 a face), or the probabilities ``(N, K)`` of the only person's neutral face
     """
 
-    def __init__(self, labels: Sequence[str], how: Stretch | str | NDArray[np.float64]) -> None:
+    def __init__(self, labels: Sequence[str], how: RestInterval | str | NDArray[np.float64]) -> None:
         if _NEUTRAL not in labels:
             raise ConfigError(f"a baseline needs a model with the label neutral, this one has {', '.join(labels)}")
         self.labels, self.how = tuple(labels), how
         self._neutral = self.labels.index(_NEUTRAL)
         self._seen: dict[int, list[NDArray[np.float32]]] = {}
         self._rests: dict[int, NDArray[np.float64] | None] = {}
-        self._given = None if isinstance(how, Stretch | str) else rest_of(how)
+        self._given = None if isinstance(how, RestInterval | str) else rest_of(how)
 
     def add(self, track: int, time: float, probabilities: Mapping[str, float]) -> None:
         """One usable face of a person."""
         kept = self._seen.setdefault(track, [])
-        inside = self.how.start <= time <= self.how.end if isinstance(self.how, Stretch) else self._given is None
+        inside = self.how.start <= time <= self.how.end if isinstance(self.how, RestInterval) else self._given is None
         if inside:
             kept.append(np.fromiter(probabilities.values(), np.float32, len(self.labels)))
 
