@@ -55,6 +55,8 @@ def test_a_table_segments_a_timeline_and_a_summary(net, clip, tmp_path):
         assert row["track"] == "1"
     segments = table(tmp_path / "t-segments.csv")
     assert sum(int(e["frames"]) for e in segments) == sum(r["usable"] == "1" for r in rows)
+    assert float(segments[-1]["end"]) == pytest.approx(1.2)  # 24 frames of 0.05 s
+    assert json.loads((tmp_path / "t.csv.json").read_text())["counts"]["end"] == pytest.approx(1.2)
     assert cv2.imread(str(tmp_path / "t-timeline.png")) is not None
     assert "frames             24   from 0.00 to 1.15 s" in result.stdout
     assert "in 1 tracks" in result.stdout

@@ -45,13 +45,13 @@ def test_every_kind_of_a_stretch_with_its_times():
         photo(face(2)),
     ]
     assert stretches(photos) == [
-        (0, "no face", 0.0, 0.0, 1),
-        (0, "no face", 0.5, 0.5, 1),
-        (0, "unreadable", 0.6, 0.6, 1),
-        (1, "not seen", 0.5, 0.5, 1),
-        (1, "uncertain", 0.2, 0.3, 2),
-        (1, "unreadable", 0.6, 0.6, 1),
-        (1, "unusable", 0.4, 0.4, 1),
+        (0, "no face", 0.0, 0.1, 1),
+        (0, "no face", 0.5, 0.6, 1),
+        (0, "unreadable", 0.6, 0.7, 1),
+        (1, "not seen", 0.5, 0.6, 1),
+        (1, "uncertain", 0.2, 0.4, 2),
+        (1, "unreadable", 0.6, 0.7, 1),
+        (1, "unusable", 0.4, 0.5, 1),
     ]  # after its last frame person 1 has left, which is no gap
 
 
@@ -60,7 +60,7 @@ def test_who_leaves_for_long_has_no_gap(back):
     photos = [photo(face()), *[photo(face(2))] * 9, *([photo(face())] if back else [])]
     assert stretches(photos, max_gap=0.5) == []
     found = stretches(photos, max_gap=5)
-    assert found == ([(1, "not seen", 0.1, 0.9, 9)] if back else [])
+    assert found == ([(1, "not seen", 0.1, 1.0, 9)] if back else [])
 
 
 def test_a_weak_face_without_a_number_is_nobody():
@@ -70,10 +70,10 @@ def test_a_weak_face_without_a_number_is_nobody():
 def test_a_coder_joins_segments_and_stretches():
     coder = Coder()
     for i, p in enumerate([photo(), photo(face(1)), photo(face(1), face(2, "uncertain")), photo(face(1))]):
-        coder.add(TrackedFrame(Frame(i, i / 10), p))
+        coder.add(TrackedFrame(Frame(i, i / 10, duration=0.1 if i < 3 else 0.05), p))
     coder.add_segment(Segment(1, "happy", 0.1, 0.3, 0.8, 3))
     coded = coder.close("talk.mp4", ["happy", "sad"], {"model": {"name": "tiny"}})
-    assert (coded.persons, coded.end, coded.name, coded.model) == (["person 1", "person 2"], 0.3, "talk", "tiny")
+    assert (coded.persons, coded.end, coded.name, coded.model) == (["person 1", "person 2"], 0.35, "talk", "tiny")
     assert coded.rate == pytest.approx(10)
     assert [(s.person, s.label, s.gap) for s in coded.spans] == [
         ("", "no face", True),

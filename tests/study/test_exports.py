@@ -119,7 +119,7 @@ def test_a_boris_project(coded, tmp_path):
     (observation,) = project["observations"].values()
     assert observation["file"]["1"] == [coded.source]
     assert set(observation["file"]) == set("12345678")
-    assert observation["media_info"]["length"][coded.source] == pytest.approx(3602.033)
+    assert observation["media_info"]["length"][coded.source] == pytest.approx(3602.0)
     events = observation["events"]
     assert [e[0] for e in events] == sorted(e[0] for e in events)
     running, found = {}, defaultdict(list)

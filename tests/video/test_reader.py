@@ -71,6 +71,19 @@ def packets(path):
         return [(p.pos, p.size) for p in container.demux(video=0) if p.size]
 
 
+@pytest.mark.parametrize("with_av", [True, False])
+def test_a_frame_lasts_until_the_next_one_that_is_looked_at_or_to_the_end(tmp_path, monkeypatch, with_av):
+    if with_av:
+        pytest.importorskip("av")
+    monkeypatch.setattr(frames, "_has_av", lambda: with_av)
+    path = write_cv(tmp_path / "clip.avi", [square(i) for i in range(9)], rate=20)
+    assert [f.duration for f in read_frames(path)] == pytest.approx([0.05] * 9)
+    assert [f.duration for f in read_frames(path, every=4)] == pytest.approx([0.2, 0.2, 0.05])
+    assert [f.duration for f in read_frames(path, every=5)] == pytest.approx([0.25, 0.2])
+    pixels = [(t, square(0)) for t in (0.0, 0.1, 0.4)]
+    assert [f.duration for f in read_frames(pixels)] == pytest.approx([0.1, 0.3, 0.04])
+
+
 def test_a_broken_packet_is_named_and_the_others_are_read(tmp_path):
     path = av_file(tmp_path)
     pos, size = packets(path)[15]

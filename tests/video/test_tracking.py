@@ -158,14 +158,28 @@ def segments(labels, hold=0.4, rate=10.0, track=1):
 
 def test_a_label_that_holds_starts_where_it_appeared():
     first, second = segments("aaaaaaaaaabbbbbbbbbb")
-    assert (first.label, first.start, first.end, first.frames) == ("a", 0, 0.9, 10)
-    assert (second.label, second.start, second.end, second.frames) == ("b", 1.0, 1.9, 10)
+    assert (first.label, first.start, first.end, first.frames) == ("a", 0, 1.0, 10)
+    assert (second.label, second.start, second.end, second.frames) == ("b", 1.0, pytest.approx(2.0), 10)
     assert first.probability == pytest.approx(0.8)
+
+
+def test_a_frame_lasts_until_the_next_at_any_rate():
+    times, out, book = [0.0, 0.5, 0.6, 2.0, 2.1, 2.2], [], SegmentFinder(hold=0)
+    for time, label in zip(times, "aab bb", strict=True):
+        if label != " ":  # nobody is seen
+            out += book.add(1, time, label, {"a": 0.5, "b": 0.5})
+        out += book.tick(time)
+    assert [(s.label, s.start, s.end) for s in out + book.close(2.25)] == [("a", 0, 0.6), ("b", 0.6, 2.25)]
+    gone = SegmentFinder()
+    gone.add(1, 0.0, "a", {"a": 1.0})
+    for time in (0.2, 0.4):
+        gone.tick(time)
+    assert gone.close()[0].end == 0.2  # where the first frame without the face begins
 
 
 def test_a_flicker_belongs_to_the_segment_around_it():
     (only,) = segments("aaaaabbaacaaaaa")
-    assert (only.label, only.frames, only.end) == ("a", 15, 1.4)
+    assert (only.label, only.frames, only.end) == ("a", 15, pytest.approx(1.5))
     assert only.probability == pytest.approx((12 * 0.8 + 3 * 0.1) / 15)
 
 
@@ -177,7 +191,7 @@ def test_a_flicker_before_a_change_belongs_to_the_old_segment():
 
 def test_a_short_track_has_one_segment_of_its_most_frequent_label():
     (only,) = segments("abb")
-    assert (only.label, only.start, only.end, only.frames) == ("b", 0, 0.2, 3)
+    assert (only.label, only.start, only.end, only.frames) == ("b", 0, pytest.approx(0.3), 3)
 
 
 def test_a_track_that_is_gone_ends_by_itself():
@@ -193,12 +207,13 @@ def test_a_gap_of_an_hour_ends_track_and_segment():
     assert follow(lambda _: (0, 0, 50, 50), times) == [1, 1, 1, 2, 2]
     assert follow(lambda _: (0, 0, 50, 50), times, max_gap=4000) == [1] * 5
     assert follow(lambda _: (0, 0, 50, 50), [0, 9, 18, 27]) == [1] * 4  # a slow rate is no gap
-    for spans, rule in (([(0, 0.2), (3600.2, 3600.3)], {}), ([(0, 3600.3)], {"max_gap": 4000})):
+    for spans, rule in (([(0, 0.3), (3600.2, 3600.3)], {}), ([(0, 3600.3)], {"max_gap": 4000})):
         finder, out = SegmentFinder(**rule), []
         for time in times:
             out += finder.add(1, time, "a", {"a": 1.0})
             out += finder.tick(time)
-        assert [(s.start, s.end) for s in out + finder.close()] == spans
+        found = [(s.start, s.end) for s in out + finder.close(3600.3)]
+        assert found == [pytest.approx(span) for span in spans]
     with pytest.raises(ConfigError, match="max_gap"):
         Tracker(Rules(max_gap=0.1))
 
@@ -230,12 +245,13 @@ def test_segments_of_a_track_cover_its_frames_in_order_without_overlap(stream, h
         out += book.add(track, time, label, {k: 0.5 if k == label else 0.25 for k in "abc"})
         out += book.tick(time)
         seen.setdefault(track, []).append(time)
-    out += book.close()
+    out += book.close(time + 0.5)
+    begins = sorted({*(t for times in seen.values() for t in times), time + 0.5})
     assert {e.track for e in out} == set(seen)
     for track, times in seen.items():
         mine = [e for e in out if e.track == track]
         assert sum(e.frames for e in mine) == len(times)
-        assert (mine[0].start, mine[-1].end) == (times[0], times[-1])
+        assert (mine[0].start, mine[-1].end) == (times[0], next(t for t in begins if t > times[-1]))
         assert all(e.start <= e.end and 0.25 <= e.probability <= 0.5 for e in mine)
         assert all(a.end <= b.start for a, b in pairwise(mine))
 

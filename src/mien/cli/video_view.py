@@ -26,7 +26,7 @@ _LISTED = 40  # segments on the screen
 def draw_timeline(recorder: VideoRecorder, table: Path, source: str, spec: ModelSpec) -> Path | None:
     """Draw ``NAME-timeline.png`` beside the table; None where no face was followed, MissingExtra without matplotlib."""
     path = table.with_name(f"{table.stem}-timeline.png")
-    drawn = recorder.timeline.draw(path, f"{Path(source).name}   |   {accuracy_line(spec)}", recorder.last)
+    drawn = recorder.timeline.draw(path, f"{Path(source).name}   |   {accuracy_line(spec)}", recorder.end)
     return path if drawn else None
 
 

@@ -20,7 +20,7 @@ from mien.results.relative import add_relative
 from mien.results.resume import open_table
 from mien.results.schema import Record
 from mien.results.writers import CsvFile, TableFile
-from mien.video import RULES, Rests, Segment, SegmentFinder, Timeline, TrackedFrame
+from mien.video import RULES, FrameEnds, Rests, Segment, SegmentFinder, Timeline, TrackedFrame
 
 __all__ = ["SEGMENT_COLUMNS", "VideoRecorder", "about_video", "open_video_table"]
 
@@ -54,6 +54,7 @@ class VideoRecorder:
         self.first: float | None = None
         self.last = 0.0
         self.stopped = False  # before the video's end, by the user
+        self._ends = FrameEnds(max_gap)
         self._finder, self._table, self._on_segment = SegmentFinder(hold, max_gap), table, on_segment
         self.rests, self._relative = rests, SegmentFinder(hold, max_gap)
         self.segment_path = table.path.with_name(f"{table.path.stem}-segments.csv") if table else None
@@ -65,6 +66,7 @@ class VideoRecorder:
         photo, time = seen.photo, seen.frame.time
         self.first = time if self.first is None else self.first
         self.last = max(self.last, time)
+        self._ends.begin(time, seen.frame.duration)
         if photo.error:
             self.broken += 1
             self.missing += max(1, seen.frame.missing)
@@ -103,7 +105,7 @@ class VideoRecorder:
     def close(self, *, complete: bool = True) -> None:
         """End the open segments and close the files; ``complete`` where the video came to its end."""
         try:
-            self._take(self._finder.close())
+            self._take(self._finder.close(self.end))
         finally:
             if self._segment_file is not None:
                 self._segment_file.close()
@@ -111,16 +113,27 @@ class VideoRecorder:
                 about = self._add_relative(self._table)
                 self._table.close(complete and not self.stopped, {"counts": self.counts(), **about})
 
+    @property
+    def end(self) -> float:
+        """Seconds at which the newest frame ends, as far as is known."""
+        return self._ends.finish()
+
     def paths(self) -> list[Path]:
         """The files that it writes."""
         table = [] if self._table is None else [self._table.path, sidecar(self._table.path)]
         return table + ([self.segment_path] if self.segment_path else [])
 
     def counts(self) -> dict[str, Any]:
-        """The sums, as the table's metadata have them; ``first`` and ``last`` are the times of frames."""
+        """The sums, as the table's metadata have them; ``first`` and ``last`` are times of frames, ``end`` the end."""
         frames = {"frames": self.frames, "missing": self.missing, "without_face": self.without}
         faces = {"unusable": self.unusable, "faces": self.faces, "tracks": self.tracks, "segments": self.count}
-        return {**frames, **faces, "first": round(self.first or 0.0, 4), "last": round(self.last, 4)}
+        return {
+            **frames,
+            **faces,
+            "first": round(self.first or 0.0, 4),
+            "last": round(self.last, 4),
+            "end": round(self.end, 4),
+        }
 
     def _add_relative(self, table: TableFile) -> dict[str, Any]:
         """The metadata of it."""
@@ -128,7 +141,7 @@ class VideoRecorder:
             return {}
         path = table.path.with_name(f"{table.path.stem}-relative-segments.csv")
         with CsvFile(path, SEGMENT_COLUMNS, bom=table.form.bom) as segments:
-            add_relative(table, self.rests, self._relative, segments)
+            add_relative(table, self.rests, self._relative, segments, self.end)
         return {"baseline": self.rests.to_dict()}
 
     def __enter__(self) -> VideoRecorder:

@@ -28,7 +28,7 @@ __all__ = ["RECORDING_COLUMNS", "RESERVED", "Recording", "kept_counts", "write_a
 #: The columns of ``recordings.csv``.
 RECORDING_COLUMNS = (
     *("source", "name", "outcome", "error", "frames", "missing", "without_face", "unusable", "faces", "tracks"),
-    *("segments", "first", "last", "table", "model", "run", "settings"),
+    *("segments", "first", "last", "end", "table", "model", "run", "settings"),
 )
 
 _TOGETHER = 1000  # rows that are written at a time

@@ -18,8 +18,10 @@ from mien.video import Rests, Segment, SegmentFinder
 __all__ = ["add_relative"]
 
 
-def add_relative(table: TableFile, rests: Rests, finder: SegmentFinder, segments: CsvFile) -> None:
+def add_relative(table: TableFile, rests: Rests, finder: SegmentFinder, segments: CsvFile, end: float) -> None:
     """Fill the relative columns of a table that has grown to its end, and write the segments of the relative labels.
+
+    end  of the video, seconds
 
     The table is read and written row by row, and stays as it was until the new one is whole.
     """
@@ -34,7 +36,7 @@ def add_relative(table: TableFile, rests: Rests, finder: SegmentFinder, segments
                 faces = list(_faces(entry, form, rests))
                 out.write(form.text([entry]))
                 segments.write([s.to_dict() for s in _segments(entry, faces, finder)])
-        segments.write([s.to_dict() for s in finder.close()])
+        segments.write([s.to_dict() for s in finder.close(end)])
 
     replace_file(table.growing, write)
 

@@ -39,8 +39,8 @@ def events_json(path: Path, coded: CodedRecording) -> None:
     """Write what the columns mean beside the table ``path``, under its name with ``.json``, and where it comes from."""
     levels = {plain(label): f"{plain(label)} was the most probable expression" for label in coded.labels}
     told: dict[str, Any] = {
-        "onset": {"Description": "first frame, from the video's start by its own clock", "Units": "s"},
-        "duration": {"Description": "from the first to the last frame; 0 for a single one", "Units": "s"},
+        "onset": {"Description": "when the first frame begins, from the video's start by its own clock", "Units": "s"},
+        "duration": {"Description": "until the last frame ends", "Units": "s"},
         "trial_type": {"LongName": "Expression or gap", "Levels": levels | STRETCHES},
         "event_kind": {"Levels": {"segment": "an expression", "gap": "nothing, or not much, can be said"}},
         "person": {"Description": "face that was followed; n/a: of the whole recording"},

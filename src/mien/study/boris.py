@@ -63,7 +63,7 @@ def _behaviour(i: int, code: str, category: str, description: str) -> dict[str, 
 def _observation(coded: CodedRecording, now: str) -> dict[str, Any]:
     media = printable(os.path.abspath(coded.source) if os.path.isfile(coded.source) else coded.source)
     files: dict[str, list[str]] = {str(n): [] for n in range(1, _PLAYERS + 1)}
-    length = round(coded.end + (1 / coded.rate if coded.rate else 0), 3)
+    length = round(coded.end, 3)
     about = {"length": {media: length}, "fps": {media: round(coded.rate, 3)}, "hasVideo": {media: True}}
     return {
         "file": {**files, "1": [media]},

@@ -156,7 +156,7 @@ def _segments(r: Recording, first: str, second: str, k: int, rules: Rules) -> ND
     if not both.any():
         return np.zeros((1, k + 1, k + 1))
     marked_a, marked_b = (
-        stretches(r.times[both], codes[both], rules.hold if name == MIEN else 0.0)
+        stretches(r.times, np.where(both, codes, -1), rules.hold if name == MIEN else 0.0)
         for name, codes in ((first, a), (second, b))
     )
     return segment_counts(marked_a, marked_b, k, rules.overlap, rules.block, float(r.times[0]))

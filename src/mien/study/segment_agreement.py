@@ -17,23 +17,25 @@ from mien.video import SegmentFinder
 
 __all__ = ["CodedSegment", "link", "segment_counts", "segment_measures", "stretches"]
 
-_GAP = 1.0  # seconds without a frame that both have coded, after which a segment ends
+_GAP = 1.0  # seconds without a frame that both have coded, after which a segment ends; of slow films two frames
 
 #: Start, end (seconds) and class number.
 CodedSegment = tuple[float, float, int]
 
 
 def stretches(times: NDArray[np.float64], codes: NDArray[np.int64], hold: float = 0.0) -> list[CodedSegment]:
-    """The segments of codes ``(N,)`` at rising ``times``, all codes 0 or more; see :class:`~mien.video.SegmentFinder`.
+    """The segments of codes ``(N,)``, negative where there is none, at rising ``times`` of all frames.
 
-    hold  seconds that a code must last. A segment ends one frame after its last, as annotations do.
+    hold  seconds that a code must last, see :class:`~mien.video.SegmentFinder`
     """
-    finder, even = SegmentFinder(hold, _GAP), dict.fromkeys(map(str, np.unique(codes).tolist()), 1.0)
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    finder, even = SegmentFinder(hold, max(_GAP, 1.5 * step)), dict.fromkeys(map(str, np.unique(codes).tolist()), 1.0)
     found = []
     for time, code in zip(times.tolist(), codes.tolist(), strict=True):
-        found += finder.add(1, time, str(code), even)
-    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-    return [(s.start, s.end + step, int(s.label)) for s in (*found, *finder.close())]
+        if code >= 0:
+            found += finder.add(1, time, str(code), even)
+        found += finder.tick(time)
+    return [(s.start, s.end, int(s.label)) for s in (*found, *finder.close())]
 
 
 def link(a: Sequence[CodedSegment], b: Sequence[CodedSegment], overlap: float = 0.5) -> list[tuple[int, int]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.results.cells import one_line, printable
-from mien.video import Segment, TrackedFrame
+from mien.video import FrameEnds, Segment, TrackedFrame
 from mien.video.rules import RULES
 from mien.video.stretches import STRETCHES, Stretch, StretchFinder
 
@@ -25,7 +25,7 @@ class Span:
 
     person       ``person 1``; "" for the whole recording
     label        the expression, or a kind of :data:`~mien.video.stretches.STRETCHES`
-    start, end   time of the first and of the last frame, seconds
+    start, end   when the first frame begins and the last one ends, seconds
     probability  mean of the label's probability, 0..1; None for a gap
     """
 
@@ -56,7 +56,7 @@ class CodedRecording:
     """All spans of a recording.
 
     source    the video's path as it was given
-    end       time of its last frame, seconds
+    end       when its last frame ends, seconds
     rate      frames a second, the mean; 0 where it is unknown
     labels    of the model
     persons   all who were followed long enough to have a number, also those without a segment
@@ -102,7 +102,7 @@ class Coder:
     """Collects the spans of a recording while it runs; in memory, since no format but ours can grow."""
 
     def __init__(self, max_gap: float = RULES.max_gap) -> None:
-        self._finder = StretchFinder(max_gap)
+        self._finder, self._ends = StretchFinder(max_gap), FrameEnds(max_gap)
         self._spans: list[Span] = []
         self._frames, self._first, self._last, self._persons = 0, 0.0, 0.0, 0
 
@@ -111,6 +111,7 @@ class Coder:
         time = seen.frame.time
         self._first = self._first if self._frames else time
         self._frames, self._last = self._frames + 1, max(self._last, time)
+        self._ends.begin(time, seen.frame.duration)
         self._persons = max([self._persons, *(f.track for f in seen.photo.faces if f.track is not None)])
         self._take(self._finder.add(time, seen.photo))
 
@@ -121,12 +122,13 @@ class Coder:
 
     def close(self, source: str, labels: Sequence[str], metadata: Mapping[str, Any]) -> CodedRecording:
         """The recording, when all segments are there."""
-        self._take(self._finder.close())
+        end = self._ends.finish()
+        self._take(self._finder.close(end))
         taken = self._last - self._first
         rate = (self._frames - 1) / taken if taken > 0 else 0.0
         persons = [_person(n + 1) for n in range(self._persons)]
         spans = sorted(self._spans, key=lambda s: (s.start, s.person, s.end))
-        return CodedRecording(source, self._last, rate, labels, persons, spans, metadata)
+        return CodedRecording(source, end, rate, labels, persons, spans, metadata)
 
     def _take(self, stretches: Sequence[Stretch]) -> None:
         for s in stretches:

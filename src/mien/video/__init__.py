@@ -4,6 +4,7 @@
 """
 
 from mien.video.baseline import RestInterval, Rests, parse_baseline, relative, rest_of
+from mien.video.frame_ends import FrameEnds
 from mien.video.frames import Frame, Source
 from mien.video.reader import FrameReader, length, read_frames
 from mien.video.rules import RULES, Rules
@@ -22,6 +23,7 @@ __all__ = [
     "FacePredictor",
     "FaceStream",
     "Frame",
+    "FrameEnds",
     "FrameReader",
     "RestInterval",
     "Rests",

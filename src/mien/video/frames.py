@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mien.errors import ConfigError
 
-__all__ = ["OWN_RATE", "Decoded", "Frame", "Numbering", "Source", "Wanted", "own_frames", "sampler"]
+__all__ = ["OWN_RATE", "Decoded", "Frame", "Numbering", "Source", "Wanted", "lasting", "own_frames", "sampler"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,8 @@ class Frame:
     error   why it cannot be read, "" for one that was
     missing frames that an ``error`` stands for; a guess from the rate where the container does not count its frames
     note    what is to be told though nothing is lost, such as that the clock was set back
+    duration  seconds until the next frame that is looked at, or to the film's end; None where nobody knows yet, as of
+              a camera
     """
 
     number: int
@@ -40,6 +42,7 @@ class Frame:
     error: str = ""
     missing: int = 0
     note: str = ""
+    duration: float | None = None
 
 
 #: Pixels uint8 ``(H, W, 3)`` BGR or ``(H, W)`` grey, as OpenCV has them.
@@ -61,11 +64,13 @@ class Decoded:
     time     seconds from the source's start, None where it does not say
     picture  makes the pixels, which costs time; may give None
     error    why there are none, "" where there are
+    shown    seconds for which it is shown, 0 where the source does not say
     """
 
     time: float | None
     picture: Callable[[], Pixels | None] = lambda: None
     error: str = ""
+    shown: float = 0.0
 
 
 def sampler(fps: float | None = None, every: int | None = None) -> Wanted:
@@ -102,10 +107,11 @@ class Numbering:
     rate    frames a second, for those without a time
     number  of the next frame, from 0
     now     time of the last one
+    shown   seconds for which that is shown
     """
 
     def __init__(self, wanted: Wanted, rate: float) -> None:
-        self.rate, self.number, self.now = rate, 0, 0.0
+        self.rate, self.number, self.now, self.shown = rate, 0, 0.0, 1 / rate
         self._wanted = wanted
         self._begun, self._shift = False, 0.0
         self._pause: float | None = None
@@ -127,6 +133,7 @@ class Numbering:
     def __call__(self, decoded: Decoded) -> Frame | None:
         """The next frame, None for one that is not looked at."""
         number, time = self.step(decoded.time)
+        self.shown = decoded.shown if decoded.shown > 0 else 1 / self.rate
         if decoded.error:
             return self.lost(f"frame {number} at {time:.2f} s {decoded.error}", number)
         if not self._wanted(number, time):
@@ -173,12 +180,32 @@ class Numbering:
         return self.now
 
 
+def lasting(frames: Iterator[Frame], numbering: Numbering) -> Iterator[Frame]:
+    """The frames that ``numbering`` has made, each with its ``duration``, so one behind."""
+    last: Frame | None = None
+    try:
+        for frame in frames:
+            if last is not None:
+                yield replace(last, duration=max(0.0, frame.time - last.time))
+            last = frame
+    except Exception:
+        if last is not None:
+            yield last
+        raise
+    if last is not None:
+        yield replace(last, duration=max(0.0, numbering.now + numbering.shown - last.time))
+
+
 def own_frames(source: Iterable[Any], wanted: Wanted) -> Iterator[Frame]:
     """Frames of your own, checked; pixels without times are :data:`OWN_RATE` a second.
 
     ConfigError for what is no frame at all; pixels of a wrong type or shape are a frame with ``error``.
     """
     numbering = Numbering(wanted, OWN_RATE)
+    return lasting(_own(source, numbering), numbering)
+
+
+def _own(source: Iterable[Any], numbering: Numbering) -> Iterator[Frame]:
     for i, item in enumerate(source):
         if isinstance(item, Frame):
             numbering.number = item.number

@@ -11,13 +11,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 from mien.errors import ConfigError, DataError
 from mien.video.camera import read_camera
-from mien.video.frames import Frame, Numbering, Source, Wanted, own_frames, sampler
+from mien.video.frames import Frame, Numbering, Source, Wanted, lasting, own_frames, sampler
 from mien.video.opened import LIVE, BrokeOff, Opened, early_end, is_address, scheme_of
 from mien.video.reader_av import AvFile
 from mien.video.reader_cv import CvFile
@@ -55,11 +55,14 @@ class FrameReader(Iterator[Frame]):
             close()
 
     def _read(self, path: str, wanted: Wanted) -> Iterator[Frame]:
-        opened: Opened | None = _open(path)
-        assert opened is not None
+        opened = _open(path)
         self.live = opened.live
         numbering = Numbering(wanted, opened.rate)
         numbering.note(opened.note)
+        with closing(self._decode(path, opened, numbering)) as frames:
+            yield from frames if self.live else lasting(frames, numbering)  # a live one's newest frame is wanted now
+
+    def _decode(self, path: str, opened: Opened | None, numbering: Numbering) -> Generator[Frame, None, None]:
         silent = time.monotonic()  # since when nothing came
         while opened is not None:
             began, first, start = time.monotonic(), numbering.number, numbering.now

@@ -122,7 +122,8 @@ class AvFile:
                 continue
             for frame in frames:
                 at = None if frame.time is None else self._since(float(frame.time))
-                yield Decoded(at, partial(self._pixels, frame), "is damaged" if frame.is_corrupt else "")
+                shown = float((frame.duration or 0) * (frame.time_base or 0))
+                yield Decoded(at, partial(self._pixels, frame), "is damaged" if frame.is_corrupt else "", shown)
         if self.live and scheme_of(self._path) in LIVE:  # over HTTP this is the end
             raise BrokeOff("the sender ended it")
 

@@ -1,7 +1,8 @@
 """From labels a frame to segments: who showed what, from when to when.
 
 A new label must hold for a while before it counts, then its segment starts where it first appeared; a shorter flicker
-belongs to the segment around it. Works on a stream: a segment is given out as soon as it is over.
+belongs to the segment around it. A frame lasts until the next one, so a segment ends where the frame after its last
+begins, at any frame rate. Works on a stream: a segment is given out as soon as it is over.
 Leaves out: where labels come from, and files.
 """
 
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mien.errors import ConfigError
+from mien.video.frame_ends import FrameEnds
 from mien.video.rules import RULES
 
 __all__ = ["Segment", "SegmentFinder"]
@@ -24,7 +26,7 @@ _UNDECIDED = 5.0  # seconds after which a track whose labels only flicker gets t
 class Segment:
     """One label of one face over a time.
 
-    start, end   time of its first and of its last frame, seconds
+    start, end   when its first frame begins and its last one ends, seconds
     probability  mean of the label's probability over its frames, 0..1
     frames       how many there are, those of flickers within included
     """
@@ -43,29 +45,36 @@ class Segment:
         return {"track": self.track, "label": self.label, **times, **mean}
 
 
-_Look = tuple[float, str, Mapping[str, float]]  # time, label, probabilities
+@dataclass
+class _Look:
+    """One frame of a track; its ``end`` is known when the next frame of the video is."""
+
+    time: float
+    label: str
+    probabilities: Mapping[str, float]
+    end: float | None = None
 
 
 @dataclass
 class _Open:
     """The segment of a track that goes on, and the frames since then that had another label."""
 
+    newest: _Look
     label: str = ""  # none yet
     start: float = 0.0
-    end: float = 0.0
+    last: _Look | None = None
     total: float = 0.0
     frames: int = 0
     waiting: list[_Look] = field(default_factory=list)
     since: int = 0  # where in ``waiting`` the newest label began
-    last: float = 0.0
 
     def take(self, looks: list[_Look]) -> None:
-        for time, _, probabilities in looks:
-            self.end, self.frames = time, self.frames + 1
-            self.total += probabilities[self.label]
+        for look in looks:
+            self.last, self.frames = look, self.frames + 1
+            self.total += look.probabilities[self.label]
 
     def begin(self, label: str, looks: list[_Look]) -> None:
-        self.label, self.start, self.total, self.frames = label, looks[0][0], 0.0, 0
+        self.label, self.start, self.total, self.frames = label, looks[0].time, 0.0, 0
         self.take(looks)
 
 
@@ -75,6 +84,8 @@ class SegmentFinder:
     hold  seconds that a label must last to count. A track that ends before any label has lasted, or that flickers for
           five seconds, has a segment of the label that most of its frames had
     max_gap  seconds without a usable face after which its segment ends
+
+    ``add`` and ``tick`` tell of every frame of the video when it begins, and so when the one before ends.
     """
 
     def __init__(self, hold: float = 0.4, max_gap: float = RULES.max_gap) -> None:
@@ -82,36 +93,45 @@ class SegmentFinder:
             raise ConfigError(f"hold must be 0 seconds or more, got {hold}")
         self.hold, self.max_gap = hold, max_gap
         self._open: dict[int, _Open] = {}
+        self._ends = FrameEnds(max_gap)
 
     def add(self, track: int, time: float, label: str, probabilities: Mapping[str, float]) -> list[Segment]:
         """One more frame of a track, whose times never go back; gives the segments that this ends."""
-        late = track in self._open and time - self._open[track].last > self.max_gap
+        self._end_newest(self._ends.begin(time))
+        late = track in self._open and time - self._open[track].newest.time > self.max_gap
         ended = self._end(track) if late else []
-        return ended + self._add(track, time, label, probabilities)
+        return ended + self._add(track, _Look(time, label, probabilities))
 
-    def _add(self, track: int, time: float, label: str, probabilities: Mapping[str, float]) -> list[Segment]:
-        state = self._open.setdefault(track, _Open())
-        state.last = time
-        look = (time, label, probabilities)
-        if label == state.label:
+    def _end_newest(self, end: float | None) -> None:
+        """The video's newest frame has ended; None: not yet."""
+        for state in self._open.values():
+            if state.newest.end is None:
+                state.newest.end = end
+
+    def _add(self, track: int, look: _Look) -> list[Segment]:
+        state = self._open.setdefault(track, _Open(look))
+        state.newest = look
+        if look.label == state.label:
             state.take([*state.waiting, look])
             state.waiting, state.since = [], 0
             return []
-        if not state.waiting or state.waiting[-1][1] != label:
+        if not state.waiting or state.waiting[-1].label != look.label:
             state.since = len(state.waiting)
         state.waiting.append(look)
-        if time - state.waiting[state.since][0] < self.hold:
+        if look.time - state.waiting[state.since].time < self.hold:
             self._give_up_old(state)
             return []
         return self._turn(track, state)
 
     def tick(self, time: float) -> list[Segment]:
         """Call it after each frame of the video: gives the last segments of the tracks that are gone."""
-        gone = [track for track, state in self._open.items() if time - state.last > self.max_gap]
+        self._end_newest(self._ends.begin(time))
+        gone = [track for track, state in self._open.items() if time - state.newest.time > self.max_gap]
         return [segment for track in gone for segment in self._end(track)]
 
-    def close(self) -> list[Segment]:
-        """The segments that are open at the end of the video."""
+    def close(self, end: float | None = None) -> list[Segment]:
+        """The segments that are open at the ``end`` of the video, seconds; None: its last frame is like the others."""
+        self._end_newest(self._ends.finish(end))
         return [segment for track in list(self._open) for segment in self._end(track)]
 
     def _turn(self, track: int, state: _Open) -> list[Segment]:
@@ -121,7 +141,7 @@ class SegmentFinder:
         if state.label:
             state.take(flicker)
             ended, flicker = [_segment(track, state)], []
-        state.begin(held[-1][1], flicker + held)
+        state.begin(held[-1].label, flicker + held)
         state.waiting, state.since = [], 0
         return ended
 
@@ -130,7 +150,7 @@ class SegmentFinder:
         old = state.waiting[: state.since]
         if state.label and old:
             state.take(old)
-        elif old and state.waiting[-1][0] - old[0][0] > _UNDECIDED:
+        elif old and state.waiting[-1].time - old[0].time > _UNDECIDED:
             state.begin(_most_frequent(old), old)
         else:
             return
@@ -146,8 +166,10 @@ class SegmentFinder:
 
 
 def _most_frequent(looks: list[_Look]) -> str:
-    return Counter(label for _, label, _ in looks).most_common(1)[0][0]
+    return Counter(look.label for look in looks).most_common(1)[0][0]
 
 
 def _segment(track: int, state: _Open) -> Segment:
-    return Segment(track, state.label, state.start, state.end, state.total / state.frames, state.frames)
+    assert state.last is not None
+    end = state.last.time if state.last.end is None else state.last.end
+    return Segment(track, state.label, state.start, end, state.total / state.frames, state.frames)

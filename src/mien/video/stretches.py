@@ -6,9 +6,10 @@ Leaves out: what faces express (``segments``), and files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mien.faces import Face, Photo
+from mien.video.frame_ends import FrameEnds
 from mien.video.rules import RULES
 
 __all__ = ["STRETCHES", "Stretch", "StretchFinder"]
@@ -28,7 +29,7 @@ class Stretch:
     """One kind of gap over a time.
 
     track        of the person; None for the whole recording
-    start, end   time of its first and of its last frame, seconds
+    start, end   when its first frame begins and its last one ends, seconds
     """
 
     track: int | None
@@ -46,12 +47,14 @@ class StretchFinder:
 
     def __init__(self, max_gap: float = RULES.max_gap) -> None:
         self.max_gap = max_gap
+        self._ends = FrameEnds(max_gap)
         self._open: dict[int | None, Stretch] = {}
         self._seen: dict[int, float] = {}
         self._away: dict[int, list[Stretch]] = {}  # of those who may come back
 
     def add(self, time: float, photo: Photo) -> list[Stretch]:
         """One more frame; gives the stretches that it ends."""
+        self._end_newest(self._ends.begin(time))
         ended = self._step(None, photo.outcome if photo.outcome in ("no face", "unreadable") else "", time)
         here = {face.track: face for face in photo.faces if face.track is not None}
         for track in [track for track in self._seen if track not in here]:
@@ -63,13 +66,21 @@ class StretchFinder:
             self._seen[track] = time
         return ended
 
-    def close(self) -> list[Stretch]:
-        """The stretches that are open at the end; a person who was not seen any more has left."""
+    def close(self, end: float | None = None) -> list[Stretch]:
+        """The stretches that are open at the ``end`` of the video, see :meth:`mien.video.SegmentFinder.close`.
+
+        A person who was not seen any more has left.
+        """
+        self._end_newest(self._ends.finish(end))
         for track in list(self._away):
             self._leave(track)
         left = list(self._open.values())
         self._open, self._seen = {}, {}
         return left
+
+    def _end_newest(self, end: float | None) -> None:
+        if end is not None:
+            self._open = {track: replace(stretch, end=end) for track, stretch in self._open.items()}
 
     def _miss(self, track: int, time: float, kind: str) -> list[Stretch]:
         """A person who was there is not in this frame."""
@@ -95,7 +106,7 @@ class StretchFinder:
     def _step(self, track: int | None, kind: str, time: float) -> list[Stretch]:
         old = self._open.get(track)
         if old is not None and old.kind == kind:
-            self._open[track] = Stretch(track, kind, old.start, time, old.frames + 1)
+            self._open[track] = replace(old, frames=old.frames + 1)
             return []
         self._open.pop(track, None)
         if kind:
