@@ -188,7 +188,7 @@ def test_wrong_flags_say_the_rule(net):
         (("--resume", "--force", "--out", "a.json"), ConfigError, "exclude"),
         (("--force",), ConfigError, "--out FILE"),
         (("--excel", "--out", "a.json"), ConfigError, "ends in .csv"),
-        (("--detector", "haar"), ConfigError, "centerface, yunet or none"),
+        (("--detector", "haar"), ConfigError, "centerface, fast, yunet or none"),
         (("--detector", "yunet"), ConfigError, "--detector-model"),
         (("--detector-size", "3"), ConfigError, "size"),
     ]:

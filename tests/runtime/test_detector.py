@@ -117,7 +117,7 @@ def test_boxes_stay_inside_the_picture(centerface, photo):
 
 
 def test_names_and_settings_out_of_range_say_the_rule(tmp_path):
-    with pytest.raises(ConfigError, match="centerface, yunet or none"):
+    with pytest.raises(ConfigError, match="centerface, fast, yunet or none"):
         make_detector("haar")
     with pytest.raises(ConfigError, match="--detector-model"):
         make_detector("yunet")
@@ -168,3 +168,14 @@ def test_yunet_rows_become_detections_in_photo_pixels(monkeypatch, tmp_path):
 def test_all_fulfil_the_protocol(centerface):
     assert isinstance(centerface, Detector)
     assert isinstance(WholeImage(), Detector)
+
+
+def test_the_detector_in_int8_finds_the_same_face(centerface, photo):
+    fast = make_detector("fast", threads=1)
+    assert fast.path.stat().st_size < centerface.path.stat().st_size / 3
+    for image in (photo, np.ascontiguousarray(photo[:300, 60:431]), photo // 3):
+        (one,), (other,) = centerface.detect(image), fast.detect(image)
+        assert iou(one.box, other.box) > 0.85
+        assert np.abs(one.landmarks - other.landmarks).max() < 0.08 * (one.box[2] - one.box[0])
+    with pytest.raises(ConfigError, match="no model file"):
+        make_detector("fast", fast.path)

@@ -39,7 +39,7 @@ def explain(
     patch: int = typer.Option(8, min=1, help="Side of the square that covers, in pixels of the network's crop."),
     stride: int = typer.Option(4, min=1, help="Steps between its positions; at most --patch."),
     detector: str = typer.Option(
-        "centerface", help="centerface, yunet (with --detector-model), or none for face crops."
+        "centerface", help="centerface, fast (its int8), yunet (with --detector-model), or none for face crops."
     ),
     detector_model: str = typer.Option("", help="The detector's own ONNX file.", metavar="FILE"),
     detector_size: str = DETECTOR_SIZE,

@@ -28,7 +28,7 @@ def predict(
     photos: list[str] = typer.Argument(help="Photos, folders (searched through) and patterns such as 'party/*.jpg'."),
     model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file; MODEL:HEAD for one head."),
     detector: str = typer.Option(
-        "centerface", help="centerface, yunet (with --detector-model), or none for face crops."
+        "centerface", help="centerface, fast (its int8), yunet (with --detector-model), or none for face crops."
     ),
     detector_model: str = typer.Option("", help="The detector's own ONNX file.", metavar="FILE"),
     detector_size: str = DETECTOR_SIZE,

@@ -21,7 +21,7 @@ def serve(
     host: str = typer.Option("127.0.0.1", help="Address to listen on; 0.0.0.0 is every network this machine is in."),
     port: int = typer.Option(8000, help="Port; 0 takes a free one."),
     model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file; MODEL:HEAD for one head."),
-    detector: str = typer.Option("centerface", help="centerface, or none for pictures that are face crops already."),
+    detector: str = typer.Option("centerface", help="centerface, fast (its int8), or none for face crops."),
     detector_size: str = DETECTOR_SIZE,
     threads: int = typer.Option(
         0,

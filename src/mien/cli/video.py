@@ -41,7 +41,7 @@ def video(
     show: bool = typer.Option(False, "--show", help="Show it in a window; q ends it."),
     model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file; MODEL:HEAD for one head."),
     detector: str = typer.Option(
-        "centerface", help="centerface, yunet (with --detector-model), or none for face crops."
+        "centerface", help="centerface, fast (its int8), yunet (with --detector-model), or none for face crops."
     ),
     detector_model: str = typer.Option("", help="The detector's own ONNX file.", metavar="FILE"),
     detector_size: str = DETECTOR_SIZE,

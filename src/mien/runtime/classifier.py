@@ -26,7 +26,7 @@ __all__ = ["DEFAULT_MODEL", "Classifier", "Outputs", "accuracy_line", "find_head
 DEFAULT_MODEL = "mien-small"
 
 _WEIGHTS = Path(__file__).parent.parent / "weights"
-_DETECTORS = {"centerface"}
+_DETECTORS = {"centerface", "centerface-int8"}
 _BATCH = 256  # faces in one run of the network: bounds memory, costs no speed
 
 

@@ -30,6 +30,7 @@ AUTO = "auto"
 _KEPT = 3 * 1024 * 1024  # numbers of an input whose memory is kept for the next run
 
 _WEIGHTS = Path(__file__).parent.parent / "weights" / "centerface.onnx"
+_FAST = _WEIGHTS.with_name("centerface-int8.onnx")
 _SMALLEST, _LARGEST = 64, 8192  # pixels of the long side
 _WEAK = 0.05  # lowest score of a candidate, which is no face yet
 
@@ -170,7 +171,7 @@ def make_detector(
     size: int | str | None = AUTO,
     threads: int | None = None,
 ) -> Detector:
-    """A detector by name: ``centerface``, ``yunet`` (needs ``path``) or ``none``.
+    """A detector by name: ``centerface``, ``fast`` (the same in int8), ``yunet`` (needs ``path``) or ``none``.
 
     size  long side in pixels to which pictures are brought, or ``auto`` (None): chosen by the picture
     """
@@ -181,11 +182,13 @@ def make_detector(
         return YuNet(path, size=pixels)
     if name == "centerface":
         return CenterFace(path, size=pixels, threads=threads)
+    if path is not None and name in ("fast", "none"):
+        raise ConfigError(f"detector {name!r} takes no model file, got {os.fspath(path)}; leave out --detector-model")
+    if name == "fast":
+        return CenterFace(_FAST, size=pixels, threads=threads)
     if name == "none":
-        if path is not None:
-            raise ConfigError(f"detector 'none' has no model file, got {os.fspath(path)}; leave out --detector-model")
         return WholeImage()
-    raise ConfigError(f"detector must be centerface, yunet or none, got {name!r}")
+    raise ConfigError(f"detector must be centerface, fast, yunet or none, got {name!r}")
 
 
 def _pixels(size: int | str | None) -> int | None:

@@ -65,8 +65,9 @@ class Predictor:
     """Finds the faces of photos and names their expressions; opens its files once, keeps them, needs no network.
 
     model     name of a shipped model, path of an .onnx file from ``mien export``, or None for the default
-    detector  a :class:`Detector`, one of the names ``centerface`` and ``none`` (pictures are face crops already, framed
-              like the model's training data: the largest centred square is all that it sees), or None for CenterFace
+    detector  a :class:`Detector`, one of the names ``centerface``, ``fast`` and ``none`` (pictures are face crops
+              already, framed like the model's training data: the largest centred square is all that it sees), or None
+              for CenterFace
     threads   of onnxruntime, for both networks; None lets it choose
     labels    name of the head that answers, ``fer2013`` or ``fer+`` (with contempt) of a shipped model; None for the
               model's default answer, which joins its heads. :attr:`Face.heads` has what each says
