@@ -79,7 +79,8 @@ def test_a_label_called_like_a_column_gets_a_name_of_its_own():
 
 def test_the_page_shows_every_column_as_the_code_has_it():
     kinds = {"": "both", "photo": "photos", "video": "videos", "file": "files", "photo file": "files of photos"}
-    kinds["video baseline"] = "videos with a baseline"
+    kinds |= {"video baseline": "videos with a baseline", "video markers": "videos with markers"}
+    kinds["video review"] = "videos that were reviewed"
     lines = [f"| `{c.name}` | {c.type.__name__} | {kinds[c.kind]} | {c.text} |" for c in COLUMNS]
     page = (Path(__file__).parents[2] / "docs" / "columns.md").read_text(encoding="utf-8")
     found = [line for line in page.splitlines() if line.startswith("| `")]

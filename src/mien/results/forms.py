@@ -68,12 +68,13 @@ def form_of(
     excel: bool = False,
     suffix: str = "",
     baseline: bool = False,
+    markers: bool = False,
 ) -> Form:
     """The form for a file's ending, or for ``suffix``; ConfigError for an unknown one, MissingExtra without pyarrow."""
     found = check_suffix(path, suffix)
     if excel and found != ".csv":
         raise ConfigError(f"--excel is for CSV, got {path}: give it a name that ends in .csv")
-    kinds = columns(provenance.labels, video=video, file=True, baseline=baseline)
+    kinds = columns(provenance.labels, video=video, file=True, baseline=baseline, markers=markers)
     return Form(found, kinds, {"model": provenance.model["name"], "run": provenance.run}, excel)
 
 

@@ -31,7 +31,8 @@ class Column:
     """One column: the type of its values (``str``, ``int``, ``float``, ``bool``), what it says, and who has it.
 
     kind  ``photo`` or ``video`` for a column that only their tables have, ``file`` for one that only files have,
-          ``baseline`` for one that is there only where a baseline was asked for
+          ``baseline``, ``markers`` and ``review`` for one that is there only where a baseline or markers were given,
+          or where somebody corrected what was followed
     """
 
     name: str
@@ -86,6 +87,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("width", int, "of the picture or frame in pixels, as it is looked at (EXIF applied)"),
     Column("height", int, "the same, from top to bottom"),
     Column("error", str, "why the picture or frame cannot be read"),
+    Column("marker", str, "what happened while the frame was on show, `; ` between several", "video markers"),
+    Column("corrected", str, "what a person has set: `label`, `person`, `excluded`, `; ` between", "video review"),
     Column("sha256", str, "SHA-256 of the picture's file", "photo file"),
     Column("model", str, "the model's name", "file"),
     Column(
@@ -100,12 +103,14 @@ class Record:
     """What a table takes at a time: a picture, or a frame with its number and the unsmoothed faces.
 
     sha256  of the picture's file
+    marker  what happened while the frame was on show
     """
 
     photo: Photo
     raw: Sequence[Face] = ()
     frame: int | None = None
     sha256: str = ""
+    marker: str = ""
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """At least one row."""
@@ -114,6 +119,7 @@ class Record:
         size = {"width": photo.width or None, "height": photo.height or None}
         base = {"photo": photo.source, "time": time, "frame": self.frame, "outcome": photo.outcome, **size}
         base |= {"error": photo.error or None, "sha256": self.sha256 or None}
+        base |= {"marker": self.marker} if self.marker else {}
         if not photo.faces:
             yield {**base, "face": 0}
         for i, face in enumerate(photo.faces):
@@ -129,19 +135,27 @@ class Record:
             told = {"frame": self.frame, **told}
         for face, raw in zip(told.get("faces", ()), self.raw, strict=False):
             face |= {"raw_label": raw.label, "raw_confidence": round(raw.confidence, 6)}
+        told |= {"marker": self.marker} if self.marker else {}
         return {**told, "sha256": self.sha256} if self.sha256 else told
 
 
 def columns(
-    labels: Sequence[str], *, video: bool = False, file: bool = False, baseline: bool = False
+    labels: Sequence[str],
+    *,
+    video: bool = False,
+    file: bool = False,
+    baseline: bool = False,
+    markers: bool = False,
+    review: bool = False,
 ) -> dict[str, type]:
     """Name -> type of the columns of a table for a model with these ``labels``, in order.
 
     video  those of frames, else those of photos
     file   with those that only files have
-    baseline  with those relative to each person's rest, of videos
+    baseline, markers, review  with those that only some videos have, see :class:`Column`
     """
-    absent = {"photo" if video else "video", *(() if file else ("file",)), *(() if baseline else ("baseline",))}
+    asked = {"file": file, "baseline": baseline, "markers": markers, "review": review}
+    absent = {"photo" if video else "video", *(kind for kind, there in asked.items() if not there)}
     found: dict[str, type] = {}
     for column in COLUMNS:
         if absent & set(column.kind.split()):

@@ -53,6 +53,7 @@ class _Look:
     label: str
     probabilities: Mapping[str, float]
     end: float | None = None
+    sure: bool = False
 
 
 @dataclass
@@ -95,12 +96,19 @@ class SegmentFinder:
         self._open: dict[int, _Open] = {}
         self._ends = FrameEnds(max_gap)
 
-    def add(self, track: int, time: float, label: str, probabilities: Mapping[str, float]) -> list[Segment]:
-        """One more frame of a track, whose times never go back; gives the segments that this ends."""
+    def add(
+        self, track: int, time: float, label: str, probabilities: Mapping[str, float], *, sure: bool = False
+    ) -> list[Segment]:
+        """One more frame of a track, whose times never go back; gives the segments that this ends.
+
+        sure  a person says so: the label counts at once, and for just these frames
+        """
         self._end_newest(self._ends.begin(time))
-        late = track in self._open and time - self._open[track].newest.time > self.max_gap
-        ended = self._end(track) if late else []
-        return ended + self._add(track, _Look(time, label, probabilities))
+        look, state = _Look(time, label, probabilities, sure=sure), self._open.get(track)
+        over = state is not None and (
+            time - state.newest.time > self.max_gap or (state.newest.sure != sure and state.label != label)
+        )
+        return (self._end(track) if over else []) + self._add(track, look)
 
     def _end_newest(self, end: float | None) -> None:
         """The video's newest frame has ended; None: not yet."""
@@ -118,7 +126,7 @@ class SegmentFinder:
         if not state.waiting or state.waiting[-1].label != look.label:
             state.since = len(state.waiting)
         state.waiting.append(look)
-        if look.time - state.waiting[state.since].time < self.hold:
+        if look.time - state.waiting[state.since].time < self.hold and not look.sure:
             self._give_up_old(state)
             return []
         return self._turn(track, state)

@@ -1,0 +1,78 @@
+"""Opening the table of a video as it was written, whatever columns it has; and rows of it written again.
+
+Leaves out: what is done with the rows (``mien.study.reviewed``).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mien.errors import DataError, need
+from mien.results.forms import Form
+from mien.results.reading import has_bom, read_entries, read_metadata
+from mien.results.schema import columns
+
+__all__ = ["FrameTable", "open_frames"]
+
+_SUFFIXES = (".csv", ".jsonl", ".parquet")
+
+
+@dataclass(frozen=True)
+class FrameTable:
+    """A table of ``mien video``.
+
+    form      how it lies in its file
+    labels    of the model
+    metadata  what is known of it; empty where the file beside it is lost
+    """
+
+    path: Path
+    form: Form
+    labels: tuple[str, ...]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """All rows in their order; DataError with what is wrong."""
+        try:
+            yield from read_entries(self.path, self.form, grown=self.form.suffix != ".parquet")
+        except ValueError as error:
+            raise DataError(str(error), str(self.path)) from error
+
+
+def open_frames(path: Path) -> FrameTable:
+    """The table at ``path``, .csv, .jsonl or .parquet; DataError where it is none of ``mien video``."""
+    suffix = path.suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise DataError(f"a table of frames ends in {', '.join(_SUFFIXES)}", str(path))
+    if not path.is_file():
+        raise DataError("no such file", str(path))
+    names = _names(path, suffix)
+    if not {"time", "frame", "track", "confidence", "uncertain"} <= set(names):
+        raise DataError("no table of mien video: it lacks its columns", str(path))
+    found = names[names.index("confidence") + 1 : names.index("uncertain")]
+    labels = tuple(n[2:] if n.startswith("p_") else n for n in found)
+    asked = {"baseline": "relative_label" in names, "markers": "marker" in names, "review": "corrected" in names}
+    kinds = columns(labels, video=True, file=True, **asked)
+    if list(kinds) != names:
+        lacking = [n for n in kinds if n not in names] or [n for n in names if n not in kinds]
+        raise DataError(f"its columns are not those of this mien ({lacking[0]}): make it anew", str(path))
+    form = Form(suffix, kinds, {}, suffix == ".csv" and has_bom(path))
+    metadata = read_metadata(path, form, grown=suffix != ".parquet")
+    return FrameTable(path, form, labels, metadata or {})
+
+
+def _names(path: Path, suffix: str) -> list[str]:
+    if suffix == ".parquet":
+        return list(need("pyarrow.parquet", "parquet").read_schema(path).names)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            if suffix == ".csv":
+                return next(csv.reader(file), [])
+            return list(json.loads(file.readline() or "{}"))
+    except (ValueError, csv.Error) as error:
+        raise DataError(f"no table of mien video ({error})", str(path)) from error

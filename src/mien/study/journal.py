@@ -1,0 +1,204 @@
+"""Corrections as lines of a file that only grows: each can be undone and applied again, and none is ever lost.
+
+The first line says which recording and which run they belong to. Each other is a correction with its number, or says
+that one is undone or applied again. A last line that a crash cut short is passed over.
+Leaves out: what corrections do (``corrections``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from mien.errors import ConfigError, DataError
+from mien.files import reported
+from mien.results.cells import json_line
+from mien.study.corrections import Correction, Found, Reviewed, as_found, correct, new_person, parse_correction
+
+__all__ = ["FORMAT", "Entry", "History", "Journal", "read_history"]
+
+#: Number of the file's format.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A correction with its number, from 1, and whether it counts."""
+
+    id: int
+    correction: Correction
+    at: str = ""
+    undone: bool = False
+
+
+@dataclass(frozen=True)
+class History:
+    """All corrections of a recording in their order, and which were undone last.
+
+    entries  in the order of their numbers
+    gone     numbers of those that are undone, the newest last
+    """
+
+    entries: tuple[Entry, ...] = ()
+    gone: tuple[int, ...] = ()
+
+    def add(self, correction: Correction, at: str = "") -> History:
+        """With one more."""
+        return History((*self.entries, Entry(len(self.entries) + 1, correction, at)), self.gone)
+
+    def undo(self, number: int | None = None) -> History:
+        """Without one of them, None: the newest that counts. ConfigError where there is none."""
+        counting = [e.id for e in self.entries if not e.undone]
+        number = _chosen(number, counting, "undone", "counts")
+        return History(self._with(number, undone=True), (*self.gone, number))
+
+    def redo(self, number: int | None = None) -> History:
+        """With one that was undone, at its old place; None: the one that was undone last."""
+        number = _chosen(number, list(self.gone), "applied again", "is undone")
+        return History(self._with(number, undone=False), tuple(n for n in self.gone if n != number))
+
+    def replay(self, found: Found) -> Reviewed:
+        """What the corrections that count make of what was found; ConfigError names the one that cannot be made."""
+        now = as_found(found)
+        for entry in self.entries:
+            if not entry.undone:
+                try:
+                    now = correct(found, now, entry.correction)
+                except ConfigError as error:
+                    raise ConfigError(f"correction {entry.id} ({entry.correction.do}): {error}") from error
+        return now
+
+    def new_person(self, found: Found) -> int:
+        """A number for somebody new, which undone corrections do not use either."""
+        return new_person(found, [n for e in self.entries for n in (e.correction.into,) if n is not None])
+
+    def _with(self, number: int, *, undone: bool) -> tuple[Entry, ...]:
+        return tuple(Entry(e.id, e.correction, e.at, undone) if e.id == number else e for e in self.entries)
+
+
+def _chosen(number: int | None, possible: Sequence[int], done: str, state: str) -> int:
+    if number is None and not possible:
+        raise ConfigError(f"nothing can be {done}: there is no correction that {state}")
+    if number is not None and number not in possible:
+        raise ConfigError(f"correction {number} cannot be {done}: there is none of this number that {state}")
+    return possible[-1] if number is None else number
+
+
+class Journal:
+    """The file of a recording's corrections and what it holds; it is made with the first one.
+
+    about  what it belongs to: ``video``, ``sha256`` and ``run``. DataError where the file is of another recording
+
+    ``notes`` says what was passed over.
+    """
+
+    def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
+        self.path, self.about = path, dict(about)
+        self.history, self.notes = History(), list[str]()
+        self._size = 0
+        if path.exists():
+            self.history, head, self.notes = read_history(path)
+            self._size = path.stat().st_size
+            for name in ("sha256", "run"):
+                if head.get(name) != self.about.get(name) and head.get(name) and self.about.get(name):
+                    what = (
+                        "another film"
+                        if name == "sha256"
+                        else "a table of another run, whose persons have other numbers"
+                    )
+                    raise DataError(
+                        f"these corrections belong to {what}: move the file away or name its table", str(path)
+                    )
+
+    def add(self, found: Found, correction: Correction) -> Reviewed:
+        """One more correction: into the file, and the recording as it is then. ConfigError leaves both as they are."""
+        at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return self._become(found, self.history.add(correction, at), {"at": at, **correction.to_dict()})
+
+    def undo(self, found: Found, number: int | None = None) -> Reviewed:
+        """See :meth:`History.undo`."""
+        return self._turn(found, self.history.undo(number), "undo")
+
+    def redo(self, found: Found, number: int | None = None) -> Reviewed:
+        """See :meth:`History.redo`."""
+        return self._turn(found, self.history.redo(number), "redo")
+
+    def _turn(self, found: Found, history: History, do: str) -> Reviewed:
+        (number,) = set(history.gone) ^ set(self.history.gone)
+        at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        return self._become(found, history, {"at": at, "do": do, "of": number})
+
+    def _become(self, found: Found, history: History, line: Mapping[str, Any]) -> Reviewed:
+        now = history.replay(found)
+        number = {"id": len(history.entries)} if len(history.entries) > len(self.history.entries) else {}
+        self._append({**number, **line})
+        self.history = history
+        return now
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        """Write a line through to the disk; another program that wrote meanwhile is an error."""
+        with reported(self.path), self.path.open("ab+") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size != self._size:
+                raise DataError("another program has written it meanwhile: start the review again", str(self.path))
+            text = "" if size else json_line({"mien": "corrections", "format": FORMAT, **self.about})
+            if size:
+                file.seek(size - 1)
+                text = "" if file.read(1) == b"\n" else "\n"  # behind a line that a crash cut short
+            file.write((text + json_line(line)).encode())
+            file.flush()
+            os.fsync(file.fileno())
+            self._size = file.tell()
+
+
+def read_history(path: Path) -> tuple[History, dict[str, Any], list[str]]:
+    """The corrections of a file, its first line, and what was passed over; DataError with the line of what is wrong."""
+    try:
+        lines = path.read_bytes().decode("utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"no file of corrections ({error})", str(path)) from error
+    history, head, notes = History(), dict[str, Any](), list[str]()
+    for i, text in enumerate(lines, 1):
+        if not text.strip():
+            continue
+        try:
+            read = json.loads(text)
+        except ValueError:
+            notes.append(f"{path.name}, line {i}: cut short, passed over")
+            continue
+        try:
+            if not head:
+                head = _head(read)
+            else:
+                history = _after(history, read)
+        except ConfigError as error:
+            raise DataError(str(error), f"{path}:{i}") from error
+    return history, head, notes
+
+
+def _head(read: Any) -> dict[str, Any]:
+    if not isinstance(read, dict) or read.get("mien") != "corrections":
+        raise ConfigError('no file of corrections: its first line must have "mien": "corrections"')
+    if read.get("format") != FORMAT:
+        raise ConfigError(f"format must be {FORMAT}, got {read.get('format')!r}: a newer mien has written it")
+    return read
+
+
+def _after(history: History, read: Any) -> History:
+    """The history with what one more line says."""
+    if not isinstance(read, dict):
+        raise ConfigError("a line must be an object")
+    if read.get("do") in ("undo", "redo"):
+        number = read.get("of")
+        if not isinstance(number, int):
+            raise ConfigError(f"of must be the number of a correction, got {number!r}")
+        return history.undo(number) if read["do"] == "undo" else history.redo(number)
+    if read.get("id") != len(history.entries) + 1:
+        raise ConfigError(f"id must be {len(history.entries) + 1}, got {read.get('id')!r}: a line is missing")
+    correction = parse_correction({k: v for k, v in read.items() if k not in ("id", "at")})
+    return history.add(correction, str(read.get("at", "")))
