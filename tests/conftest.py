@@ -1,6 +1,6 @@
 """Fixtures for real data, which are never part of the repository: tests that need them are skipped without them.
 
-And a list, at the end of a run, of what was not run for want of a browser or another program.
+And a list, at the end of a run, of what was not run for want of a browser, another program or a large package.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
-from needs import BROWSER, NGINX, missing, required
+from needs import REASONS, missing, required
 
 LEAN = bool(os.environ.get("MIEN_LEAN"))
 if LEAN:
@@ -31,7 +31,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Name every test that a missing program kept from running: it must not look as if all was well."""
     skipped = terminalreporter.stats.get("skipped", [])
-    for reason in (BROWSER, NGINX):
+    for reason in REASONS:
         if names := sorted(report.nodeid for report in skipped if reason in str(report.longrepr)):
             terminalreporter.section(f"{len(names)} tests were not run: {reason}", yellow=True)
             for name in names:

@@ -21,7 +21,7 @@ FLOORS = (
     ("runtime",),
     ("explain", "evaluation", "export"),
     ("diagnostics", "reporting", "results"),
-    ("visualization", "training", "study"),
+    ("visualization", "training", "study", "batch"),
     ("benchmark", "web"),
     ("cli",),
     ("__main__",),
@@ -139,7 +139,13 @@ def test_a_module_says_what_it_is_for_and_lists_what_is_public(path):
 
 @pytest.mark.parametrize(
     "package",
-    ["mien", *(f"mien.{wing}" for wing in ["runtime", "data", "evaluation", "training", "results", "errors", "spec"])],
+    [
+        "mien",
+        *(
+            f"mien.{wing}"
+            for wing in ["runtime", "data", "evaluation", "training", "results", "errors", "spec", "batch"]
+        ),
+    ],
 )
 def test_every_listed_name_can_be_had(package):
     module = importlib.import_module(package)

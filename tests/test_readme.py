@@ -63,6 +63,12 @@ def test_the_video_snippet_tells_times_and_outcomes(
     assert "broken.jpg unreadable" in lines[3]
 
 
+def test_the_batch_snippet_answers(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    exec(snippet("predict_batch"), {})
+    assert capsys.readouterr().out == "[{'photo': 'astronaut', 'label': 'happy'}]\n"
+
+
 def test_there_are_commands() -> None:
     assert len(COMMANDS) >= 7
 

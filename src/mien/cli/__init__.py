@@ -14,6 +14,7 @@ import typer
 
 from mien import __version__
 from mien.cli.agree import agree
+from mien.cli.batch import batch
 from mien.cli.compare import compare
 from mien.cli.data import data_app
 from mien.cli.demo import demo
@@ -54,6 +55,7 @@ def _root(
 
 app.command()(demo)
 app.command()(predict)
+app.command()(batch)
 app.command()(serve)
 app.command()(video)
 app.command()(agree)

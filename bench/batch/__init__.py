@@ -1,0 +1,1 @@
+"""Benchmarks of photos by the million."""
