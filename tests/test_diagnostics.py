@@ -210,6 +210,7 @@ def test_command_prints_text_writes_the_picture_and_json(net, tmp_path):
     assert any(name in result.stdout for name in FER2013.names)
     assert cv2.imread(str(out)) is not None
     assert f"written: {out}" in result.stderr
+    assert "mien inspect is part of mien explain now" in result.stderr
     document = json.loads(run(ASTRONAUT, "--model", net, "--json").stdout)
     assert document["model"] == "tiny"
     assert document["faces"][0]["stability"]["variants"] == 33

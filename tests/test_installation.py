@@ -82,3 +82,24 @@ def test_the_error_has_that_line():
     with pytest.raises(MissingExtra, match=r"needs no_such_module, .*: pip install ") as error:
         need("no_such_module", "web")
     assert str(error.value).endswith(pip_line("web"))
+
+
+def test_the_photo_is_looked_for_in_both_places(tmp_path, monkeypatch):
+    assert installation.example_photo() == Path(__file__).parents[1] / "examples" / "astronaut.jpg"
+    package = tmp_path / "site" / "mien"
+    monkeypatch.setattr(installation, "__file__", str(package / "installation.py"))
+    assert installation.example_photo() is None
+    (package / "assets").mkdir(parents=True)
+    (package / "assets" / "astronaut.jpg").write_bytes(b"x")
+    assert installation.example_photo() == package / "assets" / "astronaut.jpg"
+
+
+def test_requirements_are_told_by_extra_with_what_is_missing(monkeypatch):
+    named = ["numpy>=1.26", "nosuch-thing>=2; extra == 'web'", "mien[web]; extra == 'all'"]
+    older = ["tomli>=2; python_version < '3.10' and extra == 'train'", 'six; extra == "train"']
+    monkeypatch.setattr(installation.metadata, "requires", lambda name: named + older)
+    found = installation.requirements()
+    assert set(found) == {"", "web", "train"}
+    assert found[""]["numpy"][0].isdigit()
+    assert found["web"] == {"nosuch-thing": None}
+    assert set(found["train"]) == {"six"}

@@ -1,6 +1,6 @@
 """Diagnosis: why a photo's faces got their answers, and how far small changes move them; or why no face is found.
 
-Leaves out: drawing (``visualization.diagnosis_figure``) and the screen (``mien inspect``).
+Leaves out: drawing (``visualization.diagnosis_figure``) and the screen (``mien explain``).
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class PassedOver:
     """What a walk passed over: ``counts`` by kind, and the first few names (or, of files, endings) of each.
 
     Kinds: ``other_ending``, ``heic_without_extra``, ``apple_double``, ``hidden``, ``broken_link``, ``linked_folder``,
-    ``unreadable_folder``, ``no_file``, ``drawing`` for what ``mien predict --save`` wrote; in data sets also
+    ``unreadable_folder``, ``no_file``, ``drawing`` for what ``mien predict --draw`` wrote; in data sets also
     ``link_in_archive`` and ``not_in_index``.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def arrays(path):
 def test_a_photo_becomes_a_sheet_arrays_and_words(net, tmp_path):
     out = tmp_path / "out"
     result = run(ASTRONAUT, "--model", net, "--out", out, "--faithfulness")
-    assert sorted(f.name for f in out.iterdir()) == ["astronaut-1.npz", "astronaut-1.png"]
+    assert sorted(f.name for f in out.iterdir()) == ["astronaut-1.npz", "astronaut-1.png", "astronaut-why.png"]
     assert cv2.imread(str(out / "astronaut-1.png")).shape[1] > 1000
     found = arrays(out / "astronaut-1.npz")
     face = Predictor(net).predict(str(ASTRONAUT))[0]
@@ -81,6 +82,20 @@ def test_the_core_install_is_enough_for_exported_models(net, tmp_path):
     done = subprocess.run([sys.executable, "-c", code, *given], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "astronaut-1.png").is_file()
+
+
+def test_stability_alone_is_the_diagnosis_in_words_as_a_picture_and_as_json(net, run_folder, tmp_path):
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((90, 120, 3), 99, np.uint8))
+    given = (ASTRONAUT, tmp_path / "grey.png", "--model", net, "--method", "stability")
+    said = run(*given, "--out", tmp_path / "a").stdout
+    assert "of 33 variants" in said
+    assert "searched at 640 pixels" in said
+    assert sorted(f.name for f in (tmp_path / "a").iterdir()) == ["astronaut-why.png", "grey-why.png"]
+    document = json.loads(run(*given, "--out", tmp_path / "b", "--json").stdout)
+    assert [p["outcome"] for p in document["photos"]] == ["faces", "no face"]
+    assert document["photos"][0]["faces"][0]["stability"]["variants"] == 33
+    refused = CliRunner().invoke(app, ["explain", str(ASTRONAUT), "--model", str(run_folder), "--method", "stability"])
+    assert "needs an exported model" in str(refused.exception)
 
 
 def test_methods_and_the_square_can_be_chosen(net, tmp_path):
@@ -182,6 +197,7 @@ def test_data_that_does_not_fit_is_named(faces, split, words):
         (["--data", "synthetic", "--per-class", "--faithfulness"], "single faces"),
         ([ASTRONAUT, "--method", "lime"], "got lime"),
         ([ASTRONAUT, "--method", "gradcam"], "needs a torch model"),
+        ([ASTRONAUT, "--method", "window", "--json"], "--method stability"),
         ([ASTRONAUT, "--method", "window", "--faithfulness"], "add attention, occlusion"),
         ([ASTRONAUT, "--stride", "9"], "at most --patch"),
         ([ASTRONAUT, "--patch", "49", "--stride", "4"], "at most the crop's side"),

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -23,7 +24,7 @@ from mien.cli import app
 from mien.errors import ConfigError, ModelError, OutputError
 from mien.labels import FER2013
 from mien.results.schema import columns
-from mien.runtime import DEFAULT_MODEL
+from mien.runtime import DEFAULT_MODEL, Predictor
 from mien.spec import ModelSpec
 
 ASTRONAUT = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
@@ -36,6 +37,21 @@ def test_table_names_photo_expression_and_the_models_accuracy(net):
     assert any(name in result.stdout for name in FER2013.names)
     assert "tiny: 63.1 % on PublicTest (n=3,589)" in result.stdout
     assert result.stderr == ""
+
+
+def test_one_photo_shows_the_whole_distribution_and_several_what_comes_next(album, tmp_path):
+    net = str(write_net(tmp_path / "vague.onnx", ModelSpec("vague", FER2013.names, temperature=50.0)))
+    (face,) = Predictor(net).predict(ASTRONAUT)
+    ranked = sorted(face.probabilities.items(), key=lambda item: -item[1])
+    one = run(ASTRONAUT, "--model", net).stdout.splitlines()
+    bars = {words[0]: (words[1], words[-1]) for line in one[2:9] if len(words := line.split()) == 3}
+    shown = [(name, p) for name, p in ranked if p >= 0.005]
+    assert len(shown) > 3
+    assert list(bars)[: len(shown)] == [name for name, _ in shown]
+    assert all(bars[name][1] == f"{p:.1%}" and len(bars[name][0]) == math.ceil(round(240 * p) / 8) for name, p in shown)
+    several = run(album / "a.jpg", album / "b.png", "--model", net).stdout
+    assert f"{face.confidence:.0%}" in several
+    assert f"{ranked[1][0]} {ranked[1][1]:.0%}, {ranked[2][0]} {ranked[2][1]:.0%}" in several
 
 
 def test_json_is_one_document_and_a_bad_photo_does_not_stop_it(net, album):
@@ -83,7 +99,7 @@ def test_table_names_the_other_candidates_of_an_uncertain_face(tmp_path):
         return next(line for line in result.stdout.splitlines() if "%" in line)
 
     unsure, sure = lines(0.1), lines(0.9)
-    assert ("or no" if unsure.split()[1] == "yes" else "or yes") in unsure
+    assert ("or no" if unsure.split()[2] == "yes" else "or yes") in unsure
     assert "unsure, or" in unsure
     assert " or " not in sure
 
@@ -111,19 +127,27 @@ def test_what_names_nothing_is_reported(net, tmp_path):
     assert "3 of the photos" in result.stderr
 
 
-def test_save_writes_a_png_a_photo_beside_the_photos_without_touching_them(net, album, tmp_path):
+def test_draw_writes_a_png_a_photo_beside_the_photos_without_touching_them(net, album, tmp_path):
     (album / "c.jpg").unlink()
     (album / "sub").mkdir()
     shutil.copy(album / "b.png", album / "sub" / "b.png")
     before = {f: f.read_bytes() for f in album.rglob("*") if f.is_file()}
-    result = run(album, "--model", net, "--save", album)
+    result = run(album, "--model", net, "--draw", album)
     assert result.exit_code == 0
     made = {f.name for f in album.rglob("*") if f.is_file()} - {f.name for f in before}
     assert made == {"a-mien.png", "b-mien.png", "b-mien-2.png"}
     assert all(f.read_bytes() == data for f, data in before.items())
     assert cv2.imread(str(album / "a-mien.png")).shape[1] > 1000
     again = run(album, "--model", net, "--json")
-    assert len(json.loads(again.stdout)["photos"]) == 3  # what was saved is not taken for photos
+    assert len(json.loads(again.stdout)["photos"]) == 3  # what was drawn is not taken for photos
+    (album / "a-mien.png").write_bytes(b"mine")
+    for flag in ("--draw", "--save"):
+        refused = run(album, "--model", net, flag, album)
+        assert "a-mien.png is there already: --force overwrites it" in str(refused.exception)
+    assert "--save is called --draw now" in refused.stderr
+    assert (album / "a-mien.png").read_bytes() == b"mine"
+    assert run(album, "--model", net, "--draw", album, "--force").exit_code == 0
+    assert cv2.imread(str(album / "a-mien.png")) is not None
 
 
 def test_table_says_that_a_face_is_unusable_and_why(net, tmp_path):
@@ -164,7 +188,7 @@ def test_the_bar_is_on_a_terminal_s_stderr_only_and_takes_no_data_from_stdout(ne
 
 def test_unwritable_folder_fails_before_anything_is_read(net, tmp_path):
     (tmp_path / "file").write_text("x")
-    result = run(ASTRONAUT, "--model", "nosuch", "--save", tmp_path / "file" / "out")
+    result = run(ASTRONAUT, "--model", "nosuch", "--draw", tmp_path / "file" / "out")
     assert isinstance(result.exception, OutputError)
     assert "cannot be written" in str(result.exception)
 

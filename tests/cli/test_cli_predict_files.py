@@ -103,9 +103,9 @@ def test_a_resumed_run_saves_pictures_under_the_names_of_the_whole(net, tmp_path
         (tmp_path / folder).mkdir()
         cv2.imwrite(str(tmp_path / folder / "b.png"), np.full((40, 50, 3), 99, np.uint8))
     out, drawn = tmp_path / "x.jsonl", tmp_path / "drawn"
-    run(tmp_path / "one", "--model", net, "--out", out, "--save", drawn)
+    run(tmp_path / "one", "--model", net, "--out", out, "--draw", drawn)
     before = (drawn / "b-mien.png").stat().st_mtime_ns
-    run(tmp_path / "one", tmp_path / "two", "--model", net, "--out", out, "--save", drawn, "--resume")
+    run(tmp_path / "one", tmp_path / "two", "--model", net, "--out", out, "--draw", drawn, "--resume")
     assert {f.name for f in drawn.iterdir()} == {"b-mien.png", "b-mien-2.png"}
     assert (drawn / "b-mien.png").stat().st_mtime_ns == before
 

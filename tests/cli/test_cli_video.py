@@ -90,7 +90,7 @@ def test_frames_without_a_face_are_counted_and_have_a_row(net, clip, tmp_path):
 
 def test_a_marked_video_has_the_same_times(net, clip, tmp_path):
     pytest.importorskip("av")
-    assert run(net, clip, "--save", tmp_path / "m.mp4").exit_code == 0
+    assert run(net, clip, "--draw", tmp_path / "m.mp4").exit_code == 0
     marked = list(read_frames(tmp_path / "m.mp4"))
     assert [f.time for f in marked] == pytest.approx([i / 20 for i in range(24)], abs=2e-3)
     assert abs(marked[0].pixels.astype(int) - square(0)).mean() > 5  # the marks
@@ -115,7 +115,7 @@ def test_joined_streams_are_told_and_are_no_error(net, tmp_path):
     pytest.importorskip("av")
     one = write_av(tmp_path / "one.ts", [square(i) for i in range(20)], codec="mpeg4").read_bytes()
     (tmp_path / "two.ts").write_bytes(2 * one)
-    result = run(net, tmp_path / "two.ts", "--out", tmp_path / "t.csv", "--save", tmp_path / "m.mp4")
+    result = run(net, tmp_path / "two.ts", "--out", tmp_path / "t.csv", "--draw", tmp_path / "m.mp4")
     assert result.exit_code == 0
     assert "note: the clock goes back" in result.stderr
     times = [float(r["time"]) for r in table(tmp_path / "t.csv")]
@@ -129,7 +129,7 @@ def test_joined_streams_are_told_and_are_no_error(net, tmp_path):
 def test_nothing_that_is_there_is_overwritten_unless_it_is_forced(net, clip, tmp_path, name):
     pytest.importorskip("av")
     (tmp_path / name).write_bytes(b"mine")
-    flags = ("--out", tmp_path / "t.csv", "--save", tmp_path / "m.mp4")
+    flags = ("--out", tmp_path / "t.csv", "--draw", tmp_path / "m.mp4")
     result = run(net, clip, *flags)
     assert isinstance(result.exception, ConfigError)
     assert f"{name} is there already: --force" in str(result.exception)
@@ -151,7 +151,7 @@ def test_ctrl_c_leaves_whole_files(net, clip, tmp_path, monkeypatch, name):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(recorder.VideoRecorder, "add", interrupted)
-    result = run(net, clip, "--out", tmp_path / name, "--save", tmp_path / "m.mp4")
+    result = run(net, clip, "--out", tmp_path / name, "--draw", tmp_path / "m.mp4")
     assert result.exit_code == 130
     assert "what was read is kept" in result.stderr
     found = table(tmp_path / name) if name == "t.csv" else pq.read_table(tmp_path / name).to_pylist()
@@ -232,7 +232,7 @@ def test_without_matplotlib_the_tables_are_there_and_the_line_to_install_it(net,
         (["--fps", "5", "--every", "2"], "exclude"),
         (["--fps", "0"], "greater than 0"),
         (["--out", "t.txt"], "must end in"),
-        (["--save", "t.avi"], r"writes \.mp4"),
+        (["--draw", "t.avi"], r"writes \.mp4"),
     ],
 )
 def test_flags_say_what_they_want_before_anything_is_made(net, clip, tmp_path, monkeypatch, flags, words):
@@ -248,7 +248,7 @@ def test_the_video_itself_is_never_overwritten(net, clip, tmp_path):
     pytest.importorskip("av")
     shutil.copy(clip, tmp_path / "same.mp4")
     before = (tmp_path / "same.mp4").read_bytes()
-    result = run(net, tmp_path / "same.mp4", "--save", tmp_path / "same.mp4")
+    result = run(net, tmp_path / "same.mp4", "--draw", tmp_path / "same.mp4")
     assert isinstance(result.exception, ConfigError)
     assert (tmp_path / "same.mp4").read_bytes() == before
 
@@ -268,7 +268,7 @@ def test_what_is_there_is_overwritten_with_force_only(net, clip, tmp_path):
     assert run(net, clip, "--out", out, "--force").exit_code == 0
     assert len(table(out)) == 24
     (tmp_path / "m.mp4").write_text("mine")
-    assert "is there already" in str(run(net, clip, "--save", tmp_path / "m.mp4").exception)
+    assert "is there already" in str(run(net, clip, "--draw", tmp_path / "m.mp4").exception)
 
 
 def test_the_metadata_name_the_video_the_model_the_detector_and_the_settings(net, clip, tmp_path):

@@ -236,7 +236,7 @@ def test_what_only_one_video_or_only_several_can_have(net, films, clip, tmp_path
     for flags, words in (
         ((films,), "need --out FOLDER"),
         ((films, "--out", tmp_path / "all.csv"), "need a folder"),
-        ((films, "--out", tmp_path / "r", "--save", tmp_path / "m.mp4"), "--save is for one video"),
+        ((films, "--out", tmp_path / "r", "--draw", tmp_path / "m.mp4"), "--draw is for one video"),
         ((films, "--out", tmp_path / "r", "--format", "json"), "--format must be one of"),
         ((films, "--out", tmp_path / "r", "--format", "jsonl", "--excel"), "--excel is for CSV"),
         ((films, "0", "--out", tmp_path / "r"), "camera 0"),

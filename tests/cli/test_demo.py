@@ -76,16 +76,6 @@ def test_command_makes_the_same_again():
     assert "--faces 5000" in MODULE._command("", 5000, recipe, None, "small", Path("o"))[1]
 
 
-def test_photo_is_looked_for_in_both_places(tmp_path, monkeypatch):
-    assert MODULE._example() == ASTRONAUT
-    monkeypatch.setattr(MODULE, "__file__", str(tmp_path / "a" / "b" / "c" / "demo.py"))
-    monkeypatch.setattr(MODULE, "files", lambda _: tmp_path)
-    assert MODULE._example() is None
-    (tmp_path / "assets").mkdir()
-    (tmp_path / "assets" / "astronaut.jpg").write_bytes(b"x")
-    assert MODULE._example() == tmp_path / "assets" / "astronaut.jpg"
-
-
 def test_unreadable_photo_stops_before_training(tmp_path):
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no picture")

@@ -15,9 +15,11 @@ import typer
 from mien import __version__
 from mien.cli.agree import agree
 from mien.cli.batch import batch
+from mien.cli.commands import Commands
 from mien.cli.compare import compare
 from mien.cli.data import data_app
 from mien.cli.demo import demo
+from mien.cli.doctor import doctor
 from mien.cli.evaluate import evaluate, export
 from mien.cli.explain import explain
 from mien.cli.info import info
@@ -34,7 +36,6 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     help="Facial expression recognition: train, evaluate, explain and use it.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
@@ -53,20 +54,62 @@ def _root(
     """Facial expression recognition: train, evaluate, explain and use it."""
 
 
-app.command()(demo)
-app.command()(predict)
-app.command()(batch)
-app.command()(serve)
-app.command()(video)
-app.command()(agree)
-app.command()(explain)
-app.command()(inspect)
-app.command()(info)
-app.command()(train)
-app.command()(evaluate)
-app.command()(export)
-app.command()(compare)
-app.add_typer(data_app, name="data", help="Look at a data set, save its images, audit it.")
+_USE, _STUDY, _TRAIN, _HERE = "Photos and videos", "Studies", "Data and networks", "This installation"
+
+add = Commands(app)
+add(
+    predict,
+    _USE,
+    "mien predict photo.jpg",
+    "mien predict album --out faces.csv --draw marked",
+    "mien predict 'party/*.jpg' --json",
+)
+add(
+    batch,
+    _USE,
+    "mien batch album --out answers",
+    "mien batch s3://bucket/photos --out answers --resume",
+)
+add(
+    video,
+    _USE,
+    "mien video talk.mp4 --out talk.csv --draw marked.mp4",
+    "mien video films --out results --jobs 2",
+    "mien video 0 --show",
+)
+add(
+    explain,
+    _USE,
+    "mien explain photo.jpg --out maps --faithfulness",
+    "mien explain photo.jpg --method stability --json",
+    "mien explain --data fer2013.csv --split PublicTest --per-class --out maps",
+)
+add(serve, _USE, "mien serve --open", "mien serve --host 0.0.0.0 --allow-host faces.example.org")
+add(
+    agree,
+    _STUDY,
+    "mien agree talk.csv coder1.eaf coder2.eaf",
+    "mien agree talk.csv coder.eaf --map 'a=angry,h=happy' --out agreement.csv",
+)
+app.add_typer(data_app, name="data", help="Look at a data set, save its images, audit it.", rich_help_panel=_TRAIN)
+add(
+    train,
+    _TRAIN,
+    "mien train mien-nano --data fer2013.csv --out runs/a",
+    "mien train mien-nano --data fer2013.csv --out runs/a --resume",
+)
+add(
+    evaluate,
+    _TRAIN,
+    "mien evaluate mien-small --data fer2013.csv --split PublicTest",
+    "mien evaluate runs/a --against mien-small --data faces --corrupt",
+)
+add(compare, _TRAIN, "mien compare --data fer2013.csv --budget 10m --out compare", "mien compare --list")
+add(export, _TRAIN, "mien export runs/a mine.onnx", "mien export runs/a mine.onnx --int8 --data fer2013.csv")
+add(demo, _HERE, "mien demo", "mien demo --data faces --photo me.jpg --seconds 120")
+add(info, _HERE, "mien info", "mien info mien-nano")
+add(doctor, _HERE, "mien doctor", "mien doctor --json")
+add(inspect, hidden=True)
 
 
 def main() -> None:

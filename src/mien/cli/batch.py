@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mien.cli.options import DETECTOR_SIZE
+from mien.cli.options import DETECTOR, DETECTOR_FILE, DETECTOR_SIZE, MODEL
 
 if TYPE_CHECKING:
     from mien.batch import Summary
@@ -30,11 +30,9 @@ def batch(
     partition: int = typer.Option(1000, help="The most photos of one file of results.", min=1),
     image_column: str = typer.Option("", help="Column of the pictures' bytes in Parquet files.", metavar="NAME"),
     id_column: str = typer.Option("", help="Column that names the pictures there.", metavar="NAME"),
-    model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file; MODEL:HEAD for one head."),
-    detector: str = typer.Option(
-        "centerface", help="centerface, yunet (with --detector-model), or none for face crops."
-    ),
-    detector_model: str = typer.Option("", help="The detector's own ONNX file.", metavar="FILE"),
+    model: str = MODEL,
+    detector: str = DETECTOR,
+    detector_model: str = DETECTOR_FILE,
     detector_size: str = DETECTOR_SIZE,
     resume: bool = typer.Option(False, "--resume", help="Go on with what --out holds, and with photos that are new."),
     force: bool = typer.Option(False, "--force", help="Take away the results that --out holds, and begin anew."),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.audit import audit
+from mien.cli.commands import Commands
 from mien.cli.reading import Data, SkipBad, left_out, name_left_out
 from mien.cli.screen import stdout
 
@@ -21,10 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["data_app"]
 
 data_app = typer.Typer(no_args_is_help=True)
-data_app.command()(audit)
 
 
-@data_app.command()
 def info(
     data: Data,
     votes: Annotated[Path | None, typer.Option(metavar="FILE", help="FER+ votes, fer2013new.csv.")] = None,
@@ -51,7 +50,6 @@ def info(
     name_left_out(reading)
 
 
-@data_app.command()
 def images(
     data: Data,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty folder, or one to go on with.")],
@@ -96,3 +94,14 @@ def _table(summary: Summary) -> Table:
         row = list(summary.unlabelled.values())
         table.add_row("(unlabelled)", *(f"{n:,}" for n in row), *([f"{sum(row):,}"] if several else []), "")
     return table
+
+
+_add = Commands(data_app)
+_add(info, None, "mien data info fer2013.csv", "mien data info faces --json")
+_add(
+    audit,
+    None,
+    "mien data audit fer2013.csv --sheet worst.png",
+    "mien data audit fer2013.csv --votes fer2013new.csv --json audit.json",
+)
+_add(images, None, "mien data images fer2013.csv pictures")

@@ -10,13 +10,13 @@ from __future__ import annotations
 import statistics
 import time
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from mien.cli.screen import show_warnings, stdout
+from mien.installation import example_photo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +68,7 @@ def demo(
 
     check_writable(out)
     keep_memory()
-    picture = photo or _example()
+    picture = photo or example_photo()
     pixels = read_image(picture, colour=True) if picture else None
     if data:
         from mien.cli.reading import read_data
@@ -84,13 +84,6 @@ def demo(
     shown = None if pixels is None or picture is None else _recognise(predictor, pixels, picture.name)
     path = _write(out, trained, part, shown, _command(data, faces, chosen, photo, recipe, out))
     _summary(trained, part, validation, shown, path)
-
-
-def _example() -> Path | None:
-    """The photo that comes with mien: beside the package's source, or inside the package."""
-    places = (Path(__file__).parents[3] / "examples", Path(str(files("mien"))) / "assets")
-    found = [p / "astronaut.jpg" for p in places if (p / "astronaut.jpg").is_file()]
-    return found[0] if found else None
 
 
 def _plan(recipe: Recipe, part: FaceDataset, seconds: float, epochs: int | None) -> Recipe:

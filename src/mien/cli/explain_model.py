@@ -24,11 +24,12 @@ __all__ = ["Opened", "labelled", "open_explained"]
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A model that can be explained; ``gradcam`` is None for an exported file."""
+    """A model that can be explained; ``gradcam`` is None for an exported file, ``path`` for a run's weights."""
 
     spec: ModelSpec
     answer: Answer
     gradcam: GradCam | None = None
+    path: Path | None = None
 
     @property
     def warps_input(self) -> bool:
@@ -44,7 +45,7 @@ def open_explained(model: str | None, threads: int = 0) -> Opened:
 
     path, head = find_head(model)
     exported = Classifier(path, labels=head, threads=threads or None)
-    return Opened(exported.spec, exported)
+    return Opened(exported.spec, exported, path=path)
 
 
 def labelled(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.cli.screen import stdout
+from mien.cli.screen import print_folded, stdout
 
 if TYPE_CHECKING:
     from mien.explain import ClassMeans, Explanation, Faithfulness
@@ -39,7 +39,7 @@ def say(e: Explanation, title: str, path: Path, asked: Sequence[str]) -> None:
         lines += [f"  {'check':<10} {line}" for line in _check_lines(e.faithfulness)]
     lines.append(f"  {'written':<10} {_plain(f'{path}.png, {path}.npz')}")
     for line in lines:
-        stdout().print(line, soft_wrap=True)
+        print_folded(line, 13)
 
 
 def _check_lines(check: Faithfulness) -> list[str]:

@@ -1,16 +1,64 @@
-"""Options that several commands share, word for word."""
+"""Options that several commands share, word for word, the completion of their values, and options of an old name.
+
+Leaves out: what is done with them.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 
-__all__ = ["DETECTOR_SIZE"]
+__all__ = [
+    "DETECTOR",
+    "DETECTOR_FILE",
+    "DETECTOR_SIZE",
+    "DRAW_OLD",
+    "MODEL",
+    "complete_from",
+    "complete_models",
+    "renamed",
+]
 
+T = TypeVar("T")
+
+
+def complete_from(*words: str) -> Any:
+    """A completion of ``words``; what begins like none of them is completed as a file's name by the shell."""
+    return lambda incomplete: [word for word in words if word.startswith(incomplete)]
+
+
+def complete_models(incomplete: str) -> list[str]:
+    """The names of shipped models."""
+    from mien.runtime import shipped_models
+
+    return [name for name in shipped_models() if name.startswith(incomplete)]
+
+
+def renamed(old: str, new: str, given: T, instead: T) -> T:
+    """The value of an option by its new or its old name, which works for one release and says so."""
+    if not given:
+        return instead
+    typer.echo(f"{old} is called {new} now; the old name goes with the next release", err=True)
+    return instead or given
+
+
+MODEL: Any = typer.Option(
+    "",
+    help="A shipped model (see `mien info`) or an .onnx file; MODEL:HEAD for one head.",
+    autocompletion=complete_models,
+)
+DETECTOR: Any = typer.Option(
+    "centerface",
+    help="centerface, fast (its int8), yunet (with --detector-model), or none for face crops.",
+    autocompletion=complete_from("centerface", "fast", "yunet", "none"),
+)
+DETECTOR_FILE: Any = typer.Option("", help="The detector's own ONNX file.", metavar="FILE")
 #: For ``make_detector(size=...)``, which knows the rule.
 DETECTOR_SIZE: Any = typer.Option(
     "auto",
     metavar="PIXELS",
     help="Long side at which faces are searched for. auto: 640, then larger where small faces show or none is found.",
 )
+#: What ``--draw`` was called.
+DRAW_OLD: Any = typer.Option("", "--save", hidden=True)

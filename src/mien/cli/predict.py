@@ -1,6 +1,7 @@
-"""``mien predict``: photos in, expressions out, as tables, JSON, CSV or Parquet; ``--save`` draws them.
+"""``mien predict``: photos in, expressions out, as tables, JSON, CSV or Parquet; ``--draw`` draws them.
 
-Leaves out: the formats and resuming (``mien.results``), and which pictures are meant (``predict_paths``).
+Leaves out: the formats and resuming (``mien.results``), which pictures are meant (``predict_paths``), and why an answer
+is what it is (``explain``).
 """
 
 from __future__ import annotations
@@ -19,33 +20,32 @@ if TYPE_CHECKING:
     from mien.results.writers import TableWriter
     from mien.spec import ModelSpec
 
-from mien.cli.options import DETECTOR_SIZE
+from mien.cli.options import DETECTOR, DETECTOR_FILE, DETECTOR_SIZE, DRAW_OLD, MODEL, renamed
 
 __all__ = ["predict"]
 
 
 def predict(
     photos: list[str] = typer.Argument(help="Photos, folders (searched through) and patterns such as 'party/*.jpg'."),
-    model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file; MODEL:HEAD for one head."),
-    detector: str = typer.Option(
-        "centerface", help="centerface, fast (its int8), yunet (with --detector-model), or none for face crops."
-    ),
-    detector_model: str = typer.Option("", help="The detector's own ONNX file.", metavar="FILE"),
+    model: str = MODEL,
+    detector: str = DETECTOR,
+    detector_model: str = DETECTOR_FILE,
     detector_size: str = DETECTOR_SIZE,
     threads: int = typer.Option(0, help="Threads of onnxruntime; 0 lets it choose, or is 1 with --jobs.", min=0),
     jobs: int = typer.Option(1, help="Photos that are read and searched at a time.", min=1),
     as_json: bool = typer.Option(False, "--json", help="One JSON document on stdout."),
     as_csv: bool = typer.Option(False, "--csv", help="CSV on stdout, one row a face."),
     out: str = typer.Option("", help="Write the results into this .csv, .jsonl, .json or .parquet.", metavar="FILE"),
-    parquet: str = typer.Option("", help="The same as --out, for a Parquet file of any name.", metavar="FILE"),
+    draw: str = typer.Option(
+        "", help="Write each photo with its faces marked, and what the network saw, as a PNG into here.", metavar="DIR"
+    ),
+    parquet: str = typer.Option("", hidden=True),
+    save: str = DRAW_OLD,
     excel: bool = typer.Option(False, "--excel", help="Begin CSV with the mark by which Excel knows UTF-8."),
     resume: bool = typer.Option(
         False, "--resume", help="Keep what --out holds and do the other photos, and those whose files have changed."
     ),
-    force: bool = typer.Option(False, "--force", help="Write --out anew if it is there already."),
-    save: str = typer.Option(
-        "", help="Write one PNG a photo into this folder: boxes, crops, maps, bars.", metavar="DIR"
-    ),
+    force: bool = typer.Option(False, "--force", help="Write --out and --draw anew if they are there already."),
 ) -> None:
     """Find the faces in photos and name their expressions.
 
@@ -53,8 +53,11 @@ def predict(
     code is 1. A face that is too small, too blurred or turned too far away is marked as unusable. What is no picture in
     a folder is counted. Ctrl-C leaves whole files, with which --resume goes on; docs/columns.md says what is in them.
     """
-    _check(as_json, as_csv, out, parquet, excel=excel, resume=resume, force=force)
-    folder = Path(save) if save else None
+    draw = renamed("--save", "--draw", save, draw)
+    if parquet:
+        typer.echo("--parquet FILE is --out FILE.parquet now; the old name goes with the next release", err=True)
+    _check(as_json, as_csv, out, parquet, draw, excel=excel, resume=resume, force=force)
+    folder = Path(draw) if draw else None
     if folder is not None:  # now, not after the first photo
         check_writable(folder)
     from mien.cli.predict_paths import find_photos
@@ -74,8 +77,10 @@ def predict(
         form = form_of(Path(path), provenance, excel=excel and not as_csv, suffix=".parquet" if parquet else "")
         file, kept = open_table(Path(path), form, provenance, force=force, resume=resume, pictures=found.names)
         outputs.append(file)
-    outputs += _on_stdout(provenance, predictor.spec, as_json, as_csv, excel=excel, tables=not outputs)
+    outputs += _on_stdout(provenance, predictor.spec, as_json, as_csv, excel, not outputs, alone=len(found.names) == 1)
     run = PredictRun(predictor, found, outputs, folder, len(kept.photos))
+    if not resume:
+        run.check_drawings(force=force)
     stopped = run.through([p for name, p in found.names.items() if name not in kept.photos], jobs)
     report(run.count, path, kept, str(found.passed))
     if stopped:
@@ -86,7 +91,9 @@ def predict(
         raise typer.Exit(1)
 
 
-def _check(as_json: bool, as_csv: bool, out: str, parquet: str, *, excel: bool, resume: bool, force: bool) -> None:
+def _check(
+    as_json: bool, as_csv: bool, out: str, parquet: str, draw: str, *, excel: bool, resume: bool, force: bool
+) -> None:
     """Everything that can be wrong with the flags, before a model is opened."""
     if as_json and as_csv:
         raise ConfigError("--json and --csv exclude each other: choose one")
@@ -94,14 +101,16 @@ def _check(as_json: bool, as_csv: bool, out: str, parquet: str, *, excel: bool, 
         raise ConfigError("--out and --parquet exclude each other: choose one")
     if resume and force:
         raise ConfigError("--resume and --force exclude each other: go on with the file, or write it anew")
-    if (resume or force) and not (out or parquet):
-        raise ConfigError(f"--{'resume' if resume else 'force'} needs --out FILE, the file that may be there already")
+    if resume and not (out or parquet):
+        raise ConfigError("--resume needs --out FILE, the file that may be there already")
+    if force and not (out or parquet or draw):
+        raise ConfigError("--force needs --out FILE or --draw DIR, what may be there already")
     if excel and not as_csv and not out.lower().endswith(".csv"):
         raise ConfigError("--excel needs CSV: --csv or an --out that ends in .csv")
 
 
 def _on_stdout(
-    provenance: Provenance, spec: ModelSpec, as_json: bool, as_csv: bool, *, excel: bool, tables: bool
+    provenance: Provenance, spec: ModelSpec, as_json: bool, as_csv: bool, excel: bool, tables: bool, *, alone: bool
 ) -> list[TableWriter]:
     """What goes to stdout: a document, CSV, or with ``tables`` something for people."""
     from mien.cli.predict_view import PhotoTables
@@ -112,4 +121,4 @@ def _on_stdout(
         return [PrintedJson(sys.stdout, {"run": provenance.run, **provenance.to_dict()})]
     if as_csv:
         return [PrintedCsv(sys.stdout, form_of(Path("stdout.csv"), provenance, excel=excel))]
-    return [PhotoTables(spec)] if tables else []
+    return [PhotoTables(spec, alone=alone)] if tables else []

@@ -18,7 +18,7 @@ _DRAWN = re.compile(r"-mien(-\d+)?\.png$")
 
 
 def find_photos(given: Sequence[str]) -> GivenFiles:
-    """The photos that are meant, see :func:`find_given`; the drawings that ``--save`` wrote are passed over."""
+    """The photos that are meant, see :func:`find_given`; the drawings that ``--draw`` wrote are passed over."""
     return find_given(given, "PHOTOS", "pictures", _inside)
 
 

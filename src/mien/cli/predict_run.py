@@ -19,7 +19,7 @@ import typer
 from mien.cli.given_files import GivenFiles
 from mien.cli.predict_paths import drawing_names
 from mien.faces import Face, Photo
-from mien.files import replace_file, sha256_of
+from mien.files import check_new, replace_file, sha256_of
 from mien.results.cells import one_line, printable
 from mien.results.schema import Record
 from mien.results.writers import TableWriter
@@ -45,6 +45,11 @@ class PredictRun:
         self.count = Counter[str]()
         names = drawing_names(found.names.values()) if drawings else {}
         self.drawings = {path: drawings / name for path, name in names.items() if drawings}
+
+    def check_drawings(self, *, force: bool) -> None:
+        """ConfigError where a drawing is there already, unless with ``force``."""
+        for path in self.drawings.values():
+            check_new(path, force=force)
 
     def through(self, paths: Sequence[str], jobs: int) -> bool:
         """All of ``paths``, then the outputs are closed; whether Ctrl-C stopped it."""

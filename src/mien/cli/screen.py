@@ -17,7 +17,7 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 
-__all__ = ["prepare_streams", "show_warnings", "stdout"]
+__all__ = ["letters", "prepare_streams", "print_folded", "show_warnings", "stdout"]
 
 _WHOLE = 1000  # columns; wider than any table of ours
 _ESCAPE = "mien.escape"  # the name of our error handler of codecs
@@ -52,6 +52,30 @@ def stdout() -> Console:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _WHOLE
     return console
+
+
+def print_folded(line: str, indent: int) -> None:
+    """Print ``line``, in rich's markup; what is wider than the terminal goes on below, after ``indent`` blanks."""
+    from rich.text import Text
+
+    console = stdout()
+    text = Text.from_markup(line)
+    if not console.is_terminal or len(text) <= console.width or console.width <= 2 * indent:
+        console.print(text, soft_wrap=True, highlight=False)
+        return
+    first, *rest = text.wrap(console, console.width)
+    tail = Text(" ").join(rest).wrap(console, console.width - indent)
+    for part in (first, *(Text(" " * indent) + piece for piece in tail)):
+        console.print(part, soft_wrap=True, highlight=False)
+
+
+def letters(words: str) -> bool:
+    """Whether stdout's encoding has all letters of ``words``."""
+    try:
+        words.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:

@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from mien.web import AllowedHosts
 
-from mien.cli.options import DETECTOR_SIZE
+from mien.cli.options import DETECTOR_SIZE, MODEL
 
 __all__ = ["serve"]
 
@@ -20,7 +20,7 @@ __all__ = ["serve"]
 def serve(
     host: str = typer.Option("127.0.0.1", help="Address to listen on; 0.0.0.0 is every network this machine is in."),
     port: int = typer.Option(8000, help="Port; 0 takes a free one."),
-    model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file; MODEL:HEAD for one head."),
+    model: str = MODEL,
     detector: str = typer.Option("centerface", help="centerface, fast (its int8), or none for face crops."),
     detector_size: str = DETECTOR_SIZE,
     threads: int = typer.Option(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mien.cli.options import renamed
+
 if TYPE_CHECKING:
     from mien.data import FaceDataset
     from mien.training.recipe import Recipe
@@ -59,7 +61,7 @@ def train(
     from mien.training import load_recipe
     from mien.training.devices import keep_memory
 
-    weight_decay = _renamed(l2, weight_decay)
+    weight_decay = renamed("--l2", "--weight-decay", l2, weight_decay)
     given = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "weight_decay": weight_decay, "size": size}
     with show_warnings():
         chosen = load_recipe(recipe).override(**given, seed=seed)
@@ -75,13 +77,6 @@ def train(
         typer.echo(f"{teacher}: predicting {len(part):,} faces, where that was not done before", err=True)
     teachers = teacher.split(",") if teacher else ()
     _train(chosen, part, held, out, teacher=teachers, device=device, resume=resume, tensorboard=tensorboard)
-
-
-def _renamed(l2: float | None, weight_decay: float | None) -> float | None:
-    """The weight decay by its new or its old name."""
-    if l2 is not None:
-        typer.echo("--l2 is called --weight-decay now; the old name goes with the next release", err=True)
-    return l2 if weight_decay is None else weight_decay
 
 
 def _train(chosen: Recipe, part: FaceDataset, held: FaceDataset, out: Path, **options: Any) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mien.cli.options import DETECTOR_SIZE
+from mien.cli.options import DETECTOR, DETECTOR_FILE, DETECTOR_SIZE, DRAW_OLD, MODEL, renamed
 from mien.cli.video_baseline import BASELINE, check_baseline, tell_rests
 from mien.errors import ConfigError, MissingExtra
 
@@ -37,13 +37,12 @@ def video(
     table: str = typer.Option("csv", "--format", help="Of the tables of several videos: csv, jsonl, parquet."),
     jobs: int = typer.Option(1, min=1, help="Of several videos, so many at a time, in a process each."),
     resume: bool = typer.Option(False, "--resume", help="Keep the videos that the folder --out holds already."),
-    save: Path | None = typer.Option(None, help="Write a marked video (.mp4)."),
+    draw: str = typer.Option("", help="Write the video with its faces marked, an .mp4.", metavar="FILE"),
+    save: str = DRAW_OLD,
     show: bool = typer.Option(False, "--show", help="Show it in a window; q ends it."),
-    model: str = typer.Option("", help="A shipped model (see `mien info`) or an .onnx file; MODEL:HEAD for one head."),
-    detector: str = typer.Option(
-        "centerface", help="centerface, fast (its int8), yunet (with --detector-model), or none for face crops."
-    ),
-    detector_model: str = typer.Option("", help="The detector's own ONNX file.", metavar="FILE"),
+    model: str = MODEL,
+    detector: str = DETECTOR,
+    detector_model: str = DETECTOR_FILE,
     detector_size: str = DETECTOR_SIZE,
     look: float = typer.Option(0.2, min=0, help="Seconds between looks at the whole picture; 0: every frame, slower."),
     smooth: float = typer.Option(0.3, min=0, help="Time constant of each face's mean probabilities, s; 0: none."),
@@ -52,7 +51,7 @@ def video(
     baseline: str = BASELINE,
     threads: int = typer.Option(1, min=1, help="Threads of onnxruntime, besides those that read and search."),
     excel: bool = typer.Option(False, "--excel", help="Begin CSV with the mark by which Excel knows UTF-8."),
-    force: bool = typer.Option(False, "--force", help="Write --out and --save anew if they are there already."),
+    force: bool = typer.Option(False, "--force", help="Write --out and --draw anew if they are there already."),
 ) -> None:
     """Follow the faces of videos and say what they express, and from when to when.
 
@@ -64,13 +63,14 @@ def video(
     from mien.cli.video_check import check_sampling, endings_of
     from mien.cli.video_run import VideoSettings
 
+    draw = renamed("--save", "--draw", save, draw)
     check_sampling(fps, every)
     endings = endings_of(also)
     settings = VideoSettings(
         model, detector, detector_model, detector_size, threads, fps, every, look, smooth, hold, max_gap, baseline
     )
     if len(sources) > 1 or Path(sources[0]).is_dir() or (out is not None and _is_folder(out)):
-        for option, given in (("baseline", baseline), ("save", save), ("show", show)):
+        for option, given in (("baseline", baseline), ("draw", draw), ("show", show)):
             if given:
                 raise ConfigError(f"--{option} is for one video, got several, or a folder: run each by itself")
         from mien.cli.video_folder import record_all
@@ -79,7 +79,7 @@ def video(
         return
     if resume or jobs > 1:
         raise ConfigError(f"--{'resume' if resume else 'jobs'} is for several videos, with a folder as --out")
-    _single(sources[0], settings, out, endings, save, show=show, excel=excel, force=force)
+    _single(sources[0], settings, out, endings, Path(draw) if draw else None, show=show, excel=excel, force=force)
 
 
 def _is_folder(out: Path) -> bool:
@@ -91,7 +91,7 @@ def _single(
     settings: VideoSettings,
     out: Path | None,
     endings: tuple[str, ...],
-    save: Path | None,
+    draw: Path | None,
     *,
     show: bool,
     excel: bool,
@@ -109,7 +109,7 @@ def _single(
     table = None if out is None or export_ending(out) else out
     exports = () if out is None else _exports(out, endings)
     check_baseline(settings.baseline, table)
-    check_single(source, table, exports, save, force=force)
+    check_single(source, table, exports, draw, force=force)
     if show:
         check_window()
     given: str | int = int(source) if source.isdecimal() and not Path(source).exists() else source
@@ -120,7 +120,7 @@ def _single(
         typer.echo(line, err=True)
 
     predictor = settings.predictor()
-    files = Files(table, exports, save, excel, force)
+    files = Files(table, exports, draw, excel, force)
     recorder = record(predictor, settings, given, files, tell=tell, progress=progress, show=_shown if show else None)
     progress.clear()
     timeline = None
@@ -128,7 +128,7 @@ def _single(
         timeline = draw_timeline(recorder, table, source, predictor.spec) if table else None
     except MissingExtra as missing:
         tell(f"no timeline was drawn: {missing}")
-    written = [("timeline", timeline), ("table", table), ("segments", recorder.segment_path), ("video", save)]
+    written = [("timeline", timeline), ("table", table), ("segments", recorder.segment_path), ("video", draw)]
     report(recorder, written + [("coded", path) for path in exports], predictor.spec)
     tell_rests(recorder.rests)
     if recorder.stopped:

@@ -33,7 +33,7 @@ def check_sampling(fps: float | None, every: int | None) -> None:
     sampler(fps, every)
 
 
-def check_single(source: str, table: Path | None, exports: Sequence[Path], save: Path | None, *, force: bool) -> None:
+def check_single(source: str, table: Path | None, exports: Sequence[Path], draw: Path | None, *, force: bool) -> None:
     """The files of one video: of kinds that can be written, none there already, none the video itself."""
     if not source.isdecimal():
         check_source(source)
@@ -49,13 +49,13 @@ def check_single(source: str, table: Path | None, exports: Sequence[Path], save:
     for path in exports:
         check_export(export_ending(path))
         beside.append(beside_export(path))
-    for path in filter(None, (table, *exports, save, *beside)):
+    for path in filter(None, (table, *exports, draw, *beside)):
         if path.exists() and Path(source).exists() and path.samefile(source):
             raise ConfigError(f"{path} is the video itself: choose another name")
         check_new(path, force=force)
-    if save is not None:
-        if save.suffix.lower() != ".mp4":
-            raise ConfigError(f"--save writes .mp4, got {save.name}")
+    if draw is not None:
+        if draw.suffix.lower() != ".mp4":
+            raise ConfigError(f"--draw writes .mp4, got {draw.name}")
         need("av", "video")
 
 
