@@ -15,11 +15,12 @@ import torch
 from mien.data.synthetic.generate import generate
 from mien.errors import ModelError
 from mien.export.onnx import export_onnx
-from mien.models import Output, create_model, fuse, list_models, outputs, register, split_heads
+from mien.models import Output, create_model, fuse, list_models, outputs, register, unfuse
+from mien.models.heads import answering, with_head
 from mien.models.layers import ConvNorm, Inception, RepConv2d, RepLinear, pool_to
 from mien.models.stn import bounded_theta, warp, warp_grid
 from mien.models.weights import load_model, save_model
-from mien.spec import SPEC_KEY, ModelSpec
+from mien.spec import SPEC_KEY, Head, ModelSpec
 from mien.training.loop import spread
 from mien.training.preparation import make_network
 from mien.training.recipe import list_recipes, load_recipe
@@ -317,19 +318,49 @@ def test_options_of_the_family(options: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(("name", "place"), PARTS)
-def test_two_heads_become_two_networks(name: str, place: str) -> None:
+def test_two_heads_become_two_networks_of_one_head(name: str, place: str) -> None:
     model, x = fuse(make(name, second=8, transformer=place)), faces()
     both = model(x)
-    first, other = split_heads(model)
-    assert other is not None
+    first, other = with_head(model, model.head), with_head(model, model.second)
     torch.testing.assert_close(first(x).logits, both.logits, rtol=0, atol=0)
     torch.testing.assert_close(other(x).logits, both.second, rtol=0, atol=0)
-    assert first(x).second is None
-    assert other(x).second is None
-    assert create_model(name, num_classes=8, transformer=place).state_dict().keys() >= {
-        k for k in other.state_dict() if k.startswith("head")
-    }
-    assert split_heads(first)[1] is None
+    assert (first(x).second, other(x).second, other.num_classes) == (None, None, 8)
+    assert first.state_dict().keys() == other.state_dict().keys()
+
+
+@pytest.mark.parametrize(("name", "place"), PARTS)
+def test_unfuse_gives_back_what_fuse_folded(name: str, place: str) -> None:
+    taught = make(name, transformer=place).train()
+    x = faces(64)
+    with torch.no_grad():
+        taught(x)  # statistics of its own
+    deployed = fuse(taught)
+    fresh = make(name, transformer=place, num_classes=3)
+    head = fresh.head.weight.clone()
+    unfuse(fresh, deployed, torch.split(x, 16), but=["head"])
+    torch.testing.assert_close(fresh.head.weight, head, rtol=0, atol=0)
+    fresh.head = deployed.head
+    torch.testing.assert_close(fuse(fresh)(x).logits, deployed(x).logits, rtol=1e-4, atol=1e-4)
+    for module in fresh.modules():  # the statistics are those of these very faces, so that a step sees the same
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    with torch.no_grad():
+        torch.testing.assert_close(fresh.train()(x).logits, deployed(x).logits, rtol=1e-2, atol=1e-2)
+
+
+def test_heads_side_by_side_answer_alone_and_together() -> None:
+    network, x = fuse(make("mien-nano", num_classes=5)), faces()
+    heads = (Head("p", ("a", "b"), "x", temperature=2.0), Head("q", ("b", "c", "a"), "y"))
+    spec = ModelSpec("m", ("a", "b"), heads=heads, answer={"heads": ["p", "q"], "weights": [0.3, 0.7]})
+    z = network(x).logits
+    p, q = (z[:, :2] / 2).log_softmax(1), z[:, 2:].log_softmax(1)
+    torch.testing.assert_close(answering(network, spec, "q")(x).logits, z[:, 2:], rtol=1e-5, atol=1e-5)
+    expected = (0.3 * p + 0.7 * q[:, [2, 0]]).softmax(1)
+    torch.testing.assert_close(answering(network, spec)(x).logits.softmax(1), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(answering(network, replace(spec, answer={}))(x).logits, z[:, :2], rtol=1e-5, atol=1e-5)
+    plain = torch.nn.Sequential(torch.nn.Flatten())
+    with pytest.raises(ModelError, match="no linear layer called head"):
+        answering(plain, spec)
 
 
 def test_theta_stays_in_its_bounds_and_identity_warps_to_itself() -> None:

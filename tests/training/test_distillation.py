@@ -57,7 +57,7 @@ def test_soft_targets_of_both_heads(run: Path, faces: tuple[FaceDataset, FaceDat
         train.names: (1, len(train), 7),
         ("other", "happy"): (1, len(train), 2),
     }
-    assert teacher.names == ("tiny", "tiny-ferplus") * 2
+    assert teacher.names == ("tiny:fer2013", "tiny:votes") * 2
     model, spec = load_model(run / "model.safetensors")
     p = predict(model, train.images, mean=spec.mean, std=spec.std, views=2, temperature=spec.temperature)
     soft = p**0.5 / (p**0.5).sum(1, keepdims=True)  # at temperature 2
@@ -127,7 +127,7 @@ def test_a_student_follows_and_remembers_its_teachers(
     out = tmp_path / "student"
     result = run_training(RECIPE, *faces, out=out, teacher=str(run), device="cpu")
     spec = load_model(out / "model.safetensors")[1]
-    assert spec.data["teachers"] == "tiny, tiny-ferplus"
+    assert spec.data["teachers"] == "tiny:fer2013, tiny:votes"
     assert spec.recipe["distill"]["weight"] == 0.5
     alone = run_training(RECIPE, *faces, out=tmp_path / "alone", device="cpu")
     assert result.history[-1]["train_loss"] != alone.history[-1]["train_loss"]
@@ -156,7 +156,7 @@ def test_a_file_of_predictions_takes_the_place_of_its_teachers(
     hot = replace(ONE_VIEW, temperature=3.0)
     save_predictions(predict_faces(runs, train), train, file)
     by_file, by_runs = soft_targets([str(file)], train, hot), soft_targets(runs, train, hot)
-    assert by_file.names == by_runs.names == ("tiny", "tiny-ferplus") * 2
+    assert by_file.names == by_runs.names == ("tiny:fer2013", "tiny:votes") * 2
     three = soft_targets([str(file), runs[0]], train, hot), soft_targets([*runs, runs[0]], train, hot)
     for labels, targets in by_runs.targets.items():
         np.testing.assert_allclose(by_file.targets[labels], targets, atol=2e-3)

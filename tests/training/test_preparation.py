@@ -72,7 +72,7 @@ def test_a_second_head_without_votes_is_left_out_and_so_it_is_written() -> None:
     recipe = load_recipe("mien-nano").override(epochs=1, batch_size=16)
     assert "no second head" in notes(recipe)
     model = train(replace(recipe, options={"widths": [8], "depths": [1]}, sizes=()), TRAIN, VAL, device="cpu")
-    assert model.second is None
+    assert (model.whole, model.spec.heads) == (None, ())
     assert model.spec.recipe["votes_weight"] == 0
     assert "second labelling" not in model.spec.data
 

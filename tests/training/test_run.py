@@ -125,7 +125,7 @@ def test_a_second_head_is_calibrated_on_the_rows_that_have_shares(tmp_path: Path
     both = replace(faces, second=shares, second_names=("x", "y", "z"))
     part, val = both.take(slice(0, 100)), both.take(slice(100, 160))
     train(replace(RECIPE, epochs=1, votes_weight=1.0), part, val, out=tmp_path / "run", device="cpu")
-    model, spec = load_model(tmp_path / "run" / "second.safetensors")
+    model, spec = load_model(tmp_path / "run" / "model.safetensors", "votes")
     assert spec.labels == ("x", "y", "z")
     known = val.second.any(1)
     assert (spec.calibration["n"], spec.calibration["fingerprint"]) == (known.sum(), val.fingerprint)
@@ -134,6 +134,7 @@ def test_a_second_head_is_calibrated_on_the_rows_that_have_shares(tmp_path: Path
     p = predict(model, val.images[known], mean=spec.mean, std=spec.std)
     assert spec.temperature == pytest.approx(fit_temperature(np.log(p), val.second[known].argmax(1)))
     first = load_model(tmp_path / "run" / "model.safetensors")[1]
+    assert [h.name for h in first.heads] == ["fer2013", "votes"]
     assert next(iter(first.scores.values()))["n"] == first.calibration["n"] == 60
     assert first.temperature != spec.temperature
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,6 @@ __all__ = ["compare"]
 _WIDE = 170  # columns that the whole table needs
 _LESSER = ("95 % interval", "macro-F1", "size", "peak MB")
 _SIZE = 48  # pixels, what the networks take
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def compare(
@@ -44,6 +42,7 @@ def compare(
         need(module, extra)
     from mien.benchmark import choose, make_protocol, markdown, record
     from mien.benchmark import compare as run
+    from mien.cli.options import seconds_of
     from mien.cli.reading import read_data
     from mien.files import check_writable, write_text
     from mien.reporting import plots
@@ -53,7 +52,7 @@ def compare(
         return
     if not data:
         raise ConfigError("--data is needed: a CSV, folder, archive or Parquet of faces, or synthetic")
-    seconds = _seconds(budget)
+    seconds = seconds_of(budget)
     check_writable(out)
     faces = read_data(data, skip_bad=skip_bad, size=_SIZE)
     chosen, left_out = choose(methods.split(",") if methods else None, faces)
@@ -70,19 +69,6 @@ def compare(
     typer.echo(f"table, plot and results: {out}", err=True)
     if all(row.error for row in rows):
         raise typer.Exit(1)
-
-
-def _seconds(budget: str | None) -> float | None:
-    """``"90s"``, ``"10m"``, ``"2h"`` or a plain number of seconds."""
-    from mien.errors import ConfigError
-
-    if budget is None:
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", budget.strip().lower())
-    seconds = float(found[1]) * _UNITS[found[2] or "s"] if found else 0.0
-    if seconds <= 0:
-        raise ConfigError(f"--budget must be a time above 0 such as 90s, 10m or 2h, got {budget!r}")
-    return seconds
 
 
 def _show_methods() -> None:

@@ -137,12 +137,12 @@ def export(
     from mien.data import split_rank
     from mien.export.onnx import check_onnx_name, export_onnx
     from mien.export.quantize import quantize_onnx
-    from mien.models.weights import load_model
+    from mien.models.weights import load_network
 
     check_onnx_name(onnx)
     if int8 and data is None:
         raise ConfigError("--int8 needs --data with the faces that the model was trained on")
-    model, spec = load_model(run / "model.safetensors" if run.is_dir() else run)
+    model, spec = load_network(run / "model.safetensors" if run.is_dir() else run)
     if int8 and data is not None:
         faces = read_data(data, size=spec.size)
         train = [s for s in faces.splits if split_rank(s) == 0]

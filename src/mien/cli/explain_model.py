@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,10 +38,10 @@ class Opened:
 
 def open_explained(model: str | None, threads: int = 0) -> Opened:
     """A shipped name, an ``.onnx`` file, a run's folder or a ``model.safetensors``; None for the default model."""
-    if model is not None and (Path(model).is_dir() or model.endswith(".safetensors")):
-        return _weights(model)
-    from mien.runtime import Classifier, find_head
+    from mien.runtime import Classifier, find_head, find_weights
 
+    if model is not None and find_weights(model)[0]:
+        return _weights(model)
     path, head = find_head(model)
     exported = Classifier(path, labels=head, threads=threads or None)
     return Opened(exported.spec, exported, path=path)

@@ -1,10 +1,11 @@
-"""Options that several commands share, word for word, the completion of their values, and options of an old name.
+"""Options that several commands share, word for word, the completion and meaning of their values, and old names.
 
 Leaves out: what is done with them.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 
 import typer
@@ -18,7 +19,10 @@ __all__ = [
     "complete_from",
     "complete_models",
     "renamed",
+    "seconds_of",
 ]
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 T = TypeVar("T")
 
@@ -60,5 +64,21 @@ DETECTOR_SIZE: Any = typer.Option(
     metavar="PIXELS",
     help="Long side at which faces are searched for. auto: 640, then larger where small faces show or none is found.",
 )
+<<<<<<< HEAD
 #: What ``--draw`` was called.
 DRAW_OLD: Any = typer.Option("", "--save", hidden=True)
+=======
+
+
+def seconds_of(budget: str | None) -> float | None:
+    """What ``--budget`` says: ``"90s"``, ``"10m"``, ``"2h"`` or a plain number of seconds."""
+    from mien.errors import ConfigError
+
+    if budget is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", budget.strip().lower())
+    seconds = float(found[1]) * _UNITS[found[2] or "s"] if found else 0.0
+    if seconds <= 0:
+        raise ConfigError(f"--budget must be a time above 0 such as 90s, 10m or 2h, got {budget!r}")
+    return seconds
+>>>>>>> 3bdfab5 (Start training from published float weights, runs and files, with several heads in one file)

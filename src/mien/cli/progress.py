@@ -59,6 +59,7 @@ class TrainingDisplay:
 
     def on_batch(self, batch: Batch) -> bool:
         """Move the bar."""
+        self.epochs = batch.epochs
         self._progress.update(
             self._task,
             total=batch.epochs * batch.steps,

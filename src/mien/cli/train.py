@@ -33,6 +33,16 @@ def train(
     teacher: str | None = typer.Option(
         None, help="Models to follow, A[,B...]: runs, files, shipped names, .npz of predictions."
     ),
+    init: str | None = typer.Option(
+        None, help="Weights to start from: mien-small, mien-nano, deep-emotion-2019, a run or its model.safetensors."
+    ),
+    freeze: str | None = typer.Option(None, help="With --init: trunk (train the heads alone) or none."),
+    add_head: str | None = typer.Option(
+        None, help="With --init: name of a new head; the old ones stay beside it, on a frozen trunk."
+    ),
+    budget: str | None = typer.Option(
+        None, help="Longest that training may take, such as 90s, 5m or 2h: fewer epochs, chosen before the first step."
+    ),
     seed: int | None = typer.Option(None, help="Seed of weights, order, augmentation and, by default, split."),
     split_seed: int | None = typer.Option(
         None, min=0, help="Seed of the split alone, where the data have no parts: a student needs its teachers'."
@@ -47,6 +57,7 @@ def train(
     """Train a network and report loss and accuracy for training and validation.
 
     Faces of any size and shape are resized; a head without anything to learn from the data is left out, and said.
+    With your own few faces start from a network that knows faces: `mien train finetune --data my_faces --out RUN`.
     """
     from mien.errors import ConfigError, need
 
@@ -54,6 +65,7 @@ def train(
         need(module, "train")
     import torch
 
+    from mien.cli.options import seconds_of
     from mien.cli.reading import read_data
     from mien.cli.screen import show_warnings
     from mien.data import train_val
@@ -65,6 +77,7 @@ def train(
     given = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "weight_decay": weight_decay, "size": size}
     with show_warnings():
         chosen = load_recipe(recipe).override(**given, seed=seed)
+    seconds = seconds_of(budget)
     check_writable(out)
     if threads:
         torch.set_num_threads(threads)
@@ -76,7 +89,8 @@ def train(
     if teacher:
         typer.echo(f"{teacher}: predicting {len(part):,} faces, where that was not done before", err=True)
     teachers = teacher.split(",") if teacher else ()
-    _train(chosen, part, held, out, teacher=teachers, device=device, resume=resume, tensorboard=tensorboard)
+    starting = {"init": init, "freeze": freeze, "add_head": add_head, "budget": seconds, "size": size}
+    _train(chosen, part, held, out, teacher=teachers, device=device, resume=resume, tensorboard=tensorboard, **starting)
 
 
 def _train(chosen: Recipe, part: FaceDataset, held: FaceDataset, out: Path, **options: Any) -> None:

@@ -8,17 +8,21 @@ opinion pool, Genest & Zidek 1986, Statistical Science 1, section 3). Leaves out
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ConfigError
+from mien.evaluation.calibrated import VIEWS
 from mien.evaluation.calibration import Calibration, calibrate, fit_temperature
+from mien.evaluation.model import Loaded
+from mien.models.inference import view_logits
 from mien.preprocessing import log_softmax
+from mien.spec import ModelSpec
 
-__all__ = ["Mean", "calibrate_mean", "choose_mean", "mean_of_heads", "shared_classes"]
+__all__ = ["Mean", "calibrate_mean", "choose_mean", "joined", "mean_of_heads", "shared_classes"]
 
 _WEIGHTS = np.round(np.linspace(0, 1, 21), 2)
 
@@ -105,6 +109,37 @@ def calibrate_mean(
 ) -> Calibration:
     """Temperature and threshold of the mean with this ``weight``; arguments as for :func:`choose_mean`."""
     return calibrate(*_both(mean_of_heads(first, second, columns, weight), labels, others))
+
+
+def joined(
+    spec: ModelSpec,
+    heads: Sequence[Loaded],
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    others: NDArray[np.int64],
+) -> ModelSpec:
+    """``spec``, whose first two heads these are, with the mean that :func:`choose_mean` finds best for its answer, and
+    that answer's calibration for each number of test-time views.
+
+    images  faces uint8 ``(N, S, S)`` that the heads have not learnt; ``labels`` and ``others`` as for choose_mean
+    """
+    columns = shared_classes(heads[0].labels, heads[1].labels)
+    z1, z2 = (
+        view_logits(m.forward, images, mean=spec.mean, std=spec.std, views=max(VIEWS)) / m.spec.temperature
+        for m in heads
+    )
+    found = choose_mean(z1, z2, columns, labels, others)
+    more = {v: calibrate_mean(z1[:v], z2[:v], columns, labels, others, found.weight) for v in VIEWS if v > 1}
+    return replace(
+        spec,
+        temperature=found.calibration.temperature,
+        calibration={**found.calibration.to_dict(), "views": {str(v): c.to_dict() for v, c in more.items()}},
+        answer={
+            "heads": [h.name for h in spec.heads[:2]],
+            "weights": [found.weight, round(1 - found.weight, 2)],
+            "curve": found.curve,
+        },
+    )
 
 
 def _both(

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mien.models.inference import predict
 from mien.models.weights import load_model
-from mien.runtime import find_head, open_session
+from mien.runtime import find_head, find_weights, open_session
 from mien.spec import SPEC_KEY, ModelSpec
 
 __all__ = ["Loaded", "Model", "open_model"]
@@ -96,13 +96,12 @@ class Loaded:
 
 
 def open_model(model: str | Path) -> Loaded:
-    """A run's folder, a ``model.safetensors``, an ``.onnx`` file or the name of a shipped model; of the last two
-    ``MODEL:HEAD`` is one head alone, such as ``mien-small:fer+``.
+    """A run's folder, a ``model.safetensors``, an ``.onnx`` file or the name of a shipped model; ``MODEL:HEAD`` is one
+    head of it alone, such as ``mien-small:fer+``.
     """
-    path = Path(model)
-    if path.is_dir() or path.suffix == ".safetensors":
-        weights = path / "model.safetensors" if path.is_dir() else path
-        network, spec = load_model(weights)
+    weights, head = find_weights(model)
+    if weights:
+        network, spec = load_model(weights, head)
         return Loaded(network, spec, str(weights))
     file, head = find_head(model)
     session = open_session(file)

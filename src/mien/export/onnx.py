@@ -21,36 +21,52 @@ from torch import Tensor, nn
 from mien.errors import ConfigError, ModelError, need
 from mien.files import replace_file
 from mien.models import fuse, outputs
+from mien.models.heads import answering, classifier, head_layers, side_by_side
 from mien.runtime.session import load_onnxruntime
-from mien.spec import SPEC_KEY, ModelSpec
+from mien.spec import SPEC_KEY, Head, ModelSpec
 
 __all__ = ["check_onnx_name", "embed_spec", "export_onnx", "write_spec"]
 
 
 class _Deployed(nn.Module):
-    """The fused model with the outputs that the runtime wants, logits divided by ``temperature``.
+    """The fused model with the outputs that the runtime wants: the answer's logits, divided by its temperature, and
+    those of each head by its own, all by one linear layer, which costs nothing later.
 
-    Where the logits come from an ``nn.Linear`` called ``head``, its weights are divided, which costs nothing later.
+    divided  False: the logits of a model with one answer are left as they are
     """
 
-    def __init__(self, model: nn.Module, temperature: float = 1.0) -> None:
+    def __init__(self, model: nn.Module, spec: ModelSpec, *, divided: bool = True) -> None:
         super().__init__()
         self.model = fuse(model).cpu()
-        self.temperature = temperature
+        self.heads, self.temperature = spec.heads, spec.temperature if divided else 1.0
         self.names: list[str] = ["logits"]
-        head = getattr(self.model, "head", None)
-        if isinstance(head, nn.Linear):
-            for p in head.parameters():
-                p.data /= temperature
+        self.widths = [len(spec.labels), *(len(h.labels) for h in spec.heads)]
+        if spec.heads:
+            answer = (classifier(answering(self.model, spec)), spec.temperature)
+            own = zip(head_layers(self.model, spec).values(), (h.temperature for h in spec.heads), strict=True)
+            self.model.head = side_by_side([_divided(*pair) for pair in (answer, *own)])
+            self.temperature = 1.0
+        elif isinstance(getattr(self.model, "head", None), nn.Linear):
+            _divided(classifier(self.model), self.temperature)
             self.temperature = 1.0
 
     def forward(self, faces: Tensor) -> tuple[Tensor, ...]:
         out = outputs(self.model, faces)
         logits = out.logits / self.temperature if self.temperature != 1 else out.logits
-        found = {"logits": logits, "theta": out.theta, "attention": out.attention}
+        heads: dict[str, Tensor] = {}
+        if self.heads:
+            logits, *others = torch.split(logits, self.widths, 1)
+            heads = {h.output: part for h, part in zip(self.heads, others, strict=True)}
+        found = {"logits": logits, "theta": out.theta, "attention": out.attention, **heads}
         given = {name: value for name, value in found.items() if value is not None}
         self.names = list(given)
         return tuple(given.values())
+
+
+def _divided(layer: nn.Linear, temperature: float) -> nn.Linear:
+    for p in layer.parameters():
+        p.data /= temperature
+    return layer
 
 
 def check_onnx_name(path: Path) -> None:
@@ -62,15 +78,18 @@ def check_onnx_name(path: Path) -> None:
 def export_onnx(model: nn.Module, spec: ModelSpec, path: Path, *, tolerance: float = 1e-4) -> float:
     """Write ``model`` to ``path``; returns the largest difference from torch over batches of 1, 2 and 5 random faces.
 
-    The temperature becomes part of the graph: the spec in the file has temperature 1, and its ``calibration`` remembers
-    the value. The difference is on the scale of the model's own logits, before the division.
+    model  where the spec has several heads, the one whose head has the rows of all of them (``models.weights
+           .load_network``): the file then gives the answer and each head
+
+    Temperatures become part of the graph: the spec in the file has temperature 1, and its ``calibration`` remembers
+    the value. The difference is on the scale of the model's own logits, before the division, where it has one answer.
 
     Raises :class:`ModelError`, and writes nothing, where the difference exceeds ``tolerance``.
     """
     check_onnx_name(path)
     onnx = need("onnx", "train")
     need("onnxscript", "train")
-    deployed = _Deployed(model, spec.temperature).eval()
+    deployed = _Deployed(model, spec).eval()
     example = torch.randn(2, spec.channels, spec.size, spec.size, generator=torch.Generator().manual_seed(0))
     deployed(example)  # tells the names of its outputs
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -92,7 +111,7 @@ def export_onnx(model: nn.Module, spec: ModelSpec, path: Path, *, tolerance: flo
     embed_spec(proto, _folded(spec))
     onnx.checker.check_model(proto)
     data = proto.SerializeToString()
-    worst = _difference(_Deployed(model).eval(), data, spec)
+    worst = _difference(deployed if spec.heads else _Deployed(model, spec, divided=False).eval(), data, spec)
     if not math.isfinite(worst):
         raise ModelError(
             f"{path}: an output is not finite for ordinary faces, so that nothing can be compared; nothing was "
@@ -119,9 +138,14 @@ def embed_spec(proto: Any, spec: ModelSpec) -> None:
 
 
 def _folded(spec: ModelSpec) -> ModelSpec:
-    if spec.temperature == 1:
-        return spec
-    return replace(spec, temperature=1.0, calibration={**spec.calibration, "temperature": spec.temperature})
+    heads = tuple(replace(h, temperature=1.0, calibration=_remembered(h)) for h in spec.heads)
+    return replace(spec, temperature=1.0, calibration=_remembered(spec), heads=heads)
+
+
+def _remembered(head: ModelSpec | Head) -> dict[str, Any]:
+    """The calibration, which says what the graph divides by."""
+    own = {} if head.temperature == 1 else {"temperature": head.temperature}
+    return {**head.calibration, **own}
 
 
 def _strip(proto: Any) -> None:
@@ -134,14 +158,14 @@ def _strip(proto: Any) -> None:
 
 
 @torch.no_grad()
-def _difference(undivided: _Deployed, data: bytes, spec: ModelSpec) -> float:
+def _difference(expecting: _Deployed, data: bytes, spec: ModelSpec) -> float:
     session = load_onnxruntime().InferenceSession(data, providers=["CPUExecutionProvider"])
     generator, worst = torch.Generator().manual_seed(1), np.float32(0)
     for n in (1, 2, 5):
         x = torch.randn(n, spec.channels, spec.size, spec.size, generator=generator)
-        expected, got = undivided(x), session.run(None, {"faces": x.numpy()})
-        for name, own, theirs in zip(undivided.names, expected, got, strict=True):
-            factor = spec.temperature if name == "logits" else 1.0
+        expected, got = expecting(x), session.run(None, {"faces": x.numpy()})
+        for name, own, theirs in zip(expecting.names, expected, got, strict=True):
+            factor = spec.temperature if name == "logits" and not spec.heads else 1.0
             with np.errstate(invalid="ignore"):  # infinite on both sides
                 apart = np.abs(own.numpy() - factor * theirs).max()
             worst = np.maximum(worst, apart)  # unlike max, it keeps a NaN

@@ -2,7 +2,7 @@
 
 # each import registers its networks
 from mien.models import adversarial, attentive, deep_emotion, deepexpr, googlenet, mollahosseini, vgg
-from mien.models.layers import fuse, split_heads
+from mien.models.layers import fuse, unfuse
 from mien.models.registry import Output, create_model, list_models, outputs, register
 
 __all__ = [
@@ -18,6 +18,6 @@ __all__ = [
     "mollahosseini",
     "outputs",
     "register",
-    "split_heads",
+    "unfuse",
     "vgg",
 ]

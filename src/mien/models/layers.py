@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +30,7 @@ __all__ = [
     "conv_block",
     "fuse",
     "pool_to",
-    "split_heads",
+    "unfuse",
 ]
 
 
@@ -77,6 +78,20 @@ class RepConv2d(nn.Module):
         conv.bias.copy_(self.bias)
         return conv
 
+    @torch.no_grad()
+    def unfused(self, plain: nn.Conv2d, mean: Tensor, var: Tensor) -> None:
+        """Undo :meth:`fused`: become ``plain``, a kernel of zero mean; the statistics are not needed."""
+        own, branches = plain.weight, len(self.weight)
+        fan_in = own[0].numel()
+        size = (own.var((1, 2, 3), correction=0, keepdim=True) * fan_in + 1e-12).sqrt()
+        self.weight.copy_(own * (2**0.5 / size) / branches)  # the size of fresh kernels
+        self.point.zero_()
+        if self.identity is not None:
+            self.identity.zero_()
+        self.gain.copy_(size.flatten())
+        assert plain.bias is not None
+        self.bias.copy_(plain.bias)
+
 
 class ConvNorm(nn.Module):
     """A k x k convolution that keeps the size (``stride`` 2 halves it), then batch norm, which ``fused`` takes in."""
@@ -102,6 +117,13 @@ class ConvNorm(nn.Module):
         assert conv.bias is not None
         conv.bias.copy_(shift)
         return conv
+
+    @torch.no_grad()
+    def unfused(self, plain: nn.Conv2d, mean: Tensor, var: Tensor) -> None:
+        """Undo :meth:`fused`: compute what ``plain`` does, whose outputs have ``mean`` and ``var``."""
+        self.conv.weight.copy_(plain.weight)
+        assert plain.bias is not None
+        _set_norm(self.norm, plain.bias, mean, var)
 
 
 class ECA(nn.Module):
@@ -176,6 +198,12 @@ class RepLinear(nn.Module):
         linear.bias.copy_(shift)
         return linear
 
+    @torch.no_grad()
+    def unfused(self, plain: nn.Linear, mean: Tensor, var: Tensor) -> None:
+        """Undo :meth:`fused`: compute what ``plain`` does, whose outputs have ``mean`` and ``var``."""
+        self.linear.weight.copy_(plain.weight)
+        _set_norm(self.norm, plain.bias, mean, var)
+
 
 def _gain_and_shift(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """What batch norm does in eval mode, ``gain * x + shift`` for each channel."""
@@ -184,6 +212,16 @@ def _gain_and_shift(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tens
     assert var is not None
     gain = norm.weight / torch.sqrt(var + norm.eps)
     return gain, norm.bias - gain * mean
+
+
+def _set_norm(norm: nn.BatchNorm1d | nn.BatchNorm2d, bias: Tensor, mean: Tensor, var: Tensor) -> None:
+    """Make ``norm`` add ``bias`` to an input that, with the bias, has ``mean`` and ``var`` for each channel."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    norm.running_mean.copy_(mean - bias)
+    norm.running_var.copy_(var)
+    norm.weight.copy_((var + norm.eps).sqrt())
+    norm.bias.copy_(mean)
 
 
 def _channels_last(x: Tensor) -> Tensor:
@@ -208,6 +246,10 @@ def pool_to(x: Tensor, side: int) -> Tensor:
     return F.max_pool2d(x, (height // side, width // side))
 
 
+#: Layers that are richer while they learn.
+_RICHER = (RepConv2d, ConvNorm, RepLinear)
+
+
 def fuse(model: nn.Module) -> nn.Module:
     """A copy of ``model`` for deployment, in eval mode: every Rep layer replaced by its plain equivalent, and the
     parts that a module names in ``training_only`` replaced by None.
@@ -217,19 +259,52 @@ def fuse(model: nn.Module) -> nn.Module:
         for name in getattr(module, "training_only", ()):
             setattr(module, name, None)
     for name, module in list(fused.named_modules()):
-        if isinstance(module, (RepConv2d, ConvNorm, RepLinear)):
+        if isinstance(module, _RICHER):
             parent = fused.get_submodule(name.rpartition(".")[0])
             setattr(parent, name.rpartition(".")[2], module.fused())
     return fused
 
 
-def split_heads(model: nn.Module) -> tuple[nn.Module, nn.Module | None]:
-    """Copies of ``model`` with its first head only, and with its second, if it has one, in the place of the first."""
-    first = copy.deepcopy(model)
-    if getattr(model, "second", None) is None:
-        return first, None
-    other = copy.deepcopy(model)
-    other.head = other.second
-    other.num_classes = other.second.out_features  # type: ignore[union-attr]
-    first.second = other.second = None  # type: ignore[assignment]
-    return first, other
+@torch.no_grad()
+def unfuse(model: nn.Module, deployed: nn.Module, batches: Iterable[Tensor], *, but: Sequence[str] = ()) -> None:
+    """Undo :func:`fuse`: give ``model``, a fresh network, the weights by which it computes what ``deployed`` does.
+
+    A folded batch norm is lost; the one that is made here has as running statistics what its layer gives for
+    ``batches``, normalised images ``(N, C, S, S)``, and the scale and shift that leave the output as it is. In training
+    mode, by the statistics of a batch, the network then says nearly the same.
+
+    but  modules by name that keep the weights they have, such as heads
+    """
+    richer: dict[str, Any] = {name: module for name, module in model.named_modules() if isinstance(module, _RICHER)}
+    plain: dict[str, Any] = {name: deployed.get_submodule(name) for name in richer}
+    for name, (mean, var) in _output_statistics(deployed, plain, batches).items():
+        richer[name].unfused(plain[name], mean, var)
+    own, done = model.state_dict(), (*richer, *but)
+    for key, value in deployed.state_dict().items():
+        if key in own and not key.startswith(tuple(f"{name}." for name in done)):
+            own[key].copy_(value)
+
+
+def _output_statistics(
+    model: nn.Module, layers: Mapping[str, nn.Module], batches: Iterable[Tensor]
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Mean and variance of each layer's output, for each channel, over all images of ``batches``."""
+    sums: dict[str, list[Tensor]] = {}
+
+    def note(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+        def hook(_module: nn.Module, _given: object, out: Tensor) -> None:
+            y = out.double().transpose(0, 1).flatten(1)  # (channels, all places)
+            new = [torch.tensor(y.shape[1]), y.sum(1), y.square().sum(1)]
+            sums[name] = [a + b for a, b in zip(sums[name], new, strict=True)] if name in sums else new
+
+        return hook
+
+    hooks = [layer.register_forward_hook(note(name)) for name, layer in layers.items()]
+    try:
+        for x in batches:
+            model(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    means = {name: (total / n, squares / n) for name, (n, total, squares) in sums.items()}
+    return {name: (m.float(), (s - m.square()).clamp_min(0).float()) for name, (m, s) in means.items()}

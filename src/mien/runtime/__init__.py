@@ -3,7 +3,15 @@
 Predictor().predict("photo.jpg") -> Photo with faces: Face(label="happy", confidence=0.93, ...)
 """
 
-from mien.runtime.classifier import DEFAULT_MODEL, Classifier, accuracy_line, find_head, find_model, shipped_models
+from mien.runtime.classifier import (
+    DEFAULT_MODEL,
+    Classifier,
+    accuracy_line,
+    find_head,
+    find_model,
+    find_weights,
+    shipped_models,
+)
 from mien.runtime.detector import CenterFace, Detector, WholeImage, YuNet, make_detector
 from mien.runtime.predictor import Found, Predictor
 from mien.runtime.session import open_session
@@ -20,6 +28,7 @@ __all__ = [
     "accuracy_line",
     "find_head",
     "find_model",
+    "find_weights",
     "make_detector",
     "open_session",
     "shipped_models",

@@ -20,7 +20,16 @@ from mien.preprocessing import normalise, softmax
 from mien.runtime.session import open_session
 from mien.spec import SPEC_KEY, Head, ModelSpec
 
-__all__ = ["DEFAULT_MODEL", "Classifier", "Outputs", "accuracy_line", "find_head", "find_model", "shipped_models"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "Classifier",
+    "Outputs",
+    "accuracy_line",
+    "find_head",
+    "find_model",
+    "find_weights",
+    "shipped_models",
+]
 
 #: The model that is used when none is named.
 DEFAULT_MODEL = "mien-small"
@@ -163,6 +172,18 @@ def find_head(model: str | os.PathLike[str] | None) -> tuple[Path, str | None]:
         warnings.warn(f"{wanted} is the head fer+ of {old} now: say {old}:fer+", FutureWarning, stacklevel=2)
         return find_model(old), "fer+"
     return find_model(wanted), None
+
+
+def find_weights(model: str | os.PathLike[str]) -> tuple[Path | None, str | None]:
+    """The safetensors file and the head that ``RUN``, ``RUN:HEAD``, ``FILE`` or ``FILE:HEAD`` names; (None, None) for
+    what is neither the folder of a run nor such a file.
+    """
+    word = os.fspath(model)
+    name, colon, head = word.rpartition(":")
+    for path, asked in ((Path(word), None), (Path(name), head)) if colon else ((Path(word), None),):
+        if path.is_dir() or path.suffix == ".safetensors":
+            return (path / "model.safetensors" if path.is_dir() else path), asked
+    return None, None
 
 
 def accuracy_line(spec: ModelSpec) -> str:

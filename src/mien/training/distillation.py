@@ -29,6 +29,7 @@ from mien.errors import ConfigError, ModelError, OutputError
 from mien.evaluation.model import Loaded, open_model
 from mien.files import replace_file
 from mien.models.inference import predict
+from mien.models.weights import read_spec
 from mien.training import transforms
 from mien.training.devices import autocast, pick_device
 from mien.training.recipe import Augment, Distill
@@ -195,8 +196,7 @@ def _said_by_models(
     said: dict[Labels, list[Array]] = {}
     teachers = []
     for model in (m.strip() for m in models):
-        second = Path(model) / "second.safetensors"
-        for source in (model, second) if second.is_file() and faces.second is not None else (model,):
+        for source in _heads_of(model, faces):
             loaded = open_model(source)
             spec = loaded.spec
             if spec.labels not in (faces.names, faces.second_names):
@@ -210,6 +210,19 @@ def _said_by_models(
             said.setdefault(spec.labels, []).append(question.put(loaded, key))
             teachers.append(Teacher(spec.name, key, spec.data.get("learnt", ""), spec.recipe.get("seed")))
     return said, tuple(teachers)
+
+
+def _heads_of(model: str, faces: FaceDataset) -> list[str]:
+    """``model``, or, of a run with several heads, ``RUN:HEAD`` for each that has the classes of one labelling."""
+    path = Path(model)
+    older = path / "second.safetensors"  # runs of mien 0.1.0 had a file for each head
+    if older.is_file() and faces.second is not None:
+        return [model, str(older)]
+    if not (path / "model.safetensors").is_file():
+        return [model]
+    wanted = {faces.names} if faces.second is None else {faces.names, faces.second_names}
+    heads = read_spec(path / "model.safetensors").heads
+    return [f"{model}:{h.name}" for h in heads if h.labels in wanted] or [model]
 
 
 def _arrays(found: Predictions) -> list[tuple[Labels, Array]]:

@@ -80,6 +80,7 @@ def fit(
     recipe: Recipe,
     *,
     teacher: Mapping[tuple[str, ...], NDArray[np.floating[Any]]] | None = None,
+    statistics: tuple[float, float] | None = None,
     device: str = "auto",
     graph: bool = True,
     state: State | None = None,
@@ -89,7 +90,8 @@ def fit(
 ) -> tuple[nn.Module, list[Epoch]]:
     """Train ``model`` in place as the recipe says; returns the deployed (averaged, fused, eval) copy and the history.
 
-    train, val  faces of one size with the same class names; normalised by ``train.statistics``
+    train, val  faces of one size with the same class names
+    statistics  mean and standard deviation, 0..1, that faces are normalised by; None for those of ``train``
     teacher     class names -> soft targets ``(R, N, K)`` for ``train``, shares that sum to 1, R = 1, or as many as
                 ``distill.augmented_views``; the names are those of ``train``, of its second labelling, or both; see
                 ``distillation.soft_targets``
@@ -107,9 +109,9 @@ def fit(
     afterwards what they were. Raises :class:`Diverged` when the loss is not finite.
     """
     check_fits(model, train, val)
-    where, statistic = pick_device(device), train.statistics
-    own = LearningSet.of(train, recipe, where, *statistic, teacher)
-    validation = LearningSet.of(val, replace(recipe, adversary=0.0), where, *statistic, None)  # its people are others
+    where, (mean, std) = pick_device(device), statistics or train.statistics
+    own = LearningSet.of(train, recipe, where, mean, std, teacher)
+    validation = LearningSet.of(val, replace(recipe, adversary=0.0), where, mean, std, None)  # its people are others
     if teacher and not any(k.startswith("teacher.") for k in own.columns):
         raise ConfigError(
             f"teachers predict {', '.join(' '.join(names) for names in teacher)}, which no head of the network learns: "
@@ -148,6 +150,7 @@ class _Trainer:
         train = train.deduplicated() if recipe.deduplicate else train
         self.model, self.train, self.recipe, self.device, self.dropout = model, train, recipe, device, dropout
         self.optimizer, self.rates = make_optimizer(model, recipe)
+        self.frozen = [m for m in model.modules() if _all_frozen(list(m.parameters(recurse=False)))]
         self.ema = EMA(model, recipe.ema) if recipe.ema else None
         # a short last batch is left out; the next epoch's order is another
         self.steps = max(1, len(train.images) // recipe.batch_size)
@@ -165,6 +168,8 @@ class _Trainer:
         size = self.recipe.batch_size
         order = torch.randperm(len(self.train.images), generator=_generator(self.recipe.seed, 1, self.epoch))
         self.model.train()
+        for frozen in self.frozen:
+            frozen.eval()
         for k in range(self.step - self.epoch * self.steps, self.steps):
             start = time.perf_counter()
             index = order[k * size : (k + 1) * size].to(self.device)
@@ -307,6 +312,11 @@ class _Trainer:
             # fused optimizers walk a weight and its moments side by side: both must lie in memory alike
             entry.update({k: torch.empty_like(p).copy_(v) for k, v in entry.items() if v.shape == p.shape})
         self.optimizer.load_state_dict({"state": states, "param_groups": own["param_groups"]})
+
+
+def _all_frozen(parameters: list[nn.Parameter]) -> bool:
+    """Whether there are some and none learns: batch norm of such a layer keeps its statistics, too."""
+    return bool(parameters) and not any(p.requires_grad for p in parameters)
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

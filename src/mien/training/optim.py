@@ -6,6 +6,7 @@ Leaves out: the loop (``mien.training.loop``).
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import Any
 
 import torch
@@ -13,28 +14,34 @@ from torch import Tensor, nn
 
 from mien.training.recipe import Recipe
 
-__all__ = ["EMA", "make_optimizer", "schedule"]
+__all__ = ["EMA", "HEADS", "make_optimizer", "schedule"]
+
+#: How the names of the heads' parameters begin.
+HEADS = ("head.", "second.")
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> tuple[torch.optim.Optimizer, list[float]]:
     """The optimizer and the peak learning rate of each of its parameter groups.
 
     Weight decay reaches matrices and kernels only; ``model.transformer_parameters()`` learn at
-    ``lr * transformer_lr_factor``.
+    ``lr * transformer_lr_factor``, and all but the heads at ``trunk_lr_factor`` of their rate where training starts
+    from weights. What is frozen is in no group.
     """
     o = recipe.optimizer
     transformer = {id(p) for p in getattr(model, "transformer_parameters", list)()}
+    learning = {name: p for name, p in model.named_parameters() if p.requires_grad}
     on = next(model.parameters()).device
+    slow = {name for name in learning if recipe.init and not name.startswith(HEADS)}
     groups: list[dict[str, Any]] = []
     rates: list[float] = []
-    for inside in (False, True):
-        for decays in (True, False):
-            own = [p for p in model.parameters() if (id(p) in transformer) is inside and (p.ndim > 1) is decays]
-            if own:
-                rates.append(o.lr * (o.transformer_lr_factor if inside else 1.0))
-                groups.append({"params": own, "weight_decay": o.weight_decay if decays else 0.0})
-                if on.type == "cuda":  # a number would stay what it was when the step became a graph
-                    groups[-1]["lr"] = torch.tensor(rates[-1], device=on)
+    for inside, old, decays in product((False, True), (False, True), (True, False)):
+        sort = (inside, old, decays)
+        own = [p for name, p in learning.items() if (id(p) in transformer, name in slow, p.ndim > 1) == sort]
+        if own:
+            rates.append(o.lr * (o.transformer_lr_factor if inside else 1.0) * (o.trunk_lr_factor if old else 1.0))
+            groups.append({"params": own, "weight_decay": o.weight_decay if decays else 0.0})
+            if on.type == "cuda":  # a number would stay what it was when the step became a graph
+                groups[-1]["lr"] = torch.tensor(rates[-1], device=on)
     fused = on.type in ("cpu", "cuda")  # one pass over each weight
     if o.name == "sgd":
         return torch.optim.SGD(groups, lr=o.lr, momentum=0.9, nesterov=True, fused=fused), rates

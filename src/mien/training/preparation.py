@@ -152,8 +152,11 @@ def _classes(network: nn.Module, name: str, size: tuple[int, int]) -> int:
         network.train(training)
 
 
-def check_teachers(teachers: Sequence[Teacher], train: FaceDataset, val: FaceDataset) -> list[str]:
-    """Whether a teacher has learnt faces that its student is validated on, which flatters every figure.
+def check_teachers(
+    teachers: Sequence[Teacher], train: FaceDataset, val: FaceDataset, kind: str = "teacher"
+) -> list[str]:
+    """Whether a teacher, or another ``kind`` of network, has learnt faces that its student is validated on, which
+    flatters every figure.
 
     Raises :class:`ConfigError` where it has; gives a note for each teacher whose file does not say what it learnt,
     though the data may have been split in another way for it.
@@ -164,9 +167,9 @@ def check_teachers(teachers: Sequence[Teacher], train: FaceDataset, val: FaceDat
             continue
         found, checked = seen(t.learnt, val.images, train.images)
         if found > _MOST_SEEN * checked:
-            split = "--split-seed" if t.seed is None else f"--split-seed {t.seed} (the teacher's seed)"
+            split = "--split-seed" if t.seed is None else f"--split-seed {t.seed} (the seed of {t.name})"
             raise ConfigError(
-                f"teacher {t.name} has learnt faces that are to validate here: {found} of the {checked} that can be "
+                f"{kind} {t.name} has learnt faces that are to validate here: {found} of the {checked} that can be "
                 f"checked; split the data as they were split for it, with {split} or --val-split"
             )
     if unknown := [t.name for t in dict.fromkeys(teachers) if not t.learnt]:

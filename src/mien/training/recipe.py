@@ -94,6 +94,7 @@ class Optimizer(_Checked):
     lr                     peak learning rate
     weight_decay           not applied to biases, norms and scales
     transformer_lr_factor  on the learning rate of the model's ``transformer_parameters``
+    trunk_lr_factor        on the learning rate of all but the heads, where training starts from weights (``init``)
     schedule               "constant", "cosine" (to zero) or "linear" (to zero), after ``warmup`` epochs of linear rise
     clip                   largest gradient norm, 0 for none
     """
@@ -104,6 +105,7 @@ class Optimizer(_Checked):
     lr: Annotated[float, Meta(ge=0, le=100)] = 0.1
     weight_decay: Weight = 0.0
     transformer_lr_factor: Annotated[float, Meta(ge=0, le=100)] = 1.0
+    trunk_lr_factor: Annotated[float, Meta(ge=0, le=100)] = 0.1
     schedule: Literal["constant", "cosine", "linear"] = "constant"
     warmup: Annotated[float, Meta(ge=0, le=100_000)] = 0.0
     clip: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
@@ -147,6 +149,9 @@ class Recipe(_Checked):
                      needs training faces with ``subject``
     sizes            progressive sizes: pairs of a share of the epochs and the side in pixels from there on, such as
                      [[0, 32], [0.4, 40], [0.7, 48]]; empty for the images' own size throughout
+    init             weights to start from: a published name, a run or a file, whose network takes the place of
+                     ``model`` and ``options``; empty for fresh weights
+    freeze           with ``init``: "trunk" trains the heads alone, "none" everything
     distill          how teachers are followed; None: the recipe has none in mind
     """
 
@@ -166,6 +171,8 @@ class Recipe(_Checked):
     aux_weight: Weight = 0.3
     adversary: Annotated[float, Meta(ge=0, le=100)] = 0.0
     sizes: tuple[tuple[BelowOne, Side], ...] = ()
+    init: str = ""
+    freeze: Literal["none", "trunk"] = "none"
     optimizer: Optimizer = field(default_factory=Optimizer)
     augment: Augment = field(default_factory=Augment)
     distill: Distill | None = None
@@ -181,6 +188,8 @@ class Recipe(_Checked):
             raise ConfigError(
                 f"distill.augmented_views must be 0 with augment.mixup above 0, got {self.distill.augmented_views}"
             )
+        if self.freeze != "none" and not self.init:
+            raise ConfigError(f"freeze needs init, the weights to keep (--init mien-small), got {self.freeze!r} alone")
         starts = [start for start, _ in self.sizes]
         if starts and (starts[0] != 0 or any(a >= b for a, b in pairwise(starts))):
             raise ConfigError(f"sizes {_SIZES}, got {self.sizes!r}")

@@ -1,8 +1,7 @@
 """The one way to train: faces and a recipe in, a calibrated, evaluated model out. ``mien train``, the README, the demo
 and ``mien compare`` all call :func:`train`; with a folder it also leaves there
 
-    OUT/model.safetensors   the deployed weights, calibrated on the validation part, with their spec
-    OUT/second.safetensors  the same trunk with the second head, where there is one
+    OUT/model.safetensors   the deployed weights of all heads, calibrated on the validation part, with their spec
     OUT/evaluation.json     the validation report of these weights
 
 and, while it lasts, what ``mien.training.folder`` lists. Leaves out: showing progress (``cli``) and the loop itself
@@ -16,27 +15,24 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from mien.data import FaceDataset
-from mien.data.duplicates import near_duplicates
-from mien.evaluation.calibrated import calibrated
-from mien.evaluation.model import Loaded
-from mien.evaluation.scoring import scored
+from mien.errors import ConfigError
 from mien.files import check_writable, write_text
-from mien.models import split_heads
 from mien.reporting import plots
-from mien.spec import ModelSpec
 from mien.training.devices import lent
 from mien.training.distillation import SoftTargets, soft_targets
+from mien.training.finishing import check_new_head, finished
 from mien.training.folder import RunFolder, claimed
 from mien.training.loop import Batch, Epoch, Stopped, fit
 from mien.training.preparation import Prepared, check_teachers, make_network, prepare
 from mien.training.recipe import Distill, Recipe, load_recipe
+from mien.training.starting import Start, as_it_starts, begin, open_start
+from mien.training.timing import epochs_within, shortened
 from mien.training.trained import TrainedModel, make_spec
 
 __all__ = ["train"]
@@ -51,6 +47,10 @@ def train(
     *,
     out: str | Path | None = None,
     teacher: str | Sequence[str] = (),
+    init: str | Path | None = None,
+    freeze: str | None = None,
+    add_head: str | None = None,
+    budget: float | None = None,
     device: str = "auto",
     size: int | None = None,
     resume: bool = False,
@@ -64,6 +64,12 @@ def train(
     train, val  faces of any size with the same class names; ``mien.data.train_val`` makes both of one data set
     out       folder for the weights and for what ``resume`` needs; None: nothing is written
     teacher   models to follow too: folders of runs, files, names of shipped models, .npz files of predictions
+    init      weights to start from: a published name such as ``mien-small``, a run's folder or its file; instead of the
+              recipe's. Their network is trained, whatever the recipe names; the trunk learns at the recipe's
+              ``trunk_lr_factor``; a head goes on for the classes that it knew
+    freeze    with ``init``: "trunk" trains the heads alone, "none" everything; instead of the recipe's
+    add_head  with ``init`` and a frozen trunk: name of a new head, beside which the old ones stay in the file
+    budget    seconds that training may take: as many of the recipe's epochs as fit, chosen before the first step
     device    auto, cpu, cuda, cuda:1 ... or mps
     size      side in pixels that faces are resized to, instead of the recipe's
     resume    continue the run in ``out``, or begin it where there is none yet; without it a folder that holds a run is
@@ -74,29 +80,61 @@ def train(
     as a warning, once. Raises ConfigError before the first step where recipe and data do not fit each other, and
     :class:`mien.training.loop.Stopped`, after saving, where ``on_batch`` asked for a stop.
     """
-    recipe = (load_recipe(recipe) if isinstance(recipe, str) else recipe).override(size=size)
+    recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    if add_head is not None and not (init or recipe.init):
+        raise ConfigError(f"the new head {add_head!r} stands beside those of weights to start from: give --init, too")
+    recipe = recipe.override(init=None if init is None else str(init), freeze=freeze or ("trunk" if add_head else None))
+    start = open_start(recipe.init) if recipe.init else None
+    recipe = as_it_starts(recipe, start, size) if start else recipe.override(size=size)
     teachers = [teacher] if isinstance(teacher, str) else [str(t) for t in teacher]
     folder_path = None if out is None else Path(out)
     with claimed(folder_path, resume=resume):
         ready = prepare(recipe, train, val, taught=bool(teachers))
-        network = _fresh(ready)
+        if start:
+            if add_head is not None:
+                check_new_head(add_head, start, ready)
+            for note in check_teachers([start.learnt], train, val, "the network to start from"):
+                _log.warning(note)
+        ready = replace(ready, recipe=_in_time(ready.recipe, ready.train, budget, folder_path, device))
+        network = _fresh(ready, start)
         if folder_path:
             check_writable(folder_path, need_bytes=10_000_000 + 10 * sum(p.nbytes for p in network.parameters()))
         for note in ready.notes:
             _log.warning(note)
         taught = _taught(ready, train, val, teachers, device)
-        deployed, history = _fitted(network, ready, taught, folder_path, device, tensorboard, (on_batch, on_epoch))
-        model = _finished(deployed, history, ready, train, val, taught)
+        callbacks = (on_batch, on_epoch)
+        deployed, history = _fitted(network, ready, taught, start, folder_path, device, tensorboard, callbacks)
+        spec = make_spec(ready.recipe, train, val, teachers=taught.names if taught else (), start=start)
+        model = finished(deployed, history, ready, spec, val.fingerprint, start=start, add_head=add_head)
         if folder_path:
             _write(model, folder_path)
         return model
 
 
-def _fresh(ready: Prepared) -> nn.Module:
-    """The network with the initial weights that the recipe's seed gives."""
+def _in_time(recipe: Recipe, train: FaceDataset, budget: float | None, out: Path | None, device: str) -> Recipe:
+    """``recipe`` with as many of its epochs as fit into ``budget`` seconds, decided once for a folder."""
+    if budget is None:
+        return recipe
+    plan = None if out is None else out / "plan.json"
+    if plan and plan.is_file():
+        return shortened(recipe, int(json.loads(plan.read_text(encoding="utf-8"))["epochs"]))
+    epochs = min(recipe.epochs, epochs_within(recipe, train, budget, device=device))
+    if plan:
+        write_text(plan, json.dumps({"epochs": epochs}))
+    _log.warning("%d of %d epochs fit into %.0f seconds", epochs, recipe.epochs, budget)
+    return shortened(recipe, epochs)
+
+
+def _fresh(ready: Prepared, start: Start | None) -> nn.Module:
+    """The network with the initial weights that the recipe's seed gives, or that it starts from."""
     with lent(torch.device("cpu")) as initial:
         initial.manual_seed(ready.recipe.seed)
-        return make_network(ready.recipe, ready.train)
+        network = make_network(ready.recipe, ready.train)
+    if start is None:
+        return network
+    network, note = begin(network, start, ready.recipe, ready.train)
+    _log.warning(note)
+    return network
 
 
 def _taught(
@@ -116,6 +154,7 @@ def _fitted(
     network: nn.Module,
     ready: Prepared,
     taught: SoftTargets | None,
+    start: Start | None,
     out: Path | None,
     device: str,
     tensorboard: bool,
@@ -123,8 +162,9 @@ def _fitted(
 ) -> tuple[nn.Module, list[Epoch]]:
     """The loop, with its state in ``out``."""
     on_batch, on_epoch = callbacks
-    parts = {"recipe": ready.recipe.to_dict(), "train": ready.train.fingerprint, "val": ready.val.fingerprint}
-    run = {**parts, **({"teachers": list(taught.keys)} if taught else {})}
+    run: dict[str, Any] = {"recipe": ready.recipe.to_dict(), "train": ready.train.fingerprint}
+    run |= {"val": ready.val.fingerprint}
+    run |= ({"teachers": list(taught.keys)} if taught else {}) | ({"start": start.key} if start else {})
     folder = RunFolder(out, ready.recipe.epochs, run, tensorboard=tensorboard) if out else None
 
     def both(epoch: Epoch) -> None:
@@ -139,6 +179,7 @@ def _fitted(
             ready.val,
             ready.recipe,
             teacher=taught.targets if taught else None,
+            statistics=(start.spec.mean, start.spec.std) if start else None,
             device=device,
             state=folder.state() if folder else None,
             on_batch=on_batch,
@@ -154,54 +195,7 @@ def _fitted(
             folder.close()
 
 
-def _finished(
-    deployed: nn.Module,
-    history: list[Epoch],
-    ready: Prepared,
-    train: FaceDataset,
-    val: FaceDataset,
-    taught: SoftTargets | None,
-) -> TrainedModel:
-    """Calibrate and evaluate each head, where it has been trained."""
-    clean = ~near_duplicates(ready.val.images, ready.train.images)
-    spec = make_spec(ready.recipe, train, val, teachers=taught.names if taught else ())
-    first, other = split_heads(deployed)
-    second = None
-    if other is not None:
-        own = replace(spec, name=f"{spec.name}-ferplus", labels=train.second_names)
-        second = _judged(other, own, _by_second(ready.val), clean, val.fingerprint, history)
-    return replace(_judged(first, spec, ready.val, clean, val.fingerprint, history), second=second)
-
-
-def _judged(
-    network: nn.Module,
-    spec: ModelSpec,
-    faces: FaceDataset,
-    clean: NDArray[np.bool_],
-    fingerprint: str,
-    history: list[Epoch],
-) -> TrainedModel:
-    """``network`` calibrated on the labelled ones of ``faces`` and scored there, with the score in its spec."""
-    known = np.ones(len(faces), bool) if faces.labels is None else faces.labels >= 0
-    faces, clean = faces.take(known), clean[known]
-    model = calibrated(Loaded(network, replace(spec, scores={}), ""), faces, clean=clean)
-    if model.spec.calibration:
-        model.spec.calibration["fingerprint"] = fingerprint
-    report = scored(model, faces, clean=clean).report
-    model.spec.scores[report.split or "validation"] = report.to_dict()
-    return TrainedModel(network.cpu(), model.spec, history, report)
-
-
-def _by_second(faces: FaceDataset) -> FaceDataset:
-    """``faces`` labelled by the class with the largest share in the second labelling, -1 for a row without."""
-    assert faces.second is not None
-    labels = np.where(faces.second.any(1), faces.second.argmax(1), -1)
-    return replace(faces, names=faces.second_names, labels=labels, votes=None, second=None, second_names=())
-
-
 def _write(model: TrainedModel, out: Path) -> None:
     model.save(out / "model.safetensors")
-    if model.second:
-        model.second.save(out / "second.safetensors")
     write_text(out / "evaluation.json", json.dumps(model.report.to_dict(), indent=1))
     plots.curves(model.history, out / "curves.png")

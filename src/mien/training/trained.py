@@ -20,11 +20,13 @@ from mien.evaluation.metrics import Report
 from mien.evaluation.model import Loaded
 from mien.evaluation.scoring import evaluate, versions
 from mien.export.onnx import export_onnx
+from mien.models.heads import answering
 from mien.models.weights import save_model
 from mien.spec import ModelSpec
 from mien.training.loop import Epoch
-from mien.training.provenance import sketch
+from mien.training.provenance import merged, sketch
 from mien.training.recipe import Recipe
+from mien.training.starting import Start
 
 __all__ = ["TrainedModel", "make_spec"]
 
@@ -33,23 +35,28 @@ __all__ = ["TrainedModel", "make_spec"]
 class TrainedModel:
     """What ``train`` gives.
 
-    network  in eval mode, fused, on the CPU
+    network  in eval mode, fused, on the CPU; gives the logits of the answer
     spec     labels, normalisation, calibration, scores, recipe and data
     history  the figures of every epoch
     report   on the validation part, with ``clean`` figures: without the faces that have a near copy in Training
-    second   the same trunk with the head that learnt the second labelling, where there is one
+    whole    the network with all its heads' logits side by side, where it has several (``spec.heads``)
     """
 
     network: nn.Module
     spec: ModelSpec
     history: list[Epoch]
     report: Report
-    second: TrainedModel | None = None
+    whole: nn.Module | None = None
 
     @property
     def loaded(self) -> Loaded:
         """As ``mien.evaluation`` takes it."""
         return Loaded(self.network, self.spec, self.spec.name)
+
+    def head(self, name: str) -> Loaded:
+        """One of several heads alone, as ``mien.evaluate`` takes it; ModelError names those there are."""
+        spec = self.spec.of_head(name)
+        return Loaded(answering(self.whole or self.network, self.spec, name), spec, spec.name)
 
     def predict(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
         """Probabilities ``(N, K)`` in the order of ``spec.labels`` for grey faces uint8 ``(N, H, W)`` of any size.
@@ -66,21 +73,30 @@ class TrainedModel:
 
     def save(self, path: str | Path) -> None:
         """Write the weights with their spec, as safetensors; ``mien evaluate`` and ``mien export`` read them."""
-        save_model(Path(path), self.network, self.spec)
+        save_model(Path(path), self.whole or self.network, self.spec)
 
     def export(self, path: str | Path) -> float:
-        """Write it as ONNX, which ``Predictor`` and ``mien predict`` take; the largest difference from torch."""
-        return export_onnx(self.network, self.spec, Path(path))
+        """Write it, with all its heads, as ONNX, which ``Predictor`` and ``mien predict`` take; the largest difference
+        from torch.
+        """
+        return export_onnx(self.whole or self.network, self.spec, Path(path))
 
 
 def make_spec(
-    recipe: Recipe, train: FaceDataset, val: FaceDataset | None = None, *, teachers: Sequence[str] = ()
+    recipe: Recipe,
+    train: FaceDataset,
+    val: FaceDataset | None = None,
+    *,
+    teachers: Sequence[str] = (),
+    start: Start | None = None,
 ) -> ModelSpec:
     """The spec of a model that learnt ``train`` by ``recipe``; scores are added by whoever evaluates it.
 
     train, val  as they were before faces were resized, so that ``fingerprint`` and ``learnt`` are those of the data
+    start       the weights that it started from, whose normalisation it keeps
     """
-    mean, std = train.resized(recipe.size).statistics
+    mean, std = (start.spec.mean, start.spec.std) if start else train.resized(recipe.size).statistics
+    learnt = sketch(train.images)
     return ModelSpec(
         name=recipe.name,
         labels=train.names,
@@ -93,11 +109,14 @@ def make_spec(
             "source": Path(train.source).name,
             "fingerprint": train.fingerprint,
             "n": len(train),
-            **({} if val is None else {"validation": val.fingerprint, "learnt": sketch(train.images)}),
+            **({} if val is None else {"validation": val.fingerprint}),
+            **({} if val is None else {"learnt": merged(start.learnt.learnt, learnt) if start else learnt}),
+            **({"started from": start.words} if start else {}),
             **({"second labelling": "FER+ votes"} if recipe.votes_weight else {}),
             **({"teachers": _counted(teachers)} if teachers else {}),
         },
         versions=versions(),
+        licence=start.spec.licence if start else "",
     )
 
 

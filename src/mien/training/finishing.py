@@ -1,0 +1,165 @@
+"""From the network that the loop leaves to a calibrated, evaluated model, whose heads make one answer.
+
+Leaves out: training it (``loop``), writing it (``run``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from mien.data import FaceDataset
+from mien.data.duplicates import near_duplicates
+from mien.errors import ConfigError
+from mien.evaluation.calibrated import calibrated
+from mien.evaluation.calibration import MIN_ROWS
+from mien.evaluation.heads import joined, shared_classes
+from mien.evaluation.metrics import Report
+from mien.evaluation.model import Loaded
+from mien.evaluation.scoring import scored
+from mien.labels import FER2013, FERPLUS
+from mien.models.heads import answering, classifier, head_layers, side_by_side, with_head
+from mien.spec import Head, ModelSpec
+from mien.training.loop import Epoch
+from mien.training.preparation import Prepared
+from mien.training.starting import Start
+from mien.training.trained import TrainedModel
+
+__all__ = ["check_new_head", "finished", "head_name"]
+
+_KNOWN = {FER2013.names: "fer2013", FERPLUS.names: "fer+"}
+
+
+def head_name(labels: Sequence[str], otherwise: str) -> str:
+    """What a head for these classes is called: ``fer2013``, ``fer+`` or ``otherwise``."""
+    return _KNOWN.get(tuple(labels), otherwise)
+
+
+def check_new_head(name: str, start: Start, ready: Prepared) -> None:
+    """Raise :class:`ConfigError` where a head called ``name`` cannot stand beside those of ``start``."""
+    old = [h.name for h in _heads(start.spec)]
+    if name in old or not re.fullmatch(r"[A-Za-z0-9 ._+-]+", name):
+        raise ConfigError(
+            f"the new head's name must differ from {', '.join(old)} and hold letters, digits, spaces and . _ + - only, "
+            f"got {name!r}"
+        )
+    if ready.recipe.freeze != "trunk":
+        raise ConfigError(
+            f"a new head beside {', '.join(old)} needs a frozen trunk (--freeze trunk), got {ready.recipe.freeze!r}: "
+            "the old heads would no longer fit"
+        )
+    if ready.recipe.votes_weight:
+        raise ConfigError("a new head beside others learns one labelling: leave --target both out")
+
+
+def finished(
+    deployed: nn.Module,
+    history: list[Epoch],
+    ready: Prepared,
+    spec: ModelSpec,
+    fingerprint: str,
+    *,
+    start: Start | None = None,
+    add_head: str | None = None,
+) -> TrainedModel:
+    """The heads that ``deployed`` learnt, each calibrated and evaluated on the validation part, and their answer.
+
+    spec         without calibration and scores
+    fingerprint  of the validation part as it was given
+    add_head     name of the head that was learnt, beside which those of ``start`` are kept
+    """
+    deployed = deployed.cpu()
+    clean = ~near_duplicates(ready.val.images, ready.train.images)
+    known = np.ones(len(ready.val), bool) if ready.val.labels is None else ready.val.labels >= 0
+    val, clean = ready.val.take(known), clean[known]
+    own = classifier(deployed)
+    first, report = _judged(Loaded(with_head(deployed, own), spec, ""), val, clean, fingerprint)
+    if add_head is not None and start is not None:
+        return _beside(deployed, first, report, history, start, add_head)
+    other = getattr(deployed, "second", None)
+    if other is None:
+        return TrainedModel(first.forward, first.spec, history, report)  # type: ignore[arg-type]
+    labelled = replace(spec, labels=ready.train.second_names)
+    second, _ = _judged(Loaded(with_head(deployed, other), labelled, ""), _by_second(val), clean, fingerprint)
+    names = head_name(spec.labels, "labels"), head_name(labelled.labels, "votes")
+    whole = with_head(deployed, side_by_side([own, other]))
+    spec = replace(first.spec, heads=tuple(map(_head, names, (first.spec, second.spec))))
+    if spec.heads[0].calibration and spec.heads[1].calibration and {*spec.labels} <= {*labelled.labels}:
+        spec, report = _with_mean(whole, spec, (first, second), val, clean, fingerprint)
+    return TrainedModel(answering(whole, spec), spec, history, report, whole=whole)
+
+
+def _judged(model: Loaded, faces: FaceDataset, clean: NDArray[np.bool_], fingerprint: str) -> tuple[Loaded, Report]:
+    """``model`` calibrated on the labelled ones of ``faces`` and scored there, with the score in its spec."""
+    labelled = np.ones(len(faces), bool) if faces.labels is None else faces.labels >= 0
+    faces, clean = faces.take(labelled), clean[labelled]
+    model = calibrated(replace(model, spec=replace(model.spec, scores={})), faces, clean=clean)
+    if model.spec.calibration:
+        model.spec.calibration["fingerprint"] = fingerprint
+    return model, _scored(model, faces, clean)
+
+
+def _scored(model: Loaded, faces: FaceDataset, clean: NDArray[np.bool_]) -> Report:
+    report = scored(model, faces, clean=clean).report
+    model.spec.scores[report.split or "validation"] = report.to_dict()
+    return report
+
+
+def _with_mean(
+    whole: nn.Module,
+    spec: ModelSpec,
+    heads: tuple[Loaded, Loaded],
+    val: FaceDataset,
+    clean: NDArray[np.bool_],
+    fingerprint: str,
+) -> tuple[ModelSpec, Report]:
+    """The spec and report of the mean of both heads, its weight chosen on both labellings of ``val``."""
+    others = _majority(val, shared_classes(spec.labels, heads[1].labels))
+    if (others[clean] >= 0).sum() < MIN_ROWS:
+        return spec, Report.from_dict(next(iter(spec.heads[0].scores.values())))
+    assert val.labels is not None
+    spec = joined(spec, heads, val.images[clean], val.labels[clean], others[clean])
+    spec.calibration.update(split="+".join(val.splits) or "validation", fingerprint=fingerprint, rows="clean")
+    spec = replace(spec, scores={})
+    return spec, _scored(Loaded(answering(whole, spec), spec, ""), val, clean)
+
+
+def _beside(
+    deployed: nn.Module, new: Loaded, report: Report, history: list[Epoch], start: Start, name: str
+) -> TrainedModel:
+    """The new head, which answers, and the old ones on the same trunk."""
+    old = head_layers(start.network, start.spec) or {"": classifier(start.network)}
+    whole = with_head(deployed, side_by_side([classifier(deployed), *old.values()]))
+    spec = replace(new.spec, heads=(_head(name, new.spec), *_heads(start.spec)))
+    return TrainedModel(answering(whole, spec), spec, history, report, whole=whole)
+
+
+def _heads(spec: ModelSpec) -> tuple[Head, ...]:
+    """The heads of a model; of one with a single answer, that one."""
+    return spec.heads or (_head(head_name(spec.labels, "labels"), spec),)
+
+
+def _head(name: str, spec: ModelSpec) -> Head:
+    output = "logits_" + re.sub(r"\W", "_", name.replace("+", "plus"))
+    return Head(
+        name, spec.labels, output, temperature=spec.temperature, calibration=spec.calibration, scores=spec.scores
+    )
+
+
+def _by_second(faces: FaceDataset) -> FaceDataset:
+    """``faces`` labelled by the class with the largest share in the second labelling, -1 for a row without."""
+    assert faces.second is not None
+    labels = np.where(faces.second.any(1), faces.second.argmax(1), -1)
+    return replace(faces, names=faces.second_names, labels=labels, votes=None, second=None, second_names=())
+
+
+def _majority(faces: FaceDataset, columns: Sequence[int]) -> NDArray[np.int64]:
+    """The class of the first labelling with more than half of the second one's votes; -1 for a face without."""
+    assert faces.second is not None
+    shares = faces.second[:, list(columns)]
+    return np.where(shares.max(1) > faces.second.sum(1) / 2, shares.argmax(1), -1).astype(np.int64)
