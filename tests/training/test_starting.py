@@ -138,9 +138,7 @@ def test_a_budget_decides_the_epochs_once(run: Path, tmp_path: Path, monkeypatch
 
 def test_what_cannot_be_started_from_is_said_before_the_first_step(run: Path, tmp_path: Path) -> None:
     for wrong in ("mien-huge", tmp_path / "none", tmp_path / "m.onnx"):
-        with pytest.raises(
-            ConfigError, match="mien-nano, mien-small, the folder of a finished run"
-        ):
+        with pytest.raises(ConfigError, match="mien-nano, mien-small, the folder of a finished run"):
             train(TINY, TRAIN, VAL, init=wrong)
     with pytest.raises(ConfigError, match="freeze needs init"):
         train(TINY, TRAIN, VAL, freeze="trunk")

@@ -64,10 +64,8 @@ DETECTOR_SIZE: Any = typer.Option(
     metavar="PIXELS",
     help="Long side at which faces are searched for. auto: 640, then larger where small faces show or none is found.",
 )
-<<<<<<< HEAD
 #: What ``--draw`` was called.
 DRAW_OLD: Any = typer.Option("", "--save", hidden=True)
-=======
 
 
 def seconds_of(budget: str | None) -> float | None:
@@ -81,4 +79,3 @@ def seconds_of(budget: str | None) -> float | None:
     if seconds <= 0:
         raise ConfigError(f"--budget must be a time above 0 such as 90s, 10m or 2h, got {budget!r}")
     return seconds
->>>>>>> 3bdfab5 (Start training from published float weights, runs and files, with several heads in one file)

@@ -213,16 +213,18 @@ def _said_by_models(
 
 
 def _heads_of(model: str, faces: FaceDataset) -> list[str]:
-    """``model``, or, of a run with several heads, ``RUN:HEAD`` for each that has the classes of one labelling."""
+    """``model``, or, of a run with a head for the classes of ``faces``, ``RUN:HEAD`` for that and for their second
+    labelling's.
+    """
     path = Path(model)
     older = path / "second.safetensors"  # runs of mien 0.1.0 had a file for each head
     if older.is_file() and faces.second is not None:
         return [model, str(older)]
     if not (path / "model.safetensors").is_file():
         return [model]
-    wanted = {faces.names} if faces.second is None else {faces.names, faces.second_names}
-    heads = read_spec(path / "model.safetensors").heads
-    return [f"{model}:{h.name}" for h in heads if h.labels in wanted] or [model]
+    wanted = [faces.names] if faces.second is None else [faces.names, faces.second_names]
+    found = [h for h in read_spec(path / "model.safetensors").heads if h.labels in wanted]
+    return [f"{model}:{h.name}" for h in found] if faces.names in [h.labels for h in found] else [model]
 
 
 def _arrays(found: Predictions) -> list[tuple[Labels, Array]]:
