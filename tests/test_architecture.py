@@ -21,7 +21,7 @@ FLOORS = (
     ("runtime",),
     ("explain", "evaluation", "export"),
     ("diagnostics", "reporting", "results"),
-    ("visualization", "training", "study", "batch"),
+    ("visualization", "training", "study", "batch", "browser"),
     ("benchmark", "web"),
     ("cli",),
     ("__main__",),

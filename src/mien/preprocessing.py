@@ -7,7 +7,7 @@ wants (``mien.spec``).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from mien.errors import ModelError
 from mien.spec import ModelSpec
 
 __all__ = [
+    "CONTRAST",
     "Normalisation",
     "crop_face",
     "crop_matrix",
@@ -30,7 +31,16 @@ __all__ = [
     "to_photo",
 ]
 
-_FLAT, _USUAL = 24.0, 44.0  # standard deviations of a crop's grey values
+
+class Contrast(NamedTuple):
+    """Standard deviations of a crop's grey values: below ``flat`` it is drawn apart to the ``usual`` one."""
+
+    flat: float
+    usual: float
+
+
+#: See :func:`raise_contrast`.
+CONTRAST = Contrast(24.0, 44.0)
 
 
 class Normalisation(Protocol):
@@ -105,9 +115,9 @@ def raise_contrast(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     at 44, FER2013's usual one, they answer as on others (``bench/runtime/tilt.py`` has the figures).
     """
     mean, spread = float(crop.mean()), float(crop.std())
-    if not 0 < spread < _FLAT:
+    if not 0 < spread < CONTRAST.flat:
         return crop
-    return np.asarray(np.clip(np.round((crop - mean) * (_USUAL / spread) + mean), 0, 255), np.uint8)
+    return np.asarray(np.clip(np.round((crop - mean) * (CONTRAST.usual / spread) + mean), 0, 255), np.uint8)
 
 
 def crop_matrix(box: Sequence[float], spec: ModelSpec, turn: float = 0.0) -> NDArray[np.float64]:

@@ -22,18 +22,16 @@ from numpy.typing import NDArray
 
 from mien.faces import Quality
 
-__all__ = ["LIMITS", "measure"]
+__all__ = ["HEAD", "LIMITS", "measure"]
 
 #: What a usable face must reach (side, sharpness, contrast) or not exceed (yaw, pitch, and roll against the crop).
 LIMITS = {"side": 14.0, "sharpness": 0.028, "contrast": 0.56, "yaw": 75.0, "pitch": 40.0, "roll": 53.0}
 
-# A face's five landmarks in units of the distance between the eyes: x to the picture's right, y down, z away from the
-# camera; right eye, left eye, nose, right and left corner of the mouth (right and left are the person's). x and y are
-# rounded medians over FER2013's PublicTest as the default detector sees it, the depths fit those faces best, to a step
-# of 0.05; both are measured by bench/runtime/quality.py ("head").
-_HEAD = np.array(
-    [[-0.5, 0.0, 0.0], [0.5, 0.0, 0.0], [0.0, 0.55, -0.5], [-0.4, 0.98, 0.1], [0.4, 0.98, 0.1]], np.float64
-)
+#: A face's five landmarks in units of the distance between the eyes: x to the picture's right, y down, z away from the
+#: camera; right eye, left eye, nose, right and left corner of the mouth (right and left are the person's). x and y are
+#: rounded medians over FER2013's PublicTest as the default detector sees it, the depths fit those faces best, to a step
+#: of 0.05; both are measured by bench/runtime/quality.py ("head").
+HEAD = np.array([[-0.5, 0.0, 0.0], [0.5, 0.0, 0.0], [0.0, 0.55, -0.5], [-0.4, 0.98, 0.1], [0.4, 0.98, 0.1]], np.float64)
 
 
 def measure(
@@ -91,7 +89,7 @@ def _pose(landmarks: NDArray[np.float32], shape: Sequence[int]) -> tuple[float |
     focal, (x, y) = float(max(shape[:2])), points.mean(axis=0)
     camera = np.array([[focal, 0, x], [0, focal, y], [0, 0, 1]], np.float64)
     try:
-        fine, turn, _ = cv2.solvePnP(_HEAD, points, camera, None, flags=cv2.SOLVEPNP_SQPNP)
+        fine, turn, _ = cv2.solvePnP(HEAD, points, camera, None, flags=cv2.SOLVEPNP_SQPNP)
     except cv2.error:  # points on one line or on one spot
         return None, None, None
     if not fine or not np.isfinite(turn).all():

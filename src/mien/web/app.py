@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -23,14 +22,11 @@ from starlette.responses import FileResponse, Response
 from starlette.types import ASGIApp
 
 from mien import __version__
+from mien.browser.about import about
 from mien.faces import Photo
-from mien.labels import colour
-from mien.reporting.card import INTENDED, LIMITS
-from mien.runtime import Predictor, accuracy_line
-from mien.runtime.prediction_set import PLAIN_SHARE
+from mien.runtime import Predictor
 from mien.runtime.processors import processors
 from mien.spec import ModelSpec
-from mien.video import RULES
 from mien.web.batching import Batcher
 from mien.web.concurrency import ConcurrencyLimiter, client_of
 from mien.web.hosts import LOOPBACK, AllowedHosts
@@ -194,20 +190,7 @@ def _api(predictor: Predictor, limits: Limits, limiter: ConcurrencyLimiter, batc
 
 def _about(spec: ModelSpec, limits: Limits) -> dict[str, Any]:
     """What ``/v1/model`` says, see ``replies.ModelReply``."""
-    return {
-        "name": spec.name,
-        "labels": list(spec.labels),
-        "colours": {label: colour(label) for label in spec.labels},
-        "accuracy": accuracy_line(spec),
-        "mien": __version__,
-        "limits": {"files": limits.files, "bytes": limits.bytes, "pixels": limits.pixels},
-        "following": {
-            **asdict(RULES),
-            "set_threshold": spec.calibration.get("threshold"),
-            "set_share": PLAIN_SHARE,
-        },
-        "intended_use": f"{INTENDED[1]} {LIMITS[1]}",
-    }
+    return {**about(spec), "limits": {"files": limits.files, "bytes": limits.bytes, "pixels": limits.pixels}}
 
 
 def _rest(predictor: Predictor, metrics: Metrics) -> APIRouter:

@@ -1,8 +1,8 @@
-/* Starts the page: asks which model runs, wires photos and webcam, the tabs and light or dark.
+/* Starts the page: finds out who answers and which model runs, wires photos and webcam, the tabs and light or dark.
    Leaves out: everything that is done with a picture. Nothing is stored in the browser, not even the theme. */
 
-import { askModel } from "./api.js";
-import { setText, visibleOn } from "./dom.js";
+import { openEngine } from "./engine.js";
+import { el, setText, visibleOn } from "./dom.js";
 import { startPhotos } from "./photos.js";
 import { startWebcam } from "./webcam.js";
 
@@ -57,28 +57,31 @@ function paintLabels(model) {
   model.labels.forEach((name, i) => document.documentElement.style.setProperty(`--label-${i}`, visibleOn(model.colours[name], ground)));
 }
 
-function describe(model) {
+function describe({ model, promise }) {
   setText($("accuracy"), `Model ${model.accuracy}`);
   setText($("version"), `· mien ${model.mien}`);
   if (model.intended_use) setText($("terms"), model.intended_use);
-  const here = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(location.hostname);
-  setText($("promise"), here ? "Pictures stay on this computer; nothing is kept."
-    : `Pictures go only to ${location.hostname}, where mien runs; nothing is kept.`);
+  setText($("promise"), promise);
+  const others = (model.models ?? []).filter((other) => other.name !== model.name);
+  const links = others.map(({ name, bytes }) => el("a", { href: `?model=${name}` }, `${name} (${(bytes / 1e6).toFixed(1)} MB)`));
+  if (links.length) $("version").after(" · instead: ", ...links.flatMap((link, i) => (i ? [", ", link] : [link])));
 }
 
 let redraw = () => {};
 wireTheme(() => redraw());
 try {
-  const model = await askModel();
-  describe(model);
-  const webcam = startWebcam({ model, say });
-  startPhotos({ model, say, show: () => choose($("tab-photos"), webcam) });
+  const engine = await openEngine();
+  const { model } = engine;
+  describe(engine);
+  const webcam = startWebcam({ engine, say });
+  startPhotos({ engine, say, show: () => choose($("tab-photos"), webcam) });
   wireTabs(webcam);
   redraw = () => (paintLabels(model), webcam.redraw());
   redraw();
   document.documentElement.dataset.ready = "";
+  if (document.documentElement.dataset.engine === "browser") await navigator.serviceWorker?.register("sw.js"); // to work offline
 } catch (error) {
-  setText($("accuracy"), `${error.message} Reload this page when it is.`);
+  setText($("accuracy"), error.offline ? `${error.message} Reload this page when it is.` : error.message);
   $("accuracy").classList.add("bad");
   say(error.message);
 }

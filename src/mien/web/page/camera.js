@@ -24,9 +24,8 @@ export function nextFrame(video) {
   });
 }
 
-/** Copy the present frame into `still` and give it back, made smaller, as a JPEG blob. */
-export function grab(video, still) {
-  copy(video, still, video.videoWidth, video.videoHeight);
+/** A frame, made smaller, as a JPEG blob. */
+export function jpeg(still) {
   const scale = Math.min(1, LONGEST / Math.max(still.width, still.height));
   const small = el("canvas");
   copy(still, small, Math.round(still.width * scale), Math.round(still.height * scale));

@@ -1,12 +1,13 @@
-/* Photos: chosen, dropped or pasted, sent one by one, shown as cards, saved as CSV or JSON.
+/* Photos: chosen, dropped or pasted, asked about one by one, shown as cards, saved as CSV or JSON.
    Leaves out: how a face looks on the page (faces.js). Cards live until they are removed or the page is closed. */
 
-import { predict, Trouble } from "./api.js";
+import { Trouble } from "./api.js";
 import { csv, el, save } from "./dom.js";
 import { doubtWords, drawBoxes, faceView } from "./faces.js";
 
 /** Wire the photo part up. `say(text)` reads out, `show()` brings this part to the front. */
-export function startPhotos({ model, say, show }) {
+export function startPhotos({ engine, say, show }) {
+  const { model } = engine;
   const $ = (id) => document.getElementById(id);
   const cards = []; // in the order of the page
   const queue = [];
@@ -23,7 +24,7 @@ export function startPhotos({ model, say, show }) {
     work();
   }
 
-  /** One photo at a time: the server has others to serve, and memory stays small. */
+  /** One photo at a time: a server has others to serve, and memory stays small. */
   async function work() {
     if (working) return;
     working = true;
@@ -36,7 +37,7 @@ export function startPhotos({ model, say, show }) {
 
   function newCard(file) {
     const name = file.name || "pasted picture";
-    const card = photoCard(name, file, model, say);
+    const card = photoCard(name, file, engine, say);
     card.retry.addEventListener("click", () => (queue.push(card), work()));
     card.remove.addEventListener("click", () => {
       const at = cards.indexOf(card);
@@ -94,8 +95,9 @@ function receive(add, zone) {
   addEventListener("paste", (event) => add(event.clipboardData?.files ?? []));
 }
 
-/** One photo's card: `send()` asks the server and never fails; `end()` stops and forgets. */
-function photoCard(name, file, model, say) {
+/** One photo's card: `send()` asks the engine and never fails; `end()` stops and forgets. */
+function photoCard(name, file, engine, say) {
+  const { model } = engine;
   const [stop, address] = [new AbortController(), URL.createObjectURL(file)];
   const outcome = el("p", { class: "outcome" }, "waiting");
   const remove = el("button", { type: "button", class: "plain remove", "aria-label": `Remove ${name}` }, "Remove");
@@ -115,7 +117,7 @@ function photoCard(name, file, model, say) {
     retry.hidden = true;
     tell("working", "looking …");
     try {
-      if (file.size > model.limits.bytes) throw new Trouble(`too large: ${megabytes(file.size)}, up to ${megabytes(model.limits.bytes)} can be sent`);
+      if (file.size > model.limits.bytes) throw new Trouble(`too large: ${megabytes(file.size)}, up to ${megabytes(model.limits.bytes)} can be read`);
       finish(await ask(true));
     } catch (error) {
       if (stop.signal.aborted) return;
@@ -125,10 +127,9 @@ function photoCard(name, file, model, say) {
     }
   }
 
-  async function ask(pictures) {
+  function ask(pictures) {
     const onWait = (seconds) => tell("working", `the server is busy, trying again in ${Math.ceil(seconds)} s`);
-    const answer = await predict([{ name, blob: file }], { pictures, signal: stop.signal, onWait });
-    return { ...answer.photos[0], photo: name };
+    return engine.photo({ name, blob: file }, { pictures, signal: stop.signal, onWait });
   }
 
   /** Occlusion maps take a hundred runs of the network a face, so they come when they are asked for. */

@@ -1,24 +1,25 @@
-/* The webcam: frames go to the server one at a time, as fast as it answers; boxes, smoothed bars and the timeline follow.
-   Leaves out: the camera itself (camera.js), who is who (tracks.js), the timeline (timeline.js). No frame is kept. */
+/* The webcam: frames are answered one at a time, as fast as the engine does; boxes, smoothed bars and the timeline follow.
+   Leaves out: the camera itself (camera.js), who answers and who is who (engine.js), the timeline (timeline.js). No frame is
+   kept. */
 
-import { predict, sleep, Trouble } from "./api.js";
-import { copy, grab, nextFrame, openCamera, reason, release } from "./camera.js";
+import { sleep, Trouble } from "./api.js";
+import { copy, nextFrame, openCamera, reason, release } from "./camera.js";
 import { el, save, setText } from "./dom.js";
 import { doubtWords, drawBoxes, faceView } from "./faces.js";
 import { Timeline } from "./timeline.js";
-import { Tracks } from "./tracks.js";
 
 const CROPS_EVERY = 1; // seconds between answers with the small pictures
 const SPOKEN_EVERY = 6; // seconds between announcements, at least
 const SHOWN = 6; // faces with bars; boxes and rows are for all
 
 /** Wire the webcam part up; gives back what app.js needs: `stop()` and `redraw()`. */
-export function startWebcam({ model, say }) {
+export function startWebcam({ engine, say }) {
+  const { model } = engine;
   const $ = (id) => document.getElementById(id);
   const [video, shown, still] = [$("video"), $("frame"), el("canvas")]; // still: the frame that is being asked about
   const layer = el("div", { class: "layer", "aria-hidden": "true" });
   $("stage").append(layer);
-  const [timeline, tracks] = [new Timeline($("history"), model.labels), new Tracks(model.labels, model.following)];
+  const [timeline, follower] = [new Timeline($("history"), model.labels), engine.follower()];
   const views = new Map(); // face number -> its view
   const slow = matchMedia("(prefers-reduced-motion: reduce)");
   let run = null; // {stop: AbortController, stream} while the webcam is on
@@ -68,16 +69,14 @@ export function startWebcam({ model, say }) {
   }
 
   async function oneFrame(signal) {
-    const [time, frame] = [now(), await grab(video, still)];
+    const time = now();
+    copy(video, still, video.videoWidth, video.videoHeight);
     const pictures = time >= due.crops;
     if (pictures) due.crops = time + CROPS_EVERY;
     const onWait = () => setText($("cam-rate"), "the server is busy, waiting");
-    const { photos: [photo] } = await predict([{ name: "frame.jpg", blob: frame }], { pictures, signal, onWait });
-    if (photo.error) throw new Trouble(`The frame could not be read: ${photo.error}`);
+    latest = await follower.push(still, time, { pictures, signal, onWait });
     signal.throwIfAborted();
-    const faces = tracks.follow(photo.faces, time);
-    timeline.push(time, faces);
-    latest = { width: photo.width, height: photo.height, faces };
+    timeline.push(time, latest.faces);
     show(time, now() - time);
   }
 
@@ -103,7 +102,7 @@ export function startWebcam({ model, say }) {
   /** One view a face, in the order of their numbers; a face that is missed for a moment keeps its view. */
   function bars() {
     for (const [number, view] of views) {
-      if (tracks.alive(number)) continue;
+      if (follower.alive(number)) continue;
       view.node.remove();
       views.delete(number);
     }
@@ -185,7 +184,7 @@ export function startWebcam({ model, say }) {
     setText($("cam-rate"), "");
     $("stage-words").hidden = state === "on";
     setText($("stage-words"), state === "off"
-      ? "The webcam is off. Its frames go to mien one at a time and are forgotten at once."
+      ? engine.idle
       : "Waiting for the webcam. The browser may ask whether this page may use it.");
   }
 

@@ -1,0 +1,93 @@
+/* From cropped faces to probabilities: one network with its spec. `mien/runtime/classifier.py`, in the browser; the
+   model's file is the same. Leaves out: finding and cropping faces. */
+
+import type { Session } from "./session.js";
+import { type Crop, type Grid, type Head, MienError, type Spec } from "./types.js";
+
+const BATCH = 64; // faces in one run: bounds memory
+
+/** What a network says about one face. */
+export interface Answer {
+  probabilities: number[];
+  heads: Record<string, Record<string, number>>;
+  theta: Float32Array | null;
+  attention: Grid | null;
+}
+
+export class Classifier {
+  private readonly answer: string;
+  private readonly heads: Head[];
+  private readonly names: string[];
+
+  /** `labels` names the head that answers; without, the file's default answer does. */
+  constructor(
+    private readonly session: Session,
+    readonly spec: Spec,
+    labels?: string,
+  ) {
+    this.heads = spec.heads;
+    this.answer = "logits";
+    if (labels !== undefined) {
+      const head = headOf(spec, labels);
+      const { temperature, threshold } = head;
+      this.spec = { ...spec, name: `${spec.name}:${head.name}`, labels: head.labels, temperature, threshold, heads: [] };
+      this.answer = head.output;
+    }
+    const wanted = new Set([this.answer, "theta", "attention", ...this.heads.map((h) => h.output)]);
+    this.names = [...wanted].filter((name) => session.outputs.includes(name));
+    if (!this.names.includes(this.answer)) throw new MienError(`the model ${spec.name} has no output ${this.answer}; export it again`);
+  }
+
+  async classify(crops: readonly Crop[]): Promise<Answer[]> {
+    const out: Answer[] = [];
+    for (let i = 0; i < crops.length; i += BATCH) out.push(...(await this.run(crops.slice(i, i + BATCH))));
+    return out;
+  }
+
+  private async run(crops: readonly Crop[]): Promise<Answer[]> {
+    const { size, mean, std, temperature } = this.spec;
+    const data = new Float32Array(crops.length * size * size);
+    crops.forEach((crop, n) => crop.data.forEach((v, i) => (data[n * size * size + i] = (v - 255 * mean) / (255 * std))));
+    const found = await this.session.run("faces", { data, dims: [crops.length, 1, size, size] }, this.names);
+    const row = (name: string, i: number) => {
+      const values = found[name];
+      const width = values.data.length / values.dims[0];
+      return values.data.slice(i * width, (i + 1) * width);
+    };
+    return crops.map((_, i) => ({
+      probabilities: softmax(row(this.answer, i), temperature),
+      heads: Object.fromEntries(this.heads.map((h) => [h.name, named(h.labels, activated(h, row(h.output, i)))])),
+      theta: found.theta ? row("theta", i) : null,
+      attention: found.attention
+        ? { height: found.attention.dims[1], width: found.attention.dims[2], data: row("attention", i) }
+        : null,
+    }));
+  }
+}
+
+/** Label -> value. */
+export function named(labels: readonly string[], values: ArrayLike<number>): Record<string, number> {
+  return Object.fromEntries(labels.map((label, i) => [label, values[i]]));
+}
+
+function headOf(spec: Spec, name: string): Head {
+  const wanted = name.toLowerCase().replace("ferplus", "fer+");
+  const head = spec.heads.find((h) => h.name === wanted && h.kind === "classification");
+  if (head) return head;
+  const there = spec.heads.map((h) => h.name).join(", ") || "one answer only";
+  throw new MienError(`labels must name a head of ${spec.name}, which has ${there}; got ${JSON.stringify(name)}`);
+}
+
+function softmax(logits: ArrayLike<number>, temperature: number): number[] {
+  const scaled = Array.from(logits, (v) => v / temperature);
+  const top = Math.max(...scaled);
+  const powers = scaled.map((v) => Math.exp(v - top));
+  const sum = powers.reduce((a, b) => a + b);
+  return powers.map((v) => v / sum);
+}
+
+/** A head's numbers as its kind wants them. */
+function activated({ kind, temperature }: Head, values: Float32Array): ArrayLike<number> {
+  if (kind === "classification") return softmax(values, temperature);
+  return kind === "multilabel" ? values.map((v) => 1 / (1 + Math.exp(-v / temperature))) : values;
+}

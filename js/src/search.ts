@@ -1,0 +1,230 @@
+/* Where in a picture to look for faces, and how large: `mien/runtime/search.py`, in the browser. A test holds the two equal;
+   change them together. Leaves out: the network (detector.ts), and heads that are tilted (upright.ts). */
+
+import { extent } from "./crop.js";
+import { type Matrix, moved, part, round, shrink } from "./resample.js";
+import type { Box, Detection, Pixels } from "./types.js";
+
+/** Long side in pixels of the first look. */
+export const FIRST = 640;
+
+const ENLARGED = 4;
+const CLOSEST = 1.125;
+const [WHOLE, WHOLE_PIXELS] = [0.7, 4.6e6];
+const TRIES = 4;
+const HINT = 20;
+const [WEAK, HINTED] = [32, 0.1];
+const PAYS = 1.25;
+const [TILE, WINDOW, EDGE] = [1280, 640, 128];
+const MARGIN = 0.25;
+
+/** One pass of a network over `ratio` times as many pixels a side; gives weak faces as well, the surest first. */
+export interface Looker {
+  readonly threshold: number;
+  look(image: Pixels, ratio: number): Promise<Detection[]>;
+}
+
+/** The faces of a picture, the surest first. `size`: the long side to which it is brought; null chooses by the picture. */
+export async function search(looker: Looker, image: Pixels, size: number | null): Promise<Detection[]> {
+  const { width, height } = image;
+  const ratio = size === null ? firstRatio(width, height) : Math.min(size / Math.max(width, height), ENLARGED);
+  const weak = await looker.look(image, ratio);
+  let found = sure(looker, weak);
+  if (!found.length) found = await withMargin(looker, image, ratio / 2);
+  if (!found.length) found = await byQuarters(looker, image, ratio);
+  if (size === null) found = await closer(looker, image, ratio, found, weak);
+  return inside(merged(found), width, height);
+}
+
+/** A face that was found in a view of the photo, in pixels of the photo; see `placed` in Python. */
+export function placed(found: Detection, m: Matrix, turn = 0): Detection {
+  const [left, top, right, bottom] = found.box;
+  const [x, y] = moved(m, (left + right) / 2, (top + bottom) / 2);
+  const [across, down] = [Math.hypot(m[0], m[3]), Math.hypot(m[1], m[4])];
+  const [wide, high] = extent(across * (right - left), down * (bottom - top), turn).map((v) => v / 2);
+  const landmarks = found.landmarks && found.landmarks.map(([px, py]) => moved(m, px, py));
+  return { ...found, box: [x - wide, y - high, x + wide, y + high], landmarks };
+}
+
+/** Each face once, the surest first: of two boxes whose IoU is above `overlap`, the surer one stays. */
+export function merged(found: Detection[], overlap = 0.3): Detection[] {
+  const kept: Detection[] = [];
+  for (const d of [...found].sort((a, b) => b.score - a.score)) {
+    if (kept.every((other) => iou(d.box, other.box) <= overlap)) kept.push(d);
+  }
+  return kept;
+}
+
+/** Intersection of two boxes over their union, 0..1. */
+export function iou(a: Box, b: Box): number {
+  const wide = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
+  const high = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
+  if (wide <= 0 || high <= 0) return 0;
+  const area = (box: Box) => (box[2] - box[0]) * (box[3] - box[1]);
+  return (wide * high) / (area(a) + area(b) - wide * high);
+}
+
+function firstRatio(width: number, height: number): number {
+  const [long, short] = [Math.max(width, height), Math.min(width, height)];
+  return Math.min((FIRST * Math.max(1, Math.sqrt(long / short / 2))) / long, ENLARGED);
+}
+
+const sure = (looker: Looker, found: Detection[]) => found.filter((d) => d.score > looker.threshold);
+
+async function withMargin(looker: Looker, image: Pixels, ratio: number): Promise<Detection[]> {
+  const { small, back } = shrunk(image, ratio / (1 + 2 * MARGIN));
+  const [dx, dy] = [Math.trunc(small.width * MARGIN), Math.trunc(small.height * MARGIN)];
+  const found = await looker.look(bordered(small, dx, dy), Math.max(1, ratio / (1 + 2 * MARGIN)));
+  return sure(looker, found).map((d) => placed(placed(d, [1, 0, -dx, 0, 1, -dy]), back));
+}
+
+/** A picture with a grey margin around it. */
+function bordered(image: Pixels, dx: number, dy: number): Pixels {
+  const [width, height] = [image.width + 2 * dx, image.height + 2 * dy];
+  const data = new Uint8ClampedArray(4 * width * height).fill(128);
+  for (let y = 0; y < image.height; y++) {
+    data.set(image.data.subarray(4 * y * image.width, 4 * (y + 1) * image.width), 4 * ((y + dy) * width + dx));
+  }
+  return { width, height, data };
+}
+
+async function byQuarters(looker: Looker, image: Pixels, ratio: number): Promise<Detection[]> {
+  const half = shrunk(image, ratio / 2).small;
+  let [best, quarters] = [0, 0];
+  for (const k of [1, 2, 3]) {
+    const seen = sure(looker, await looker.look(quarterTurned(half, k), Math.max(1, ratio / 2)));
+    const total = seen.reduce((sum, d) => sum + d.score, 0);
+    if (total > best) [best, quarters] = [total, k];
+  }
+  if (!quarters) return [];
+  const { small, back } = shrunk(image, ratio);
+  const found = sure(looker, await looker.look(quarterTurned(small, quarters), Math.max(1, ratio)));
+  const turned = quarterBack(quarters, small.width, small.height);
+  return found.map((d) => placed(placed(d, turned, 90 * quarters), back));
+}
+
+/** The picture at `ratio` of its size, where that is below 1, and the affine back. */
+function shrunk(image: Pixels, ratio: number): { small: Pixels; back: Matrix } {
+  const { width, height } = image;
+  const [columns, rows] = [width, height].map((n) => Math.max(1, round(n * Math.min(1, ratio))));
+  const small = ratio >= 1 ? image : shrink(image, columns, rows);
+  return { small, back: [width / columns, 0, 0, 0, height / rows, 0] };
+}
+
+/** The picture turned anti-clockwise. */
+function quarterTurned(image: Pixels, quarters: number): Pixels {
+  const [w, h] = [image.width, image.height];
+  const [width, height] = quarters === 2 ? [w, h] : [h, w];
+  const [from, to] = [words(image), new Uint32Array(width * height)];
+  for (let y = 0, at = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const [sx, sy] = quarters === 1 ? [w - 1 - y, x] : quarters === 2 ? [w - 1 - x, h - 1 - y] : [y, h - 1 - x];
+      to[at++] = from[sy * w + sx];
+    }
+  }
+  return { width, height, data: new Uint8ClampedArray(to.buffer) };
+}
+
+function words({ data }: Pixels): Uint32Array {
+  const aligned = data.byteOffset % 4 ? data.slice() : data;
+  return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
+}
+
+function quarterBack(quarters: number, width: number, height: number): Matrix {
+  if (quarters === 1) return [0, -1, width, 1, 0, 0];
+  return quarters === 2 ? [-1, 0, width, 0, -1, height] : [0, 1, 0, -1, 0, height];
+}
+
+async function closer(looker: Looker, image: Pixels, first: number, seen: Detection[], hintsAt: Detection[]): Promise<Detection[]> {
+  const { width, height } = image;
+  const limit = Math.min(WHOLE, Math.sqrt(WHOLE_PIXELS / (width * height)));
+  let [ratio, found, weak] = [first, seen, hintsAt];
+  while (ratio * PAYS < CLOSEST) {
+    const hints = weak.filter((d) => isHint(looker, d, ratio));
+    if (!found.length && ratio * PAYS < limit) {
+      ratio = 3 * ratio < limit ? 2 * ratio : limit;
+      weak = await lookAt(looker, image, tiles(width, height, ratio), ratio);
+    } else if (hints.length) {
+      ratio = Math.min(2 * ratio, CLOSEST);
+      const tried = found.length ? hints : hints.slice(0, TRIES);
+      weak = await lookAt(looker, image, around(tried, width, height, ratio), ratio);
+      if (tried.length < hints.length && sure(looker, weak).length) {
+        weak = await lookAt(looker, image, around(hints, width, height, ratio), ratio);
+      }
+    } else break;
+    found = merged([...found, ...sure(looker, weak)]);
+  }
+  return found;
+}
+
+/** Whether there may be more around a face than was seen. */
+function isHint(looker: Looker, { box: [left, top, right, bottom], score }: Detection, ratio: number): boolean {
+  const side = ratio * Math.sqrt((right - left) * (bottom - top));
+  return score > looker.threshold ? side < HINT : score > HINTED && side < WEAK;
+}
+
+async function lookAt(looker: Looker, image: Pixels, views: Box[], ratio: number): Promise<Detection[]> {
+  const out: Detection[] = [];
+  for (const [left, top, right, bottom] of views) {
+    const inner = [left > 0, top > 0, right < image.width, bottom < image.height];
+    for (const d of await looker.look(part(image, left, top, right, bottom), ratio)) {
+      const [x0, y0, x1, y1] = d.box;
+      const gaps = [x0, y0, right - left - x1, bottom - top - y1];
+      if (!inner.some((cut, i) => cut && gaps[i] * ratio < 2)) out.push(placed(d, [1, 0, left, 0, 1, top]));
+    }
+  }
+  return merged(out);
+}
+
+/** Views that cover the picture and share their edges. */
+function tiles(width: number, height: number, ratio: number): Box[] {
+  const [across, down] = [width, height].map((n) => spans(n, TILE / ratio, EDGE / ratio));
+  return down.flatMap(([top, bottom]) => across.map(([left, right]): Box => [left, top, right, bottom]));
+}
+
+function spans(length: number, tile: number, shared: number): [number, number][] {
+  const n = Math.max(1, Math.ceil((length - shared) / (tile - shared)));
+  const side = Math.min(length, Math.ceil((length + (n - 1) * shared) / n));
+  return Array.from({ length: n }, (_, i) => {
+    const start = round((i * (length - side)) / Math.max(1, n - 1));
+    return [start, start + side];
+  });
+}
+
+/** Windows around hints, few of them; or the tiles of the picture, where those are cheaper. */
+function around(hints: Detection[], width: number, height: number, ratio: number): Box[] {
+  const [side, inner] = [WINDOW / ratio, EDGE / 2 / ratio];
+  let centres = hints.map(({ box }) => [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]);
+  const views: Box[] = [];
+  while (centres.length) {
+    const [[x, y], ...others] = centres;
+    const [left, right] = spanAround(x, side, width);
+    const [top, bottom] = spanAround(y, side, height);
+    views.push([left, top, right, bottom]);
+    const low = [left + (left > 0 ? inner : 0), top + (top > 0 ? inner : 0)];
+    const high = [right - (right < width ? inner : 0), bottom - (bottom < height ? inner : 0)];
+    centres = others.filter((c) => c[0] < low[0] || c[1] < low[1] || c[0] > high[0] || c[1] > high[1]);
+  }
+  const cover = tiles(width, height, ratio);
+  return area(cover) <= area(views) ? cover : views;
+}
+
+function spanAround(centre: number, side: number, length: number): [number, number] {
+  const start = Math.trunc(Math.min(Math.max(0, centre - side / 2), Math.max(0, length - side)));
+  return [start, Math.min(length, start + Math.ceil(side))];
+}
+
+const area = (views: Box[]) => views.reduce((sum, [left, top, right, bottom]) => sum + (right - left) * (bottom - top), 0);
+
+/** Boxes cut at the picture's edge, scores within 0..1; what has no area left is dropped. */
+function inside(found: Detection[], width: number, height: number): Detection[] {
+  const within = (v: number, most: number) => Math.min(Math.max(v, 0), most);
+  return found
+    .map((d): Detection => {
+      const [left, top, right, bottom] = d.box;
+      const box: Box = [within(left, width), within(top, height), within(right, width), within(bottom, height)];
+      return { ...d, box, score: within(d.score, 1) };
+    })
+    .filter(({ box: [left, top, right, bottom] }) => right - left >= 1 && bottom - top >= 1)
+    .sort((a, b) => b.score - a.score);
+}

@@ -1,0 +1,152 @@
+/* Frames in, followed and smoothed faces out: `FaceStream` of `mien/video/stream.py` and the searcher of `search.py`, in the
+   browser. Leaves out: cameras; pictures by themselves (predictor.ts). */
+
+import { follower, type Follower, type Track } from "./following.js";
+import { type Picture, pixelsOf } from "./pictures.js";
+import type { Predictor } from "./predictor.js";
+import { part } from "./resample.js";
+import { iou } from "./search.js";
+import { type Box, type Detection, type Face, outcomeOf, type Photo, type Pixels } from "./types.js";
+
+const [WINDOW, WINDOW_SIZE] = [2, 128]; // side of a window in sides of the face, and its pixels for the detector
+
+export interface StreamOptions {
+  /** Time constant in seconds of the mean of each face's probabilities; 0 gives each frame's own. */
+  smooth?: number;
+  /** Seconds between looks at the whole picture, so the latest that a new face is noticed; 0 looks in every frame. */
+  look?: number;
+  /** Seconds without a face after which its track ends. */
+  max_gap?: number;
+  /** Longer side in pixels to which the browser brings a frame before anything else; boxes are in these pixels. */
+  longest?: number;
+  /** Called when a frame cannot be worked on; without, the stream ends and the error is thrown from `done`. */
+  onError?: (error: unknown) => unknown;
+}
+
+/** One frame with what came of it. `raw`: the same faces as the network saw each in this frame alone. */
+export interface TrackedFrame {
+  photo: Photo;
+  raw: Face[];
+  pixels: Pixels;
+}
+
+/** Follows the faces of frames that are pushed in the order of their times (seconds). */
+export class FaceStream {
+  private readonly tracks: Follower;
+  private readonly look: number;
+  private readonly longest: number;
+  private looked = -Infinity;
+
+  constructor(
+    private readonly predictor: Predictor,
+    { smooth, look = 0.2, max_gap, longest = 640 }: StreamOptions = {},
+  ) {
+    const given = Object.entries({ smooth, max_gap }).filter(([, value]) => value !== undefined);
+    this.tracks = follower(predictor.spec, Object.fromEntries(given));
+    [this.look, this.longest] = [look, longest];
+  }
+
+  async push(picture: Picture, time: number): Promise<TrackedFrame> {
+    const pixels = await pixelsOf(picture, this.longest);
+    const detections = await this.search(pixels, time);
+    const seen = await this.predictor.classify(this.predictor.find(pixels, detections));
+    const followed = this.tracks.follow(seen, time);
+    const faces = followed.map(({ number, raw: _raw, smooth: _smooth, rawLabel: _label, ...face }): Face => ({ ...face, track: number, time }));
+    const raw = seen.map((face, i): Face => ({ ...face, track: followed[i].number, time }));
+    const photo = { source: "", outcome: outcomeOf(faces), width: pixels.width, height: pixels.height, faces, time };
+    return { photo, raw, pixels };
+  }
+
+  /** The numbers of the faces that are here or may still come back. */
+  get living(): number[] {
+    return this.tracks.known.flatMap((track) => track.number ?? []);
+  }
+
+  /** The whole picture now and then, the surroundings of the faces that are known in between. */
+  private async search(pixels: Pixels, time: number): Promise<Detection[]> {
+    const due = !(this.looked <= time && time < this.looked + this.look - 1e-6);
+    if (!due && this.windowsPay(this.tracks.known.length, pixels)) {
+      const followed = await this.around(pixels, time);
+      if (followed) return followed;
+    }
+    this.looked = time;
+    const found = await this.predictor.detectInFrame(pixels);
+    if (this.look === 0 || !this.windowsPay(found.length, pixels)) return found;
+    const near: Detection[] = [];
+    for (const d of found) near.push((await this.near(pixels, d.box)) ?? d); // a box depends on the size at which it is seen
+    return near;
+  }
+
+  private windowsPay(faces: number, { width, height }: Pixels): boolean {
+    const { size, atSize } = this.predictor.detector;
+    const whole = ((size ?? 640) ** 2 * Math.min(width, height)) / Math.max(width, height);
+    return Boolean(atSize) && 1.5 * faces * WINDOW_SIZE ** 2 < whole;
+  }
+
+  /** The faces that are followed; null where one that was there in the last frame is not found. */
+  private async around(pixels: Pixels, time: number): Promise<Detection[] | null> {
+    const out: Detection[] = [];
+    for (const track of this.tracks.known as Track[]) {
+      const found = await this.near(pixels, this.tracks.expected(track, time));
+      if (!found && !track.misses) return null;
+      if (found && out.every((other) => iou(found.box, other.box) < 0.5)) out.push(found);
+    }
+    return out.sort((a, b) => b.score - a.score);
+  }
+
+  /** The face at `place`, looked for in a window around it. */
+  private async near(pixels: Pixels, place: Box): Promise<Detection | null> {
+    const half = (WINDOW / 2) * Math.max(place[2] - place[0], place[3] - place[1]);
+    const [x, y] = [(place[0] + place[2]) / 2, (place[1] + place[3]) / 2];
+    const [left, top] = [Math.max(0, Math.trunc(x - half)), Math.max(0, Math.trunc(y - half))];
+    const [right, bottom] = [Math.min(pixels.width, Math.trunc(x + half) + 1), Math.min(pixels.height, Math.trunc(y + half) + 1)];
+    if (right - left < 16 || bottom - top < 16) return null; // it has left the picture
+    const inside = await this.predictor.detector.atSize!(WINDOW_SIZE).detect(part(pixels, left, top, right, bottom));
+    const moved = inside.map((d): Detection => ({
+      ...d,
+      box: [d.box[0] + left, d.box[1] + top, d.box[2] + left, d.box[3] + top],
+      landmarks: d.landmarks && d.landmarks.map(([px, py]) => [px + left, py + top]),
+    }));
+    const likeness = moved.map((d) => iou(d.box, place));
+    const best = likeness.indexOf(Math.max(...likeness, 0));
+    return best >= 0 && likeness[best] >= 0.3 ? moved[best] : null;
+  }
+}
+
+/** A stream that goes on until `stop()`; `done` settles when it has ended, with the error that ended it. */
+export interface Watch {
+  stop(): void;
+  readonly done: Promise<void>;
+}
+
+/** Push a video's frames one after the other, the newest first of all, until `stop()`; `done` settles then. */
+export function watch(
+  stream: FaceStream, video: HTMLVideoElement, onFrame: (frame: TrackedFrame) => unknown, { onError }: StreamOptions,
+): Watch {
+  let running = true;
+  const start = performance.now();
+  const clock = () => (video.srcObject ? (performance.now() - start) / 1000 : video.currentTime);
+  const work = async () => {
+    while (running && !video.ended) {
+      await nextFrame(video);
+      if (!running || video.paused || !video.videoWidth) continue;
+      try {
+        const frame = await stream.push(video, clock());
+        if (running) await onFrame(frame);
+      } catch (error) {
+        if (!onError) throw error;
+        await onError(error);
+      }
+    }
+  };
+  const done = work();
+  return { stop: () => void (running = false), done };
+}
+
+/** Resolves when the video has a new frame, or after a quarter of a second. */
+function nextFrame(video: HTMLVideoElement): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, 250);
+    video.requestVideoFrameCallback?.(() => resolve());
+  });
+}

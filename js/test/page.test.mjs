@@ -1,0 +1,129 @@
+/* The static page in a real Chromium with a clean profile: photos and webcam, with the network cut after the first visit. */
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { extname, join, normalize } from "node:path";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+import { folder } from "./golden.mjs";
+
+const SITE = new URL("../dist/", import.meta.url).pathname;
+const ASTRONAUT = new URL("../../examples/astronaut.jpg", import.meta.url).pathname;
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json", ".wasm": "application/wasm", ".webmanifest": "application/manifest+json" };
+const browser = ["chromium", "chromium-browser", "google-chrome"].map(which).find(Boolean);
+const skip = !browser ? "there is no Chromium here" : !existsSync(SITE) ? "make web has not built js/dist" : !folder ? "MIEN_GOLDEN names no folder" : false;
+const PATIENCE = { timeout: 90_000 };
+
+let [server, context, page, address, profile] = [];
+const trouble = [];
+const asked = [];
+
+function which(name) {
+  try {
+    return execFileSync("which", [name], { encoding: "utf8" }).trim();
+  } catch {
+    return "";
+  }
+}
+
+before(async () => {
+  if (skip) return;
+  server = createServer((request, response) => {
+    const path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname));
+    const file = join(SITE, path === "/" ? "index.html" : path);
+    if (!existsSync(file)) return response.writeHead(404).end();
+    response.writeHead(200, { "Content-Type": TYPES[extname(file)] ?? "application/octet-stream" }).end(readFileSync(file));
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  address = `http://127.0.0.1:${server.address().port}/`;
+  profile = mkdtempSync(join(tmpdir(), "mien-"));
+  context = await chromium.launchPersistentContext(profile, {
+    executablePath: browser,
+    args: ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", `--use-file-for-fake-video-capture=${join(folder, "webcam.mjpeg")}`],
+  });
+  page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE.timeout);
+  page.on("console", (message) => ["error", "warning"].includes(message.type()) && trouble.push(message.text()));
+  page.on("pageerror", (error) => trouble.push(String(error)));
+  context.on("request", (request) => asked.push(request.url()));
+  await page.goto(address);
+  await ready();
+});
+
+after(async () => {
+  await context?.close();
+  server?.closeAllConnections();
+  server?.close();
+  if (profile) rmSync(profile, { recursive: true, force: true });
+});
+
+const ready = () => page.waitForSelector("html[data-ready]", PATIENCE);
+const said = () => JSON.parse(readFileSync(join(folder, "browser.json"), "utf8"));
+
+/** Give the page a photo, and wait for its card. */
+async function choose(file) {
+  const before = await page.locator(".card").count();
+  await page.setInputFiles("#files", file);
+  await page.waitForFunction((n) => document.querySelectorAll(".card:is([data-outcome=good], [data-outcome=bad], [data-outcome=none])").length > n, before, PATIENCE);
+  return page.locator(".card").first();
+}
+
+/** What the page would save as JSON. */
+async function saved() {
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("#photo-json")]);
+  return JSON.parse(readFileSync(await download.path(), "utf8"));
+}
+
+const apart = (a, b) => Math.max(...a.map((v, i) => Math.abs(v - b[i])));
+
+test("a clean browser answers as Python does, EXIF applied, and asks nobody else", { skip }, async () => {
+  await choose(ASTRONAUT);
+  await choose(join(folder, "turned.jpg"));
+  const { model, photos: [turned, astronaut] } = await saved();
+  assert.equal(model, "mien-nano");
+  for (const [ours, python] of [[astronaut, said().astronaut], [turned, said().turned]]) {
+    assert.deepEqual([ours.width, ours.height], [python.width, python.height]);
+    assert.equal(ours.faces.length, 1);
+    assert.ok(apart(ours.faces[0].box, python.faces[0].box) <= 1, `${ours.faces[0].box}, Python ${python.faces[0].box}`);
+    assert.equal(ours.faces[0].label, python.faces[0].label);
+    const [p, q] = [ours, python].map((photo) => Object.values(photo.faces[0].probabilities));
+    assert.ok(apart(p, q) <= 0.05, `${p}, Python ${q}`);
+  }
+  assert.deepEqual(asked.filter((url) => !url.startsWith(address) && !/^(blob|data):/.test(url)), []);
+  assert.equal(await page.locator(".card .tile:not([hidden]) img").count(), 4); // two crops, two views of the attention
+  await page.locator(".card button[aria-label^=Show]").first().click();
+  await page.waitForSelector(".card .tile:nth-child(3):not([hidden])");
+});
+
+test("what is no picture is said, and the page goes on", { skip }, async () => {
+  const card = await choose({ name: "note <b>.png", mimeType: "image/png", buffer: Buffer.from("no picture") });
+  assert.match(await card.locator(".outcome").textContent(), /^cannot be read: this browser cannot read it/);
+  assert.equal(await card.locator("h3").textContent(), "note <b>.png");
+});
+
+test("with the network cut and the server gone, the page opens and answers photos and webcam", { skip }, async () => {
+  await page.evaluate(() => navigator.serviceWorker.ready.then(({ active }) => active.state));
+  server.closeAllConnections();
+  await new Promise((done) => server.close(done));
+  await context.setOffline(true);
+  await page.reload();
+  await ready();
+  const card = await choose(ASTRONAUT);
+  assert.equal(await card.locator(".outcome").textContent(), "1 face");
+  await page.click("#tab-webcam");
+  await page.click("#cam-switch");
+  await page.waitForSelector("#live-faces .face");
+  await page.waitForFunction(() => document.querySelector("#cam-rate").textContent.includes("frames a second"), null, PATIENCE);
+  await page.waitForTimeout(5000);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("#history-csv")]);
+  const [head, ...rows] = readFileSync(await download.path(), "utf8").trim().split("\n");
+  assert.equal(head, "time,face,label,angry,disgust,fear,happy,sad,surprise,neutral,left,top,right,bottom,usable");
+  assert.ok(rows.length > 1);
+  assert.ok(rows.filter((row) => row.split(",")[1] === "1").length > rows.length / 2, "one person keeps one number");
+  console.log(`webcam: ${await page.textContent("#cam-rate")}`);
+  await page.click("#cam-switch");
+  assert.deepEqual(trouble.filter((line) => !/ERR_INTERNET_DISCONNECTED|ERR_FAILED/.test(line)), []);
+});
