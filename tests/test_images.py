@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.data import FaceDataset, read_faces, read_source
-from mien.data.save_images import file_name, save_images
+from mien.data.save_images import save_images
 from mien.errors import DataError, OutputError
+from mien.files import plain_name
 from mien.labels import FER2013
 
 
@@ -169,16 +170,21 @@ def test_a_damaged_index_is_an_error(tmp_path: Path, file: str, text: str) -> No
     ("name", "safe"),
     [
         ("happy", "happy"),
-        ("a/b", "a_b"),
-        ("..", "_"),
-        ("con", "con_"),
-        ("NUL.x", "NUL.x_"),
-        (".hidden", "hidden"),
-        ("été", "été"),
+        ("PublicTest", "PublicTest"),
+        ("v1.2", "v1.2"),
+        ("a/b", "0003-a_b"),
+        ("a:b", "0003-a_b"),
+        ("..", "0003"),
+        ("con", "0003-con"),
+        ("NUL.x", "0003-NUL_x"),
+        (".hidden", "0003-hidden"),
+        ("dot.", "0003-dot"),
+        ("été", "0003-t"),
+        ("x" * 41, f"0003-{'x' * 40}"),
     ],
 )
 def test_names_for_folders(name: str, safe: str) -> None:
-    assert file_name(name) == safe
+    assert plain_name(name, 3) == safe
 
 
 def test_archives_of_an_export_may_have_an_outer_folder(tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ from bench.conditions import RESULTS
 from bench.export.publish import WEIGHTS, card, write
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
 from mien.data.duplicates import near_duplicates
-from mien.evaluation.calibrated import VIEWS, calibrated
-from mien.evaluation.heads import calibrate_mean, choose_mean, mean_of_heads, shared_classes
+from mien.evaluation.calibrated import calibrated
+from mien.evaluation.heads import joined, mean_of_heads, shared_classes
 from mien.evaluation.model import Loaded, open_model
 from mien.evaluation.scoring import measure_robustness, scored
 from mien.export.heads import add_linear_head, join_heads, read_linear_head
@@ -106,9 +106,9 @@ def join(name: str, data: str, votes: str) -> None:
 
     _, _, features = read_linear_head(proto)
     assert soft.votes is not None
-    weight, bias = fitted_head(features_of(proto, features, spec, soft.images, _FITTED_VIEWS), soft.votes)
+    rows, bias = fitted_head(features_of(proto, features, spec, soft.images, _FITTED_VIEWS), soft.votes)
     how = f"fitted on the finished trunk by the taggers' shares, {_FITTED_VIEWS} views of each face of Training"
-    add_linear_head(proto, OUTPUTS[SECOND], features, weight, bias)
+    add_linear_head(proto, OUTPUTS[SECOND], features, rows, bias)
 
     # calibrate each head on its own labelling, then their mean on both
     known = _rows_of(argmax, val)
@@ -116,46 +116,32 @@ def join(name: str, data: str, votes: str) -> None:
     second_spec = replace(spec, labels=FERPLUS.names, temperature=1.0)
     second = calibrated(opened(proto, OUTPUTS[SECOND], second_spec), val, labels=known, clean=clean)
     columns, clear = shared_classes(FER2013.names, FERPLUS.names), _rows_of(in_seven(majority), val)
-    z1, z2 = (
-        view_logits(m.forward, val.images[clean], mean=spec.mean, std=spec.std, views=max(VIEWS)) / m.spec.temperature
-        for m in (first, second)
+    heads = tuple(
+        Head(h, m.spec.labels, OUTPUTS[h], calibration=m.spec.calibration)
+        for h, m in ((FIRST, first), (SECOND, second))
     )
     assert val.labels is not None
-    own, other = val.labels[clean], clear[clean]
-    found = choose_mean(z1, z2, columns, own, other)
-    more = {str(v): calibrate_mean(z1[:v], z2[:v], columns, own, other, found.weight).to_dict() for v in VIEWS if v > 1}
+    whole = joined(replace(spec, heads=heads), (first, second), val.images[clean], val.labels[clean], clear[clean])
+    weight = whole.answer["weights"][0]
     print(
-        f"{name}: weight {found.weight}, temperatures {first.spec.temperature:.3f}, {second.spec.temperature:.3f}, "
-        f"{found.calibration.temperature:.3f}; {how}"
+        f"{name}: weight {weight}, temperatures {first.spec.temperature:.3f}, {second.spec.temperature:.3f}, "
+        f"{whole.temperature:.3f}; {how}"
     )
+    z1, z2 = (
+        view_logits(m.forward, val.images[clean], mean=spec.mean, std=spec.std)[0] / m.spec.temperature
+        for m in (first, second)
+    )
+    answer = mean_of_heads(z1, z2, columns, weight) / whole.temperature
     _divide(proto, "logits", first.spec.temperature)
     _divide(proto, OUTPUTS[SECOND], second.spec.temperature)
-    join_heads(
-        proto, OUTPUTS[FIRST], OUTPUTS[SECOND], columns, weight=found.weight, temperature=found.calibration.temperature
-    )
+    join_heads(proto, OUTPUTS[FIRST], OUTPUTS[SECOND], columns, weight=weight, temperature=whole.temperature)
     onnx.checker.check_model(proto)
-    whole = replace(
-        spec,
-        temperature=1.0,
-        calibration={
-            **found.calibration.to_dict(),
-            "split": "PublicTest, labels and FER+ majority",
-            "fingerprint": val.fingerprint,
-            "rows": "clean",
-            "views": more,
-        },
-        scores={},
-        answer={"heads": [FIRST, SECOND], "weights": [found.weight, round(1 - found.weight, 2)], "curve": found.curve},
-        heads=tuple(
-            Head(h, m.spec.labels, OUTPUTS[h], calibration=m.spec.calibration)
-            for h, m in ((FIRST, first), (SECOND, second))
-        ),
-    )
+    told = {"split": "PublicTest, labels and FER+ majority", "fingerprint": val.fingerprint, "rows": "clean"}
+    whole = replace(whole, temperature=1.0, scores={}, calibration={**whole.calibration, **told})
     embed_spec(proto, whole)
-    answer = mean_of_heads(z1[0], z2[0], columns, found.weight) / found.calibration.temperature
     _check(proto, val.images[clean], answer, spec)
     replace_file(file, lambda p: p.write_bytes(proto.SerializeToString()))
-    _publish(name, whole, val, majority, argmax, clean, how)
+    publish(name, data, votes, how)
 
 
 def _rows_of(part: FaceDataset, whole: FaceDataset) -> NDArray[np.int64]:
@@ -183,17 +169,18 @@ def _check(proto: Any, faces: NDArray[np.uint8], expected: NDArray[np.float64], 
         raise SystemExit(f"the joined graph and the arithmetic differ by {worst:.2g}; nothing was written")
 
 
-def _publish(
-    name: str,
-    spec: ModelSpec,
-    val: FaceDataset,
-    majority: FaceDataset,
-    argmax: FaceDataset,
-    clean: NDArray[np.bool_],
-    how: str,
-) -> None:
-    """Evaluate every answer of the file, write scores into it, its record and its card."""
+def publish(name: str, data: str, votes: str | None, how: str) -> None:
+    """Evaluate every answer of a shipped file with two heads, write scores into it, its record and its card.
+
+    how  the second head was made
+    """
+    if votes is None:
+        raise SystemExit("--votes is needed to evaluate FER+'s head")
     file = WEIGHTS / f"{name}.onnx"
+    spec, faces, table = open_model(file).spec, read_faces(data), read_votes(votes)
+    train, val = train_val(faces)
+    majority, argmax = (train_val(with_votes(faces, table, kind))[1] for kind in ("majority", "argmax"))
+    clean = ~near_duplicates(val.images, train.images)
 
     def scores(model: str, part: FaceDataset, split: str) -> dict[str, Any]:
         kept = np.isin(np.asarray(val.rows), np.asarray(part.rows))
@@ -225,7 +212,7 @@ def _publish(
         "reports": both,
         "heads": {h.name: h.scores for h in spec.heads},
         "robustness": measure_robustness(open_model(file), val).to_dict(),
-        "robustness of heads": {FIRST: record["shipped"]["robustness"]},  # the same trunk and head as before
+        "robustness of heads": {FIRST: measure_robustness(open_model(f"{file}:{FIRST}"), val).to_dict()},
     }
     write(record)
     card(name)

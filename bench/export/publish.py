@@ -5,9 +5,10 @@
     python -m bench.export.publish card NAME
 
 ``score`` evaluates every run, one a seed, on PublicTest, with and without views, full and clean; of runs with two heads
-the second becomes NAME-ferplus, scored on both of FER+'s tests. ``ship`` exports the seed that did best, with --int8 as
-int8 if that loses at most 0.3 points and is faster, evaluates the very file that it leaves in the package, clean and
-corrupted, and writes its card; the card gives mean and spread over the seeds beside the file's own score. The tables in
+each is scored alone, and the second becomes NAME-ferplus, scored on both of FER+'s tests. ``ship`` exports the seed
+that did best, with all its heads, with --int8 as int8 if that loses at most 0.3 points and is faster, evaluates the
+very file that it leaves in the package, clean and corrupted, and writes its card; the card gives mean and spread over
+the seeds beside the file's own score. Of a file with one head bench/export/heads.py makes one with two. The tables in
 README and docs are made from these results by bench/reporting/tables.py.
 """
 
@@ -34,7 +35,7 @@ from mien.evaluation.scoring import evaluate, measure_robustness
 from mien.export.onnx import export_onnx, write_spec
 from mien.export.quantize import quantize_onnx
 from mien.files import replace_file, write_text
-from mien.models.weights import load_model
+from mien.models.weights import load_network, read_spec
 from mien.reporting.card import model_card
 from mien.runtime import Classifier
 from mien.training.devices import processor
@@ -46,7 +47,7 @@ LICENCE = (
     "Code and weights: MIT. The weights were trained on FER2013, whose pictures carry rights of others and were given "
     "out for research: check that your use allows it."
 )
-FILES = {"": "model.safetensors", "-ferplus": "second.safetensors"}
+HEADS = {"": "fer2013", "-ferplus": "fer+"}
 
 #: name of a test -> its training part and the part that is scored
 Tests = dict[str, tuple[FaceDataset, FaceDataset]]
@@ -65,11 +66,12 @@ def read_tests(data: str, votes: str | None, ferplus: bool) -> Tests:
 
 def score(name: str, runs: Sequence[Path], data: str, votes: str | None, hardware: str | None = None) -> None:
     """Evaluate every run; write mean, spread and each run's figures. ``hardware`` trained them; None: this machine."""
-    for ending, file in FILES.items():
-        if not all((run / file).is_file() for run in runs):
+    for ending in HEADS:
+        models = [head_of(run, ending) for run in runs]
+        if None in models:
             continue
         tests = read_tests(data, votes, bool(ending))
-        seeds = [_seed(run, run / file, tests) for run in runs]
+        seeds = [_seed(run, str(model), tests) for run, model in zip(runs, models, strict=True)]
         summary = summarised(seeds, tests)
         record = {
             "name": name + ending,
@@ -80,6 +82,16 @@ def score(name: str, runs: Sequence[Path], data: str, votes: str | None, hardwar
         }
         write(record)
         print(name + ending, json.dumps({k: [v["mean"], v["sd"]] for k, v in summary.items()}, indent=1))
+
+
+def head_of(run: Path, ending: str) -> str | None:
+    """What ``open_model`` takes for one head of a run, FER2013's or FER+'s; None where the run has none for FER+."""
+    older = run / "second.safetensors"  # runs of mien 0.1.0 had a file for each head
+    if ending and older.is_file():
+        return str(older)
+    if HEADS[ending] in [h.name for h in read_spec(run / "model.safetensors").heads]:
+        return f"{run}:{HEADS[ending]}"
+    return None if ending else str(run)
 
 
 def summarised(seeds: Sequence[dict[str, Any]], tests: Tests) -> dict[str, Any]:
@@ -93,8 +105,8 @@ def summarised(seeds: Sequence[dict[str, Any]], tests: Tests) -> dict[str, Any]:
     return summary
 
 
-def _seed(run: Path, file: Path, tests: Tests) -> dict[str, Any]:
-    loaded, history = open_model(file), json.loads((run / "history.json").read_text())
+def _seed(run: Path, model: str, tests: Tests) -> dict[str, Any]:
+    loaded, history = open_model(model), json.loads((run / "history.json").read_text())
     last = history[-1]
     return {
         "run": run.name,
@@ -102,7 +114,7 @@ def _seed(run: Path, file: Path, tests: Tests) -> dict[str, Any]:
         "epochs": len(history),
         "training_minutes": sum(e["seconds"] for e in history) / 60,
         "last_epoch": {k: last[k] for k in last if k.startswith(("train_", "val_", "theta"))},
-        "parameters": sum(p.numel() for p in load_model(file)[0].parameters()),
+        "parameters": sum(p.numel() for p in loaded.forward.parameters()),  # type: ignore[attr-defined]
         "recipe": loaded.spec.recipe,
         "teachers": loaded.spec.data.get("teachers"),
         "calibration": loaded.spec.calibration,
@@ -130,29 +142,35 @@ def write(record: dict[str, Any]) -> None:
 
 
 def ship(name: str, runs: Path, data: str, votes: str | None, int8: bool) -> None:
-    """Export the best seed, evaluate the file, write its card and the record of both."""
+    """Export the best seed with all its heads, evaluate the file, write its card and the record of both."""
+    if name.endswith("-ferplus"):
+        whole = name.removesuffix("-ferplus")
+        raise SystemExit(f"{name} is a head of {whole}, no file of its own: ship {whole}")
     record = json.loads((RESULTS / f"{name}.json").read_text())
-    ending = "-ferplus" if name.endswith("-ferplus") else ""
-    tests = read_tests(data, votes, bool(ending))
-    first = f"{next(iter(tests))}1"
-    best = max(record["seeds"], key=lambda s: _value(s["reports"][first]))
-    model, spec = load_model(runs / best["run"] / FILES[ending])
+    tests = read_tests(data, votes, False)
+    best = max(record["seeds"], key=lambda s: _value(s["reports"]["1"]))
+    model, spec = load_network(runs / best["run"] / "model.safetensors")
     file = WEIGHTS / f"{name}.onnx"
     parity = export_onnx(model, replace(spec, name=name, licence=LICENCE, scores={}), file)
-    train, val = next(iter(tests.values()))
+    train, val = tests[""]
     quantization = _try_int8(file, train, val) if int8 else None
+    shipped = {"seed": best["seed"], "precision": open_model(file).spec.precision, "parity": parity}
+    shipped["quantization"] = quantization
+    if spec.heads:
+        from bench.export.heads import publish
+
+        write({**record, "shipped": shipped})
+        publish(name, data, votes, "trained with the first")
+        return
     scores = reports(open_model(file), tests)
     robustness = measure_robustness(open_model(file), val).to_dict()
     spec = replace(open_model(file).spec, scores={_split(key, r): r for key, r in scores.items()})
     write_spec(file, spec)
     size = file.stat().st_size
     record["shipped"] = {
-        "seed": best["seed"],
-        "precision": spec.precision,
+        **shipped,
         "bytes": size,
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-        "parity": parity,
-        "quantization": quantization,
         "reports": scores,
         "robustness": robustness,
     }

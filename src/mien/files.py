@@ -19,6 +19,7 @@ from mien.errors import ConfigError, OutputError
 __all__ = [
     "check_new",
     "check_writable",
+    "plain_name",
     "replace_file",
     "reported",
     "safe_name",
@@ -28,6 +29,8 @@ __all__ = [
 ]
 
 _LONGEST = 40  # characters of a name that come from data
+# what Windows keeps for itself, with any ending
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{p}{i}" for p in ("com", "lpt") for i in range(1, 10))}
 
 
 def check_new(path: Path, *, force: bool = False, remedy: str = "--force overwrites it") -> None:
@@ -51,6 +54,12 @@ def safe_name(text: str, number: int) -> str:
     """
     kept = re.sub(r"[^A-Za-z0-9_-]+", "_", text)[:_LONGEST].strip("_")
     return f"{number:04}-{kept}" if kept else f"{number:04}"
+
+
+def plain_name(text: str, number: int) -> str:
+    """``text`` itself where every file system takes it as a name, so that it reads back; else its :func:`safe_name`."""
+    plain = re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", text) and len(text) <= _LONGEST
+    return text if plain and text.lower().split(".")[0] not in _RESERVED else safe_name(text, number)
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

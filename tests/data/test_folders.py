@@ -60,6 +60,10 @@ def test_pictures_of_mixed_sizes_become_one(tmp_path: Path) -> None:
     assert (ds.images[0] == 10).all()
     assert (ds.images[1] == 200).all()
     assert read_faces(tmp_path, size=24).size == (24, 24)
+    larger = read_source(tmp_path, mixed=96).dataset
+    assert larger.size == (96, 96)
+    put(tmp_path / "same", {"happy/a.png": png(small)})
+    assert read_source(tmp_path / "same", mixed=96).dataset.size == (20, 30)
 
 
 def test_order_of_classes() -> None:

@@ -48,8 +48,11 @@ def read_data(
     target: str | None = None,
     skip_bad: bool = False,
     size: int | None = None,
+    mixed: int = 48,
 ) -> FaceDataset:
-    """The faces at ``data``; with ``votes`` and ``target`` those that FER+ labels, see ``data.votes``."""
+    """The faces at ``data``; with ``votes`` and ``target`` those that FER+ labels, see ``data.votes``; ``size`` and
+    ``mixed`` as for ``data.read_source``.
+    """
     from mien.data import read_source
     from mien.data.votes import Target
     from mien.errors import ConfigError
@@ -59,7 +62,7 @@ def read_data(
         raise ConfigError(f"--target must be one of {', '.join(get_args(Target))}, got {target!r}")
     if target is not None and votes is None:
         raise ConfigError("--target needs --votes FILE")
-    reading = read_source(data, votes=votes, target=kinds[target], skip_bad=skip_bad, size=size)
+    reading = read_source(data, votes=votes, target=kinds[target], skip_bad=skip_bad, size=size, mixed=mixed)
     for note in reading.notes:
         typer.echo(f"note: {note}", err=True)
     name_left_out(reading)

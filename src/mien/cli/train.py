@@ -82,7 +82,7 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     keep_memory()
-    faces = read_data(data, votes=votes, target=target, skip_bad=skip_bad)
+    faces = read_data(data, votes=votes, target=target, skip_bad=skip_bad, mixed=chosen.size)
     part, held = train_val(faces, val_split=val_split, seed=chosen.seed if split_seed is None else split_seed)
     if teacher is not None and not all(t.strip() for t in teacher.split(",")):
         raise ConfigError(f"--teacher must name models, A[,B...], got {teacher!r}; leave it out to train without")

@@ -17,10 +17,18 @@ from numpy.typing import NDArray
 
 from mien.errors import ConfigError, DataError
 
-__all__ = ["MAX_SIDE", "FaceDataset"]
+__all__ = ["MAX_SIDE", "FaceDataset", "Size"]
 
 #: The largest side in pixels that faces are resized to.
 MAX_SIDE = 4096
+
+
+@dataclass(frozen=True)
+class Size:
+    """Side in pixels that every picture is resized to; where it is None, their own, or ``mixed`` if these differ."""
+
+    side: int | None = None
+    mixed: int = 48
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +23,9 @@ from mien.data.dataset import FaceDataset
 from mien.data.readers.export_index import INDEX
 from mien.data.readers.pictures import UNLABELLED
 from mien.errors import OutputError
-from mien.files import check_writable
+from mien.files import check_writable, plain_name
 
-__all__ = ["Saved", "check_out", "file_name", "save_images"]
-
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{p}{i}" for p in ("com", "lpt") for i in range(1, 10))}
+__all__ = ["Saved", "check_out", "save_images"]
 
 
 @dataclass(frozen=True)
@@ -110,16 +107,10 @@ def _paths(ds: FaceDataset) -> list[str]:
     numbers = ds.rows.tolist()
     if len(set(numbers)) < len(numbers) or (numbers and min(numbers) < 0):
         numbers = list(range(len(ds)))
-    folders = [*(file_name(n) for n in ds.names), UNLABELLED]
+    folders = [*(plain_name(n, k) for k, n in enumerate(ds.names)), UNLABELLED]
     labels = [-1] * len(ds) if ds.labels is None else ds.labels.tolist()
-    splits = {s: f"{file_name(s)}/" if s else "" for s in ds.splits}
+    splits = {s: f"{plain_name(s, i)}/" if s else "" for i, s in enumerate(ds.splits)}
     return [f"{splits[s]}{folders[k]}/{n:05d}.png" for s, k, n in zip(ds.split.tolist(), labels, numbers, strict=True)]
-
-
-def file_name(name: str) -> str:
-    """``name`` as a folder that every system accepts: letters, digits, ``.``, ``-``, ``_``; none hidden or reserved."""
-    safe = re.sub(r"[^\w.-]", "_", name)[:80].strip(".")
-    return f"{safe}_" if not safe or safe.lower().split(".")[0] in _RESERVED else safe
 
 
 def _index(ds: FaceDataset, paths: list[str]) -> bytes:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mien.data import cache as _cache
-from mien.data.dataset import MAX_SIDE, FaceDataset
+from mien.data.dataset import MAX_SIDE, FaceDataset, Size
 from mien.data.readers.archives import BROKEN, kind_of, reason, unpacked
 from mien.data.readers.csv_table import read_csv
 from mien.data.readers.problems import Problems, Reading
@@ -65,11 +65,16 @@ def read_source(
     target: Target | None = None,
     skip_bad: bool = False,
     size: int | None = None,
+    mixed: int = 48,
     cache: bool = True,
 ) -> Reading:
-    """Like :func:`read_faces`, but returns a :class:`Reading`: the data set, every problem skipped, and notes."""
-    if size is not None and not 1 <= size <= MAX_SIDE:
-        raise ConfigError(f"size must lie in 1..{MAX_SIDE} pixels, got {size}")
+    """Like :func:`read_faces`, but returns a :class:`Reading`: the data set, every problem skipped, and notes.
+
+    mixed  side in pixels for pictures of mixed sizes, where no ``size`` is given
+    """
+    for side in (size, mixed):
+        if side is not None and not 1 <= side <= MAX_SIDE:
+            raise ConfigError(f"size must lie in 1..{MAX_SIDE} pixels, got {side}")
     text = str(path)
     if not os.fspath(path):
         raise ConfigError("data must be a file, a folder, an archive or synthetic, got ''")
@@ -80,8 +85,9 @@ def read_source(
     if re.match(r"synthetic(:|$)", text):
         return _synthetic(text, size)
     if votes is None:
-        return _from_disk(Path(path), skip_bad, size, cache)
-    reading = _from_disk(Path(path), skip_bad, None, cache)  # faces are known by their pixels: resized afterwards
+        return _from_disk(Path(path), skip_bad, Size(size, mixed), cache)
+    # faces are known by their pixels: resized afterwards
+    reading = _from_disk(Path(path), skip_bad, Size(None, mixed), cache)
     faces = with_votes(reading.dataset, read_votes(votes), target)
     return replace(reading, dataset=faces if size is None else faces.resized(size))
 
@@ -97,23 +103,24 @@ def _synthetic(text: str, size: int | None) -> Reading:
     return Reading(generate(int(found[1] or 4000), seed=int(found[2] or 0), size=size or 48))
 
 
-def _from_disk(path: Path, skip_bad: bool, size: int | None, cache: bool) -> Reading:
+def _from_disk(path: Path, skip_bad: bool, size: Size, cache: bool) -> Reading:
     kind = kind_of(path)
     key = _key(path, kind, size) if cache and kind != "folder" else None
     if key and (kept := _cache.load(key, str(path))):
         return kept
     problems = Problems(skip_bad)
     reading = _read(path, kind, size, problems)
-    faces = reading.dataset if size is None else reading.dataset.resized(size)
+    faces = reading.dataset if size.side is None else reading.dataset.resized(size.side)
     reading = replace(reading, dataset=faces, skipped=tuple(problems.found))
     if key and not problems.found and "heic_without_extra" not in reading.passed.counts:
         _cache.store(key, reading)
     return reading
 
 
-def _key(path: Path, kind: str, size: int | None) -> str:
+def _key(path: Path, kind: str, size: Size) -> str:
+    mixed = "" if size == Size(size.side) else f"-mixed{size.mixed}"
     try:
-        return f"{_cache.key_of(path, size)}{_named_split(path) if kind == 'parquet' else ''}"
+        return f"{_cache.key_of(path, size.side)}{_named_split(path) if kind == 'parquet' else ''}{mixed}"
     except OSError as error:
         raise DataError(f"cannot be read: {reason(error)}", str(path)) from error
 
@@ -125,7 +132,7 @@ def _named_split(path: Path) -> str:
     return f"-{split_of(path.name)}"
 
 
-def _read(path: Path, kind: str, size: int | None, problems: Problems) -> Reading:
+def _read(path: Path, kind: str, size: Size, problems: Problems) -> Reading:
     if kind == "file":
         return _single(path, problems)
     if kind == "parquet":

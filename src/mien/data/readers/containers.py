@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from mien.data.dataset import FaceDataset
+from mien.data.dataset import FaceDataset, Size
 from mien.data.readers.archives import BROKEN, entries, reason
 from mien.data.readers.csv_table import read_csv
 from mien.data.readers.export_index import plan_index
@@ -30,7 +30,7 @@ __all__ = ["read_container"]
 _Read = tuple[FaceDataset, tuple[str, ...], set[str]]  # faces, notes, and the names of what was read or noted
 
 
-def read_container(path: Path, kind: str, size: int | None, problems: Problems) -> Reading:
+def read_container(path: Path, kind: str, size: Size, problems: Problems) -> Reading:
     """The faces in the folder or archive at ``path``, with what was chosen and what was passed over.
 
     ``kind`` is that of ``archives.kind_of``. Raises :class:`DataError` where there is nothing to read.
@@ -70,17 +70,17 @@ def _nothing(found: Survey, where: str) -> DataError:
     )
 
 
-def _exported(path: Path, kind: str, found: Survey, root: str, size: int | None, problems: Problems) -> _Read:
+def _exported(path: Path, kind: str, found: Survey, root: str, size: Size, problems: Problems) -> _Read:
     table, record = f"{root}index.csv", f"{root}index.json"
     plan, fingerprint = plan_index(found.index[table], found.index[record], root, str(path))
     ds = read_pictures(path, kind, plan, size, problems)
-    changed = size is None and not problems.found and ds.fingerprint != fingerprint
+    changed = size.side is None and not problems.found and ds.fingerprint != fingerprint
     notes = (f"the images differ from those exported (then {fingerprint})",) if changed else ()
     others = {*found.tables, *found.shards}
     return ds, (*notes, *_left(others, table)), {*plan.files, table, record, *found.shards}
 
 
-def _pictures(path: Path, kind: str, found: Survey, size: int | None, problems: Problems) -> _Read:
+def _pictures(path: Path, kind: str, found: Survey, size: Size, problems: Problems) -> _Read:
     known = plan_layout(found.pictures, found.codes, str(path), problems)
     plan, notes = known or plan_folders(found.pictures, str(path), problems)
     read = {*found.pictures, *(found.codes if known else ())}

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from mien.data.dataset import FaceDataset
+from mien.data.dataset import FaceDataset, Size
 from mien.data.readers.archives import BROKEN, MAX_UNPACKED, entries, reason
 from mien.data.readers.classes import NUMBERED, class_order, class_words
 from mien.data.readers.parquet_columns import class_names, columns_of, features_of, label_of, picture_of, text_of
@@ -58,13 +58,13 @@ def split_of(name: str) -> str:
 
 
 def read_parquet(
-    path: Path, kind: str, names: Sequence[str], size: int | None, problems: Problems
+    path: Path, kind: str, names: Sequence[str], size: Size, problems: Problems
 ) -> tuple[FaceDataset, tuple[str, ...]]:
     """Every face of a Parquet file, or of the files ``names`` in a folder or archive; and notes on what was chosen.
 
     path, kind  the file (``"parquet"``), folder or archive, as ``archives.kind_of`` tells them apart
     names       the files to read; not used for a single file
-    size        side in pixels that every face is resized to; where ``None`` as for pictures in folders
+    size        as for pictures in folders
 
     ``rows`` count every row from 0, files in the order train, validation, test, then by name. The split of a row stands
     in its split column, or else in the file's name. Labels without names are FER2013's where they are exactly 0..6, and

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.dataset import FaceDataset
+from mien.data.dataset import FaceDataset, Size
 from mien.data.readers.archives import BROKEN, entries, reason
 from mien.data.readers.classes import class_order
 from mien.data.readers.problems import Problems
@@ -26,7 +26,6 @@ __all__ = ["UNLABELLED", "Faces", "Picture", "Plan", "plan_of", "read_pictures"]
 
 UNLABELLED = "unlabelled"  # the folder of pictures without a label
 _SPARE = 8  # times the size that is asked for is decoded at least, so that its pixels are what they would be
-_DEFAULT_SIZE = 48  # pixels, for pictures of mixed sizes
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,8 @@ def plan_of(pictures: Iterable[Picture]) -> Plan:
     )
 
 
-def read_pictures(path: Path, kind: str, plan: Plan, size: int | None, problems: Problems) -> FaceDataset:
-    """Decode every picture of ``plan``; all become ``size`` pixels square, or 48 if none is given and sizes differ."""
+def read_pictures(path: Path, kind: str, plan: Plan, size: Size, problems: Problems) -> FaceDataset:
+    """Decode every picture of ``plan``, at the size that ``size`` says."""
     faces = Faces(size)
     _decode_all(path, kind, {name: i for i, name in enumerate(plan.files)}, faces, problems)
     for i, name in enumerate(plan.files):
@@ -93,13 +92,13 @@ def read_pictures(path: Path, kind: str, plan: Plan, size: int | None, problems:
 class Faces:
     """Pictures by place in the plan, made one size as soon as two differ; ``failed`` names those already reported.
 
-    Where ``size`` is given each picture is resized as it comes, so that no more than one is held at its own size, and
+    Where a side is given each picture is resized as it comes, so that no more than one is held at its own size, and
     a large JPEG is decoded no larger than that needs.
     """
 
-    def __init__(self, size: int | None) -> None:
-        self.size = size
-        self._enough = None if size is None else _SPARE * size  # not a size found later: the order would matter
+    def __init__(self, size: Size) -> None:
+        self.size, self.mixed = size.side, size.mixed
+        self._enough = None if size.side is None else _SPARE * size.side  # not one found later: the order would matter
         self.images: dict[int, NDArray[np.uint8]] = {}
         self.failed: set[str] = set()
 
@@ -110,7 +109,7 @@ class Faces:
     def add(self, place: int, image: NDArray[np.uint8]) -> None:
         """Keep ``image``, uint8 ``(H, W)``, at ``place``."""
         if self.size is None and self.images and image.shape != next(iter(self.images.values())).shape:
-            self.size = _DEFAULT_SIZE
+            self.size = self.mixed
             self.images = {i: resize(face, self.size) for i, face in self.images.items()}
         self.images[place] = image if self.size is None else resize(image, self.size)
 
