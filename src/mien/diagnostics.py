@@ -24,9 +24,11 @@ from mien.spec import ModelSpec
 
 __all__ = ["GAMMAS", "MARGINS", "TURNS", "Diagnosis", "FaceDiagnosis", "Search", "Sweep", "diagnose"]
 
-#: What is tried on each face: sides of the crop in units of the usual, powers of the grey values, degrees clockwise.
+#: Sides of the crop that are tried on each face, in units of the usual.
 MARGINS = tuple(round(0.8 + 0.05 * i, 2) for i in range(11))
+#: Powers of the grey values, on the scale 0..1, that are tried on each face; above 1 is darker.
 GAMMAS = tuple(round(float(2 ** (i / 5)), 3) for i in range(-5, 6))
+#: Turns of the crop that are tried on each face, in degrees clockwise.
 TURNS = tuple(float(d) for d in range(-15, 16, 3))
 
 _SIZES = (320, 640, 1280, 1920)  # pixels at which a face is searched for where none was found

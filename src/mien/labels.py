@@ -29,6 +29,7 @@ FER2013 = LabelSet("fer2013", ("angry", "disgust", "fear", "happy", "sad", "surp
 #: FER+ (Barsoum et al. 2016, arXiv 1608.01041), in the order of the vote columns.
 FERPLUS = LabelSet("ferplus", ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt"))
 
+#: Every label set by its name.
 LABEL_SETS = {s.name: s for s in (FER2013, FERPLUS)}
 
 # expression -> short name (three letters), colour (sRGB hex, told apart by the colour-blind), other words for it

@@ -44,7 +44,11 @@ CONTRAST = Contrast(24.0, 44.0)
 
 
 class Normalisation(Protocol):
-    """Mean and standard deviation of the training images on the 0..1 scale, as a :class:`ModelSpec` has them."""
+    """How the grey values of the training images lay on the 0..1 scale, as a :class:`ModelSpec` has it.
+
+    mean  of them all
+    std   their standard deviation
+    """
 
     @property
     def mean(self) -> float: ...

@@ -15,6 +15,7 @@ from mien.errors import ConfigError
 
 __all__ = ["PROTOCOLS", "Fold", "Protocol", "make_protocol"]
 
+#: The names of the protocols.
 PROTOCOLS = ("split", "leave-one-subject-out")
 
 

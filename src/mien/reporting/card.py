@@ -180,7 +180,7 @@ def _per_class(split: str, report: Report) -> str:
         for name, r in report.per_class.items()
     ]
     title = f"Per class ({split})" if split else "Per class"
-    return _section(title, "\n".join(["| Class | Images | Recall | Precision | F1 |", "|" + " --- |" * 6, *rows]))
+    return _section(title, "\n".join(["| Class | Images | Recall | Precision | F1 |", "|" + " --- |" * 5, *rows]))
 
 
 def _reliability(split: str, report: Report) -> str:
@@ -228,7 +228,7 @@ def _answer(spec: ModelSpec) -> str:
         f'where they are asked for: `Predictor(labels="{first}")`, `labels="{second}"`, and `Face.heads` has both.'
     )
     accuracies = "Accuracy, FER2013's labels | FER+'s majority | Macro recall, labels | Majority | Log loss"
-    return "\n".join([words, "", f"| Weight of {first} | {accuracies} |", "|" + " --- |" * 6, *rows])
+    return "\n".join([words, "", f"| Weight of {first} | {accuracies} |", "|" + " --- |" * 5, *rows])
 
 
 def _head(head: Head, seeds: Mapping[str, Sequence[float]]) -> str:

@@ -39,9 +39,11 @@ Sized = TypeVar("Sized")
 
 @runtime_checkable
 class Detector(Protocol):
-    """Anything that finds faces: ``image`` is uint8 ``(H, W, 3)`` BGR; the surest face comes first."""
+    """Anything that finds faces: what a detector of your own must have."""
 
-    def detect(self, image: NDArray[np.uint8]) -> list[Detection]: ...
+    def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """The faces of a picture, uint8 ``(H, W, 3)`` BGR, the surest first."""
+        ...
 
 
 class CenterFace:

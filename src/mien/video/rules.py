@@ -40,4 +40,5 @@ class Rules:
     smooth: float = 0.3
 
 
+#: The rules that hold where no others are given.
 RULES = Rules()

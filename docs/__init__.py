@@ -1,0 +1,1 @@
+"""The pages of the project, and ``site``, which makes a site of them."""
