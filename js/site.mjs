@@ -22,7 +22,7 @@ const POLICY = [
 export async function buildSite(models, common) {
   rmSync("dist", { recursive: true, force: true });
   mkdirSync("dist/models", { recursive: true });
-  cpSync(PAGE, "dist/page", { recursive: true, filter: (path) => !path.endsWith(".d.ts") });
+  cpSync(PAGE, "dist/page", { recursive: true, filter: (path) => !/\.d\.ts$|\/review[^/]*$/.test(path) }); // films need a server
   writeFileSync("dist/index.html", index());
   rmSync("dist/page/index.html");
   await build({ ...common, entryPoints: { mien: "src/index.ts" }, outdir: "dist", minify: true, alias: { "onnxruntime-web/webgpu": "./src/none.ts" } });

@@ -11,21 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from review_files import LABELS, RATE, SHOWN, recorded_table
 
 from mien.data import read_faces
 from mien.errors import ConfigError, DataError
-from mien.faces import Face, Photo
-from mien.results.provenance import Provenance
-from mien.results.recorder import VideoRecorder, open_video_table
 from mien.spec import ModelSpec
 from mien.study.corrections import Correction, Found, as_found, correct, parse_correction
 from mien.study.faces import write_faces
 from mien.study.journal import History, Journal, read_history
 from mien.study.reviewed import read_recorded
-from mien.video import Frame, TrackedFrame
-
-LABELS = ("angry", "happy", "sad")
-RATE = 10.0
 
 
 def found(persons):
@@ -187,32 +181,6 @@ def test_a_wrong_file_is_named_with_its_line(tmp_path, text, words):
     (tmp_path / "c.jsonl").write_text(text)
     with pytest.raises(DataError, match=words):
         read_history(tmp_path / "c.jsonl")
-
-
-BOX = (10.0, 10.0, 50.0, 50.0)
-TINY = {"name": "tiny", "sha256": "0", "labels": list(LABELS), "scores": {}, "licence": "MIT"}
-
-
-def recorded_table(path, shown):
-    """A table as ``mien video`` writes it: of each frame track -> label, at 10 frames a second, 0.1 s each."""
-    provenance = Provenance(TINY, {"name": "none"}, {"hold": 0.4, "max_gap": 10.0})
-    table = open_video_table(path, provenance, {"source": "talk.mp4", "sha256": "abc"}, force=True)
-    with VideoRecorder(table) as recorder:
-        for i, faces in enumerate(shown):
-            time = i / RATE
-            drawn = [one_face(track, label, time) for track, label in faces.items()]
-            photo = Photo("talk.mp4", tuple(drawn), 160, 120, time=time)
-            recorder.add(TrackedFrame(Frame(i, time, duration=1 / RATE), photo, tuple(drawn)))
-    return path
-
-
-def one_face(track, label, time):
-    chances = {name: 0.8 if name == label else 0.1 for name in LABELS}
-    crop = np.zeros((48, 48), np.uint8)
-    return Face(label, 0.8, (label,), chances, BOX, 0.9, None, crop, track=track, time=time)
-
-
-SHOWN = [{1: "happy"}] * 10 + [{}] * 3 + [{2: "sad"}] * 10
 
 
 def csv_rows(path):

@@ -1,10 +1,11 @@
-"""``mien serve``: the web page and the JSON API behind it, on this machine."""
+"""``mien serve``: the web page and the JSON API behind it, on this machine; with a film, its review."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -37,14 +38,22 @@ def serve(
         help="A further name that the server answers to, such as faces.example.org behind a proxy; can be repeated. "
         "With a port only that port; * is any name.",
     ),
+    video: Path | None = typer.Option(None, help="A film whose results are looked at and corrected in the browser."),
+    results: Path | None = typer.Option(
+        None, help="Its table, as mien video wrote it; without it the one beside the film, or it is made there."
+    ),
     log: bool = typer.Option(False, "--log", help="One line a request on stderr: method, path, status, time."),
 ) -> None:
     """Serve the web page and the JSON API: photos and webcam in, expressions out. Ctrl-C ends it.
 
     Pictures are worked on in memory and forgotten. POST /v1/predict, GET /v1/model, /healthz, /metrics, /openapi.json.
+    With --video the page /review plays the film with its boxes, segments and probabilities; corrections are kept beside
+    its table, see docs/web.md.
     """
+    from mien.cli.serve_review import check_review, open_review
     from mien.web.sockets import address, hosts_for, listen
 
+    check_review(video, results)
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     logging.getLogger("mien.web").setLevel(logging.INFO if log else logging.WARNING)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # what clients send is answered, not logged
@@ -57,19 +66,21 @@ def serve(
         limits = Limits()
         count = threads or processors()
         predictor = Predictor(model or None, make_detector(detector, size=detector_size, threads=count), count)
-        app = create_app(predictor, limits, jobs=jobs or None, hosts=hosts)
+        review = open_review(video, results, predictor, detector, detector_size) if video is not None else None
+        app = create_app(predictor, limits, jobs=jobs or None, hosts=hosts, review=review)
         for line in _warnings(hosts, loopback=not hosts.addresses):
             typer.echo(line, err=True)
-        typer.echo(address(opened))
+        page = f"{address(opened)}{'/review' if review else ''}"
+        typer.echo(page)
         typer.echo("Ctrl-C ends it.", err=True)
         if open_page:
-            typer.launch(address(opened))
+            typer.launch(page)
         run(app, opened, limits)
 
 
 def _warnings(hosts: AllowedHosts, *, loopback: bool) -> Iterator[str]:
     if not loopback:
-        yield "warning: anyone on your network can reach this server and send it pictures"
+        yield "warning: anyone on your network can reach this server: send it pictures, see and correct its film"
         yield f"It answers to {hosts}; for another name, start it with --allow-host NAME."
     if hosts.anything:
         yield "warning: it answers to any name, so any web page that somebody here opens can reach it (DNS rebinding)"

@@ -9,6 +9,7 @@ from mien.study.annotations import Annotation, Coding, Problem, read_coding
 from mien.study.comparison import MIEN, Comparison, Level, Recording, Rules, compare
 from mien.study.exports import EXPORTS, write_export
 from mien.study.pairing import read_recordings
+from mien.study.review import Review, Stale
 from mien.study.spans import CodedRecording, Coder, Span, Tier
 
 __all__ = [
@@ -23,8 +24,10 @@ __all__ = [
     "Level",
     "Problem",
     "Recording",
+    "Review",
     "Rules",
     "Span",
+    "Stale",
     "Tier",
     "compare",
     "document",

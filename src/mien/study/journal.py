@@ -94,16 +94,17 @@ class Journal:
 
     about  what it belongs to: ``video``, ``sha256`` and ``run``. DataError where the file is of another recording
 
-    ``notes`` says what was passed over.
+    ``notes`` says what was passed over; ``lines`` counts those that were read or written since it was opened.
     """
 
     def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
         self.path, self.about = path, dict(about)
         self.history, self.notes = History(), list[str]()
-        self._size = 0
+        self.lines, self._size = 0, 0
         if path.exists():
             self.history, head, self.notes = read_history(path)
             self._size = path.stat().st_size
+            self.lines = path.read_bytes().count(b"\n")
             for name in ("sha256", "run"):
                 if head.get(name) != self.about.get(name) and head.get(name) and self.about.get(name):
                     what = (
@@ -154,6 +155,7 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
             self._size = file.tell()
+        self.lines += 1
 
 
 def read_history(path: Path) -> tuple[History, dict[str, Any], list[str]]:

@@ -27,6 +27,7 @@ from mien.faces import Photo
 from mien.runtime import Predictor
 from mien.runtime.processors import processors
 from mien.spec import ModelSpec
+from mien.study import Review
 from mien.web.batching import Batcher
 from mien.web.concurrency import ConcurrencyLimiter, client_of
 from mien.web.hosts import LOOPBACK, AllowedHosts
@@ -37,6 +38,7 @@ from mien.web.middleware import Middleware
 from mien.web.pictures import photo_dicts
 from mien.web.problems import MEDIA_TYPE, Refusal, install
 from mien.web.replies import Health, ModelReply, PredictReply, Problem, Unreadable
+from mien.web.review import review_routes
 from mien.web.turns import Owner
 from mien.web.uploads import read_uploads
 
@@ -95,6 +97,7 @@ def create_app(
     jobs: int | None = None,
     together: int = 32,
     hosts: Collection[str] | AllowedHosts | None = LOOPBACK,
+    review: Review | None = None,
 ) -> FastAPI:
     """The web API and its page around one predictor, as an ASGI application.
 
@@ -104,6 +107,7 @@ def create_app(
     together  pictures whose faces go through the network in one run, at most
     hosts     names in the Host header that are answered, any port, or :class:`AllowedHosts`; None answers to any, which
               lets other sites' pages in by DNS rebinding unless something in front of the server refuses them
+    review    a film whose table is corrected at ``/review``
     """
     limits = limits or Limits()
     limiter = ConcurrencyLimiter(limits)
@@ -128,6 +132,8 @@ def create_app(
     install(app)
     app.include_router(_api(predictor, limits, limiter, batcher))
     app.include_router(_rest(predictor, metrics))
+    if review is not None:
+        app.include_router(review_routes(review, predictor.spec, limits, _page_file))
     return app
 
 

@@ -42,6 +42,20 @@ export function sleep(seconds, signal) {
   });
 }
 
+/** What a server's path answers to a small JSON object that is sent to it. */
+export async function send(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  const response = await ask(path, { method: "POST", headers, body: JSON.stringify(body) });
+  if (response.status === 503) throw new Trouble("The server is busy; try again in a second.");
+  return response.json();
+}
+
+/** The response to a GET. */
+export const fetched = (path) => ask(path, {});
+
+/** The address of a path of the server. */
+export const addressOf = (path) => new URL(path, server).href;
+
 /** The response, good, "busy" or about pictures that cannot be read; anything else is Trouble. */
 async function ask(path, options) {
   let response;
@@ -54,5 +68,5 @@ async function ask(path, options) {
   if (response.ok || response.status === 503) return response;
   const problem = await response.clone().json().catch(() => ({}));
   if (response.status === 422 && problem.photos) return response; // none could be read, and it says why
-  throw new Trouble(problem.detail || problem.title || `The server answered ${response.status}.`);
+  throw Object.assign(new Trouble(problem.detail || problem.title || `The server answered ${response.status}.`), { status: response.status });
 }

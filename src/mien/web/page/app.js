@@ -2,8 +2,9 @@
    Leaves out: everything that is done with a picture. Nothing is stored in the browser, not even the theme. */
 
 import { openEngine } from "./engine.js";
-import { el, setText, visibleOn } from "./dom.js";
+import { el, setText } from "./dom.js";
 import { startPhotos } from "./photos.js";
+import { paintLabels, wireTheme } from "./theme.js";
 import { startWebcam } from "./webcam.js";
 
 const $ = (id) => document.getElementById(id);
@@ -33,28 +34,6 @@ function wireTabs(webcam) {
       next.focus();
     });
   }
-}
-
-/** Light or dark as the system has it, until the button says otherwise. `changed()` hears of every change. */
-function wireTheme(changed) {
-  const [root, system] = [document.documentElement, matchMedia("(prefers-color-scheme: dark)")];
-  const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
-  const apply = () => {
-    $("theme").setAttribute("aria-pressed", String(dark()));
-    changed();
-  };
-  $("theme").addEventListener("click", () => {
-    root.dataset.theme = dark() ? "light" : "dark";
-    apply();
-  });
-  system.addEventListener("change", apply);
-  apply();
-}
-
-/** The labels' colours as custom properties, each so that it stands out from the present ground. */
-function paintLabels(model) {
-  const ground = getComputedStyle(document.body).backgroundColor;
-  model.labels.forEach((name, i) => document.documentElement.style.setProperty(`--label-${i}`, visibleOn(model.colours[name], ground)));
 }
 
 function describe({ model, promise }) {
