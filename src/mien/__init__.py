@@ -39,7 +39,7 @@ __all__ = [
     "train",
 ]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PLACES = {
     **dict.fromkeys(("ConfigError", "DataError", "MienError", "MissingExtra", "ModelError", "OutputError"), "errors"),
