@@ -4,11 +4,13 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-pythons docs lint format bench wheel clean
+.PHONY: help demo test test-js test-pythons web docs lint format bench wheel clean
 
 help:
 	@echo "make demo    train, evaluate and explain a small network on drawn faces, into demo/"
 	@echo "make test    run the tests"
+	@echo "make web     the page that runs the networks in the browser, into js/dist/; needs Node 20"
+	@echo "make test-js the JavaScript side against the Python side, and the built page in Chromium; needs Node 20"
 	@echo "make test-pythons  the core's tests on every Python from 3.10 to 3.13 that is here, with the built wheel"
 	@echo "make docs    the site, into site/; strict: links, docstrings, examples"
 	@echo "make lint    style, format and types, as in CI"
@@ -36,6 +38,20 @@ test: $(VENV)/.stamp
 test-pythons: wheel
 	.ci/pythons "$$(ls -t dist/mien-*.whl | head -1)" $(VERSIONS)
 
+js/node_modules/.stamp: js/package-lock.json js/.npmrc
+	cd js && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error
+	@touch $@
+
+# esbuild and tsc come ready-made for each system, so that no package's install script is run
+web: $(VENV)/.stamp js/node_modules/.stamp
+	$(BIN)/python -m mien.browser js/models
+	cd js && node build.mjs && node build.mjs site models
+
+# what Python says of 236 pictures is written anew, then JavaScript is asked
+test-js: web
+	OMP_NUM_THREADS=1 $(BIN)/python tests/browser/golden.py build/golden
+	cd js && MIEN_GOLDEN=../build/golden node --test test/*.test.mjs
+
 docs: $(VENV)/.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_docs.py tests/test_readme.py
 	$(BIN)/python -m docs.site.build
@@ -56,4 +72,4 @@ wheel: $(VENV)/.stamp
 	$(BIN)/python -m hatchling build -d dist
 
 clean:
-	rm -rf build dist demo site .venv-* .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build dist demo site js/lib js/dist js/models .venv-* .pytest_cache .mypy_cache .ruff_cache

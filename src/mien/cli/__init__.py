@@ -29,6 +29,7 @@ from mien.cli.screen import prepare_streams
 from mien.cli.serve import serve
 from mien.cli.train import train
 from mien.cli.video import video
+from mien.cli.web import web
 from mien.errors import MienError
 
 __all__ = ["app", "main"]
@@ -84,6 +85,7 @@ add(
     "mien explain photo.jpg --method stability --json",
     "mien explain --data fer2013.csv --split PublicTest --per-class --out maps",
 )
+add(web, _USE, "mien web public")
 add(serve, _USE, "mien serve --open", "mien serve --host 0.0.0.0 --allow-host faces.example.org")
 add(
     agree,

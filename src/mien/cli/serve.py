@@ -42,11 +42,18 @@ def serve(
     results: Path | None = typer.Option(
         None, help="Its table, as mien video wrote it; without it the one beside the film, or it is made there."
     ),
+    on_server: bool = typer.Option(
+        False,
+        "--on-server",
+        help="Answer the page's pictures here, not in the visitor's browser, as far as it could.",
+    ),
     log: bool = typer.Option(False, "--log", help="One line a request on stderr: method, path, status, time."),
 ) -> None:
     """Serve the web page and the JSON API: photos and webcam in, expressions out. Ctrl-C ends it.
 
-    Pictures are worked on in memory and forgotten. POST /v1/predict, GET /v1/model, /healthz, /metrics, /openapi.json.
+    Where the page for browsers is there (see mien web), the visitor's browser runs the networks, and the server does
+    what it cannot. Pictures are worked on in memory and forgotten. POST /v1/predict, GET /v1/model, /healthz, /metrics,
+    /openapi.json.
     With --video the page /review plays the film with its boxes, segments and probabilities; corrections are kept beside
     its table, see docs/web.md.
     """
@@ -59,6 +66,7 @@ def serve(
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # what clients send is answered, not logged
     with listen(host, port) as opened:  # first: a taken port is known before anything slow is imported or opened
         hosts = hosts_for(opened).and_named(allow_host)
+        from mien.browser import site_folder
         from mien.runtime import Predictor, make_detector
         from mien.runtime.processors import processors
         from mien.web import Limits, create_app, run
@@ -67,7 +75,8 @@ def serve(
         count = threads or processors()
         predictor = Predictor(model or None, make_detector(detector, size=detector_size, threads=count), count)
         review = open_review(video, results, predictor, detector, detector_size) if video is not None else None
-        app = create_app(predictor, limits, jobs=jobs or None, hosts=hosts, review=review)
+        site = None if on_server else site_folder()
+        app = create_app(predictor, limits, jobs=jobs or None, hosts=hosts, review=review, site=site)
         for line in _warnings(hosts, loopback=not hosts.addresses):
             typer.echo(line, err=True)
         page = f"{address(opened)}{'/review' if review else ''}"

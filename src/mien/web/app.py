@@ -16,9 +16,8 @@ from typing import Annotated, Any, Literal, TypeVar
 import anyio
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.openapi.utils import get_openapi
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from mien import __version__
@@ -35,6 +34,7 @@ from mien.web.limits import Limits
 from mien.web.metrics import MEDIA_TYPE as METRICS_TYPE
 from mien.web.metrics import Metrics
 from mien.web.middleware import Middleware
+from mien.web.pages import in_browser, page_file, page_router
 from mien.web.pictures import photo_dicts
 from mien.web.problems import MEDIA_TYPE, Refusal, install
 from mien.web.replies import Health, ModelReply, PredictReply, Problem, Unreadable
@@ -46,17 +46,6 @@ __all__ = ["create_app"]
 
 T = TypeVar("T")
 
-_PAGE = Path(__file__).parent / "page"
-_TYPES = {  # not asked of the system, which may call JavaScript plain text
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".png": "image/png",
-    ".json": "application/json",
-    ".webmanifest": "application/manifest+json",
-    ".woff2": "font/woff2",
-}
 _REFUSED = {
     400: "The form is damaged or cut short, or the Host header malformed.",
     403: "The request comes from another site's page.",
@@ -98,6 +87,7 @@ def create_app(
     together: int = 32,
     hosts: Collection[str] | AllowedHosts | None = LOOPBACK,
     review: Review | None = None,
+    site: Path | None = None,
 ) -> FastAPI:
     """The web API and its page around one predictor, as an ASGI application.
 
@@ -108,6 +98,8 @@ def create_app(
     hosts     names in the Host header that are answered, any port, or :class:`AllowedHosts`; None answers to any, which
               lets other sites' pages in by DNS rebinding unless something in front of the server refuses them
     review    a film whose table is corrected at ``/review``
+    site      the page for browsers, see ``mien.browser.site_folder``: visitors' browsers answer, where they can do what
+              this predictor does; None leaves all to the server
     """
     limits = limits or Limits()
     limiter = ConcurrencyLimiter(limits)
@@ -133,7 +125,8 @@ def create_app(
     app.include_router(_api(predictor, limits, limiter, batcher))
     app.include_router(_rest(predictor, metrics))
     if review is not None:
-        app.include_router(review_routes(review, predictor.spec, limits, _page_file))
+        app.include_router(review_routes(review, predictor.spec, limits, page_file))
+    app.include_router(page_router(predictor, site if in_browser(predictor) else None))
     return app
 
 
@@ -200,20 +193,9 @@ def _about(spec: ModelSpec, limits: Limits) -> dict[str, Any]:
 
 
 def _rest(predictor: Predictor, metrics: Metrics) -> APIRouter:
-    """The page, and what those who run the server ask for."""
+    """What those who run the server ask for."""
     router = APIRouter()
     name = predictor.spec.name
-    files = {path.name for path in _PAGE.iterdir() if path.suffix in _TYPES}
-
-    @router.get("/", include_in_schema=False)
-    async def index() -> Response:
-        return _page_file("index.html")
-
-    @router.get("/page/{name}", include_in_schema=False)
-    async def page(name: str) -> Response:
-        if name not in files:  # so that no name leads out of the folder
-            raise HTTPException(404)
-        return _page_file(name)
 
     @router.get("/healthz", response_model=Health, responses=_problems(400, 421))
     async def healthz() -> dict[str, str]:
@@ -230,11 +212,6 @@ def _rest(predictor: Predictor, metrics: Metrics) -> APIRouter:
         return Response(metrics.text(), media_type=METRICS_TYPE)
 
     return router
-
-
-def _page_file(name: str) -> Response:
-    path = _PAGE / name
-    return FileResponse(path, media_type=_TYPES[path.suffix], headers={"Cache-Control": "no-cache"})
 
 
 def _refuse_unreadable(photos: list[Photo]) -> None:

@@ -4,7 +4,6 @@
 import { MienError, Predictor, toDict } from "../mien.js";
 
 const root = new URL("../", import.meta.url);
-const MODEL = "mien-nano";
 const WEBCAM = { size: 320, look: 0.5 }; // one or two people near the camera: a smaller look finds them, three times as fast
 const LIMITS = { bytes: 256 * 2 ** 20, pixels: 50_000_000 };
 
@@ -13,7 +12,7 @@ let [predictor, webcam, stream] = [null, null, null];
 const tasks = {
   async open({ model }) {
     const models = await (await fetch(new URL("models/index.json", root))).json();
-    const name = models.some((m) => m.name === model) ? model : MODEL;
+    const name = (models.find((m) => m.name === model) ?? models[0]).name;
     const options = { model: name, models: new URL("models/", root).href, wasm: root.href, device: "wasm" };
     predictor = await Predictor.create(options);
     webcam = predictor.sized(WEBCAM.size);
