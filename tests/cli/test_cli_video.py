@@ -15,7 +15,7 @@ from onnx_nets import write_net
 from typer.testing import CliRunner
 from video_files import square, write_av, write_cv
 
-from mien.cli import app
+from mien.cli import app, video_run
 from mien.errors import ConfigError, DataError, MissingExtra, need
 from mien.results import recorder
 from mien.video import read_frames, timeline
@@ -63,6 +63,34 @@ def test_a_table_segments_a_timeline_and_a_summary(net, clip, tmp_path):
     assert "without a face     0 frames (0.0%)" in result.stdout
     assert "tiny: 63.1 % on PublicTest" in result.stdout
     assert "t-segments.csv" in result.stderr
+
+
+def test_markers_join_the_table_by_time(net, clip, tmp_path):
+    (tmp_path / "m.csv").write_text("time,end,marker\n0.12,,bell\n0.5,0.6,film\n9,,late\n")
+    result = run(net, clip, "--out", tmp_path / "t.csv", "--markers", tmp_path / "m.csv")
+    assert result.exit_code == 0
+    assert "1 markers lie behind the last frame, from late at 9 s on" in result.stderr
+    marked = {round(float(r["time"]), 2): r["marker"] for r in table(tmp_path / "t.csv") if r["marker"]}
+    assert marked == {0.1: "bell", 0.5: "film", 0.55: "film"}
+    assert json.loads((tmp_path / "t.csv.json").read_text())["video"]["markers"]["count"] == 3
+    for arguments, words in (
+        ((clip, "--markers", tmp_path / "m.csv"), "name it with --out"),
+        (("0", "--out", tmp_path / "c.csv", "--markers", tmp_path / "m.csv"), "belongs to a film"),
+        ((clip, clip, "--out", tmp_path / "all", "--markers", tmp_path / "m.csv"), "--markers is for one video"),
+        ((clip, "--out", tmp_path / "n.csv", "--markers", tmp_path / "no.csv"), "cannot be read"),
+    ):
+        failed = run(net, *arguments)
+        assert words in str(failed.exception)
+    assert not (tmp_path / "n.csv").exists()
+
+
+def test_a_stream_of_the_lab_gets_every_frame(net, clip, monkeypatch):
+    sent = []
+    monkeypatch.setattr(video_run, "LslOutlet", lambda labels, about: sent.append(about) or sent)
+    monkeypatch.setattr(video_run, "_sent", lambda seen, outlet: (outlet.append(one) or one for one in seen))
+    assert run(net, clip, "--lsl").exit_code == 0
+    assert sent[0]["source"] == str(clip)
+    assert len(sent) == 1 + 24
 
 
 def test_all_formats_hold_the_same(net, clip, tmp_path):

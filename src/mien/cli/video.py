@@ -5,6 +5,7 @@ Leaves out: the run of one recording (``video_run``), of many (``video_folder``)
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from mien.cli.video_baseline import BASELINE, check_baseline, tell_rests
 from mien.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
-    from mien.cli.video_run import VideoSettings
+    from mien.cli.video_run import Files, VideoSettings
 
 __all__ = ["video"]
 
@@ -49,6 +50,10 @@ def video(
     hold: float = typer.Option(0.4, min=0, help="Seconds that a label must last to be a segment."),
     max_gap: float = typer.Option(10.0, min=0.7, help="Seconds without a face after which its track and segment end."),
     baseline: str = BASELINE,
+    markers: Path | None = typer.Option(
+        None, help="CSV of what happened when (time, marker), joined to the table by time.", metavar="FILE"
+    ),
+    lsl: bool = typer.Option(False, "--lsl", help="Send labels and probabilities as Lab Streaming Layer streams."),
     threads: int = typer.Option(1, min=1, help="Threads of onnxruntime, besides those that read and search."),
     excel: bool = typer.Option(False, "--excel", help="Begin CSV with the mark by which Excel knows UTF-8."),
     force: bool = typer.Option(False, "--force", help="Write --out and --draw anew if they are there already."),
@@ -61,7 +66,7 @@ def video(
     the others go on. docs/columns.md says what is in them, docs/video.md how segments come about.
     """
     from mien.cli.video_check import check_sampling, endings_of
-    from mien.cli.video_run import VideoSettings
+    from mien.cli.video_run import Files, VideoSettings
 
     draw = renamed("--save", "--draw", save, draw)
     check_sampling(fps, every)
@@ -70,7 +75,8 @@ def video(
         model, detector, detector_model, detector_size, threads, fps, every, look, smooth, hold, max_gap, baseline
     )
     if len(sources) > 1 or Path(sources[0]).is_dir() or (out is not None and _is_folder(out)):
-        for option, given in (("baseline", baseline), ("draw", draw), ("show", show)):
+        alone = (("baseline", baseline), ("draw", draw), ("show", show), ("markers", markers), ("lsl", lsl))
+        for option, given in alone:
             if given:
                 raise ConfigError(f"--{option} is for one video, got several, or a folder: run each by itself")
         from mien.cli.video_folder import record_all
@@ -79,7 +85,8 @@ def video(
         return
     if resume or jobs > 1:
         raise ConfigError(f"--{'resume' if resume else 'jobs'} is for several videos, with a folder as --out")
-    _single(sources[0], settings, out, endings, Path(draw) if draw else None, show=show, excel=excel, force=force)
+    files = Files(out, (), Path(draw) if draw else None, excel, force, markers)
+    _single(sources[0], settings, files, endings, show=show, lsl=lsl)
 
 
 def _is_folder(out: Path) -> bool:
@@ -89,27 +96,27 @@ def _is_folder(out: Path) -> bool:
 def _single(
     source: str,
     settings: VideoSettings,
-    out: Path | None,
+    asked: Files,
     endings: tuple[str, ...],
-    draw: Path | None,
     *,
     show: bool,
-    excel: bool,
-    force: bool,
+    lsl: bool,
 ) -> None:
-    """One video or camera, whose sums and segments are printed."""
-    from mien.cli.video_check import check_single, check_window
-    from mien.cli.video_run import Files, Progress, record
+    """One video or camera, whose sums and segments are printed; ``asked.table`` is what ``--out`` names."""
+    from mien.cli.video_check import check_markers, check_single, check_window
+    from mien.cli.video_run import Progress, record
     from mien.cli.video_view import draw_timeline, report
     from mien.study.exports import export_ending
     from mien.video import length
 
+    out, draw = asked.table, asked.video
     if endings and out is None:
         raise ConfigError("--also needs --out FILE, beside which it writes")
     table = None if out is None or export_ending(out) else out
     exports = () if out is None else _exports(out, endings)
     check_baseline(settings.baseline, table)
-    check_single(source, table, exports, draw, force=force)
+    check_single(source, table, exports, draw, force=asked.force)
+    check_markers(source, asked.markers, table)
     if show:
         check_window()
     given: str | int = int(source) if source.isdecimal() and not Path(source).exists() else source
@@ -120,8 +127,9 @@ def _single(
         typer.echo(line, err=True)
 
     predictor = settings.predictor()
-    files = Files(table, exports, draw, excel, force)
-    recorder = record(predictor, settings, given, files, tell=tell, progress=progress, show=_shown if show else None)
+    files = replace(asked, table=table, exports=exports)
+    shown = _shown if show else None
+    recorder = record(predictor, settings, given, files, tell=tell, progress=progress, show=shown, lsl=lsl)
     progress.clear()
     timeline = None
     try:

@@ -12,10 +12,11 @@ from mien.errors import ConfigError, MissingExtra, need
 from mien.files import check_new
 from mien.results.forms import SUFFIXES, check_suffix
 from mien.study.exports import EXPORTS, beside_export, check_export, export_ending, export_name
+from mien.study.markers import read_markers
 from mien.video.frames import sampler
 from mien.video.reader import check_source
 
-__all__ = ["check_sampling", "check_single", "check_window", "endings_of"]
+__all__ = ["check_markers", "check_sampling", "check_single", "check_window", "endings_of"]
 
 
 def endings_of(also: Sequence[str]) -> tuple[str, ...]:
@@ -57,6 +58,17 @@ def check_single(source: str, table: Path | None, exports: Sequence[Path], draw:
         if draw.suffix.lower() != ".mp4":
             raise ConfigError(f"--draw writes .mp4, got {draw.name}")
         need("av", "video")
+
+
+def check_markers(source: str, markers: Path | None, table: Path | None) -> None:
+    """``--markers`` belongs to a film with a table; what is wrong in its file is known before anything is made."""
+    if markers is None:
+        return
+    if table is None:
+        raise ConfigError("--markers adds a column to a table: name it with --out")
+    if source.isdecimal() and not Path(source).exists():
+        raise ConfigError("--markers belongs to a film: what happens before a camera is known afterwards only")
+    read_markers(markers)
 
 
 def check_window() -> None:

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from mien.cli.video_baseline import make_rests
+from mien.results.cells import printable
 from mien.results.provenance import Provenance, provenance_of
 from mien.results.recorder import VideoRecorder, about_video, open_video_table
 from mien.results.writers import TableFile
 from mien.runtime import Predictor, make_detector
 from mien.study import Coder
 from mien.study.exports import write_export
+from mien.study.lsl import LslOutlet
+from mien.study.markers import read_markers
 from mien.video import Source, TrackedFrame, VideoWriter, track_faces
 from mien.visualization.video_overlay import mark
 
@@ -71,6 +74,7 @@ class Files:
     table    of its frames; segments and timeline lie beside it
     exports  see ``mien.study.exports``
     video    marked, .mp4
+    markers  read, not written: joined to the table's frames
     """
 
     table: Path | None = None
@@ -78,6 +82,7 @@ class Files:
     video: Path | None = None
     excel: bool = False
     force: bool = False
+    markers: Path | None = None
 
 
 def record(
@@ -89,36 +94,57 @@ def record(
     tell: Callable[[str], None],
     progress: Callable[[float], None],
     show: Callable[[Any], bool] | None = None,
+    lsl: bool = False,
 ) -> VideoRecorder:
     """Follow the faces of one source and write all of its files; a Ctrl-C ends it early, and files are whole.
 
     tell      gets a line about each broken frame, of the first few, and each note
     progress  gets the time of each frame
     show      gets marked pictures, and says whether to end
+    lsl       whether labels and probabilities are sent as streams of the Lab Streaming Layer meanwhile
     """
     s, source = settings, str(given)
     rests = make_rests(s.baseline, predictor)
     provenance, about = s.provenance(predictor), about_video(source)
+    markers = read_markers(files.markers) if files.markers else []
+    about |= {"markers": {"source": printable(files.markers), "count": len(markers)}} if files.markers else {}
+    outlet = _outlet(predictor, provenance, source) if lsl else None
     seen = track_faces(predictor, given, fps=s.fps, every=s.every, smooth=s.smooth, look=s.look, max_gap=s.max_gap)
     coder = Coder(s.max_gap) if files.exports else None
     with ExitStack() as stack:
         stack.callback(seen.close)
         table = _table(files, provenance, about, baseline=rests is not None)
-        recorder = VideoRecorder(table, s.hold, s.max_gap, rests=rests, on_segment=coder.add_segment if coder else None)
+        on_segment = coder.add_segment if coder else None
+        recorder = VideoRecorder(table, s.hold, s.max_gap, on_segment, rests, markers)
         stack.push(lambda kind, *_: _leave_nothing(recorder) if kind else None)
         stack.enter_context(recorder)
         writer = stack.enter_context(VideoWriter(files.video)) if files.video else None
         try:
-            _run(seen, recorder, coder, writer, show, tell, progress)
+            _run(_sent(seen, outlet), recorder, coder, writer, show, tell, progress)
         except KeyboardInterrupt:
             recorder.stopped = not isinstance(given, int)  # a camera has no other end
             tell(f"stopped at {recorder.last:.2f} s; what was read is kept")
+    if recorder.markers.left and files.table is not None:
+        late = recorder.markers.left
+        tell(f"note: {len(late):,} markers lie behind the last frame, from {late[0].name} at {late[0].start:g} s on")
     if coder is not None:
         metadata = {"run": provenance.run, **provenance.to_dict(), "complete": not recorder.stopped}
         coded = coder.close(source, predictor.spec.labels, {**metadata, "video": about})
         for path in files.exports:
             write_export(path, coded)
     return recorder
+
+
+def _outlet(predictor: Predictor, provenance: Provenance, source: str) -> LslOutlet:
+    about = {"model": predictor.spec.name, "run": provenance.run, "source": printable(source)}
+    return LslOutlet(predictor.spec.labels, about)
+
+
+def _sent(seen: Iterator[TrackedFrame], outlet: LslOutlet | None) -> Iterator[TrackedFrame]:
+    for one in seen:
+        if outlet is not None:
+            outlet.push(one)
+        yield one
 
 
 def _leave_nothing(recorder: VideoRecorder) -> None:
@@ -131,7 +157,15 @@ def _leave_nothing(recorder: VideoRecorder) -> None:
 def _table(files: Files, provenance: Provenance, about: Mapping[str, Any], *, baseline: bool) -> TableFile | None:
     if files.table is None:
         return None
-    return open_video_table(files.table, provenance, about, excel=files.excel, force=files.force, baseline=baseline)
+    return open_video_table(
+        files.table,
+        provenance,
+        about,
+        excel=files.excel,
+        force=files.force,
+        baseline=baseline,
+        markers=files.markers is not None,
+    )
 
 
 def _run(

@@ -6,7 +6,7 @@ Leaves out: flags and the screen (``cli.video``).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,6 +15,7 @@ from mien.faces import Face
 from mien.files import sha256_of
 from mien.results.cells import printable
 from mien.results.forms import form_of
+from mien.results.markers import Marker, MarkerJoin
 from mien.results.provenance import Provenance, sidecar
 from mien.results.relative import add_relative
 from mien.results.resume import open_table
@@ -38,6 +39,7 @@ class VideoRecorder:
     on_segment  gets each segment as soon as it is over
     rests  adds to the table, at the end, what each face says relative to its person's rest, and their segments in
            ``NAME-relative-segments.csv``
+    markers  go to the frames that were on show then; ``markers.left`` are those that no frame had
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class VideoRecorder:
         max_gap: float = RULES.max_gap,
         on_segment: Callable[[Segment], None] | None = None,
         rests: Rests | None = None,
+        markers: Sequence[Marker] = (),
     ) -> None:
         self.timeline, self.segments = Timeline(), list[Segment]()
         self.frames = self.without = self.unusable = self.faces = self.broken = self.missing = self.tracks = 0
@@ -54,7 +57,7 @@ class VideoRecorder:
         self.first: float | None = None
         self.last = 0.0
         self.stopped = False  # before the video's end, by the user
-        self._ends = FrameEnds(max_gap)
+        self._ends, self.markers = FrameEnds(max_gap), MarkerJoin(markers)
         self._finder, self._table, self._on_segment = SegmentFinder(hold, max_gap), table, on_segment
         self.rests, self._relative = rests, SegmentFinder(hold, max_gap)
         self.segment_path = table.path.with_name(f"{table.path.stem}-segments.csv") if table else None
@@ -76,7 +79,8 @@ class VideoRecorder:
             self.unusable += photo.outcome == "unusable"
             self.faces += len(photo)
         if self._table is not None:
-            self._table.add(Record(photo, seen.raw, seen.frame.number))
+            marker = self.markers.at(time, self.end)
+            self._table.add(Record(photo, seen.raw, seen.frame.number, marker=marker))
         for face in photo:
             self._follow(face, time)
         self._take(self._finder.tick(time))
@@ -159,12 +163,14 @@ def open_video_table(
     excel: bool = False,
     force: bool = False,
     baseline: bool = False,
+    markers: bool = False,
 ) -> TableFile:
     """The table of a video, with what :func:`about_video` says in its metadata.
 
     baseline  with columns relative to each person's rest
+    markers   with the column of markers
     """
-    form = form_of(path, provenance, video=True, excel=excel, baseline=baseline)
+    form = form_of(path, provenance, video=True, excel=excel, baseline=baseline, markers=markers)
     return open_table(path, form, provenance, force=force, more={"video": dict(about)})[0]
 
 

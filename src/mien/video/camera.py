@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -38,7 +39,7 @@ def read_camera(number: int, wanted: Wanted) -> Iterator[Frame]:
                 return
             frame = numbering(Decoded(now - start, lambda p=pixels: _bytes(p)))  # type: ignore[misc]
             if frame is not None:
-                yield frame
+                yield replace(frame, clock=now)
     finally:
         capture.release()
 

@@ -34,6 +34,7 @@ class Frame:
     note    what is to be told though nothing is lost, such as that the clock was set back
     duration  seconds until the next frame that is looked at, or to the film's end; None where nobody knows yet, as of
               a camera
+    clock   what ``time.monotonic()`` showed when it came, of a camera or a live stream; None for a file
     """
 
     number: int
@@ -43,6 +44,7 @@ class Frame:
     missing: int = 0
     note: str = ""
     duration: float | None = None
+    clock: float | None = None
 
 
 #: Pixels uint8 ``(H, W, 3)`` BGR or ``(H, W)`` grey, as OpenCV has them.

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from mien.errors import ConfigError, DataError
@@ -60,7 +61,10 @@ class FrameReader(Iterator[Frame]):
         numbering = Numbering(wanted, opened.rate)
         numbering.note(opened.note)
         with closing(self._decode(path, opened, numbering)) as frames:
-            yield from frames if self.live else lasting(frames, numbering)  # a live one's newest frame is wanted now
+            if self.live:  # the newest frame is wanted now
+                yield from (replace(frame, clock=time.monotonic()) for frame in frames)
+            else:
+                yield from lasting(frames, numbering)
 
     def _decode(self, path: str, opened: Opened | None, numbering: Numbering) -> Generator[Frame, None, None]:
         silent = time.monotonic()  # since when nothing came
