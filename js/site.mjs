@@ -42,7 +42,7 @@ function index() {
   const made = html
     .replace('data-engine="server"', 'data-engine="browser"')
     .replace('<meta name="viewport"', `${head}<meta name="viewport"`)
-    .replace("</main>", '</main>\n\n<footer class="quiet"><a href="LICENSES.txt">Whose work this is</a></footer>');
+    .replace("</main>", '</main>\n\n<footer class="foot quiet"><a href="LICENSES.txt">Whose work this is</a></footer>');
   if (made.split('data-engine="browser"').length !== 2 || !made.includes(POLICY)) throw new Error("index.html has changed: mend site.mjs");
   return made;
 }
@@ -51,7 +51,7 @@ function index() {
 function modelList() {
   const all = readdirSync("dist/models").filter((name) => name.endsWith(".json") && name !== "index.json");
   const about = all.map((name) => JSON.parse(readFileSync(join("dist/models", name), "utf8"))).filter((m) => m.labels);
-  about.sort((a, b) => Number(b.name === FIRST) - Number(a.name === FIRST) || a.bytes - b.bytes);
+  about.sort((a, b) => Number(b.name === FIRST) - Number(a.name === FIRST) || b.bytes - a.bytes);
   return about.map(({ name, bytes, accuracy }) => ({ name, bytes, accuracy }));
 }
 

@@ -17,7 +17,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 def site_folder() -> Path | None:
     """The built page: in a wheel that was built with it, or in the clone; None where nobody built it."""
-    places = (_PACKAGE / "browser" / "site", _PACKAGE.parents[1] / "js" / "dist")
+    places = (_PACKAGE / "browser" / "page", _PACKAGE.parents[1] / "js" / "dist")
     return next((place for place in places if (place / "index.html").is_file() and any(place.rglob("*.wasm"))), None)
 
 

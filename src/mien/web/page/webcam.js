@@ -199,7 +199,7 @@ export function startWebcam({ engine, say }) {
   look("off");
   $("history-shares").replaceChildren(...model.labels.map(shareItem));
   $("history-shares").hidden = true;
-  setText($("history-note"), `Bands are smoothed over about ${model.following.smooth} s, as “mien video” does; the CSV has every answer as it came, with boxes in pixels of the frame sent. Up to ${Timeline.limit.toLocaleString("en")} rows stay in this page's memory until it is closed; the oldest go first. A face that leaves and comes back gets a new number.`);
+  setText($("history-note"), `Bands are smoothed over about ${model.following.smooth} s, as “mien video” does; the CSV has every answer as it came, with boxes in pixels of the frame looked at. Up to ${Timeline.limit.toLocaleString("en")} rows stay in this page's memory until it is closed; the oldest go first. A face that leaves and comes back gets a new number.`);
   $("cam-switch").addEventListener("click", () => (run ? end() : start()));
   $("cam-pause").addEventListener("click", () => pause(!paused()));
   $("cam-mirror").addEventListener("change", mirror);
