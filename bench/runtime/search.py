@@ -23,7 +23,7 @@ from bench.conditions import RESULTS, ROOT, conditions, save
 from mien.faces import Detection
 from mien.images import read_image
 from mien.runtime import CenterFace
-from mien.runtime.search import FIRST
+from mien.runtime.search import FULL
 
 HEAD = (120, 20, 330, 230)  # of examples/astronaut.jpg; the face's box in it has a side of 103 pixels
 FACE = 103
@@ -71,7 +71,7 @@ def seconds(detector: CenterFace, image: np.ndarray, repeats: int) -> float:
 
 
 def cost(image: np.ndarray, repeats: int) -> dict[str, Any]:
-    auto, fixed = (seconds(CenterFace(size=size, threads=1), image, repeats) for size in (None, FIRST))
+    auto, fixed = (seconds(CenterFace(size=size, threads=1), image, repeats) for size in (None, FULL))
     return {"auto_s": round(auto, 3), "fixed_s": round(fixed, 3), "ratio": round(auto / fixed, 2)}
 
 
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, default=RESULTS / "bench_search.json")
     given = parser.parse_args()
-    detector, fixed, crowds = CenterFace(threads=1), CenterFace(size=FIRST, threads=1), []
+    detector, fixed, crowds = CenterFace(threads=1), CenterFace(size=FULL, threads=1), []
     for (width, height), sides in CROWDS:
         for side in sides:
             image, middles = with_faces(width, height, side, 12)

@@ -2,7 +2,7 @@
    Leaves out: where and how large to look (search.ts), tilted heads (upright.ts). */
 
 import { enlarge, round, shrink } from "./resample.js";
-import { type Looker, merged, search } from "./search.js";
+import { FULL, type Looker, merged, search } from "./search.js";
 import type { Session } from "./session.js";
 import type { Box, Detection, Pixels, Point } from "./types.js";
 import { turnedUpright } from "./upright.js";
@@ -17,6 +17,8 @@ export interface Detector {
   detect(image: Pixels): Promise<Detection[]>;
   /** The same network for pictures whose long side is brought to `size` pixels. */
   atSize?(size: number): Detector;
+  /** The same network for a video's frames: small faces are looked for less far. */
+  forFrames?(): Detector;
 }
 
 /** CenterFace (Xu et al. 2019, arXiv 1911.03599). `size`: long side of what is looked at; null chooses by the picture. */
@@ -25,14 +27,19 @@ export class CenterFace implements Detector, Looker {
     private readonly session: Session,
     readonly size: number | null = null,
     readonly threshold = 0.5,
+    private readonly most: number | null = null,
   ) {}
 
   async detect(image: Pixels): Promise<Detection[]> {
-    return turnedUpright(this, image, await search(this, image, this.size));
+    return turnedUpright(this, image, await search(this, image, this.size, this.most));
   }
 
   atSize(size: number): CenterFace {
     return new CenterFace(this.session, size, this.threshold);
+  }
+
+  forFrames(): CenterFace {
+    return new CenterFace(this.session, this.size, this.threshold, FULL);
   }
 
   async look(image: Pixels, ratio: number): Promise<Detection[]> {

@@ -10,7 +10,6 @@ import { possible } from "./following.js";
 import { fetched, type Files } from "./files.js";
 import { type Picture, pixelsOf } from "./pictures.js";
 import { measure } from "./quality.js";
-import { FIRST } from "./search.js";
 import { type Device, Runtime } from "./session.js";
 import { FaceStream, type StreamOptions, type TrackedFrame, type Watch, watch } from "./stream.js";
 import { type Box, type Crop, type Detection, type Face, type Grid, MienError, outcomeOf, type Photo, type Pixels, type Quality, type Spec } from "./types.js";
@@ -119,10 +118,9 @@ export class Predictor {
     return this.detector instanceof WholeImage ? found.map((d) => ({ ...d, box: boxInside(d.box, this.spec) })) : found;
   }
 
-  /** @internal The same for one frame of many: a detector that chooses its size keeps to the first look's. */
+  /** @internal The same for one frame of many: a detector that chooses its size looks less far for small faces. */
   detectInFrame(pixels: Pixels): Promise<Detection[]> {
-    const { detector } = this;
-    return detector.size === null && detector.atSize ? detector.atSize(FIRST).detect(pixels) : this.detect(pixels);
+    return this.detector.forFrames ? this.detector.forFrames().detect(pixels) : this.detect(pixels);
   }
 
   /** @internal First half after detection: crops and their quality. */

@@ -6,7 +6,9 @@ import { type Matrix, moved, part, round, shrink } from "./resample.js";
 import type { Box, Detection, Pixels } from "./types.js";
 
 /** Long side in pixels of the first look. */
-export const FIRST = 640;
+export const FIRST = 480;
+/** Long side at which a whole picture is looked at again where nothing is found, and at most a video's frame. */
+export const FULL = 640;
 
 const ENLARGED = 4;
 const CLOSEST = 1.125;
@@ -24,15 +26,16 @@ export interface Looker {
   look(image: Pixels, ratio: number): Promise<Detection[]>;
 }
 
-/** The faces of a picture, the surest first. `size`: the long side to which it is brought; null chooses by the picture. */
-export async function search(looker: Looker, image: Pixels, size: number | null): Promise<Detection[]> {
+/** The faces of a picture, the surest first. `size`: the long side to which it is brought; null chooses by the picture,
+    up to a long side of `most`. Python's scout is left out: here the fast network is the only one. */
+export async function search(looker: Looker, image: Pixels, size: number | null, most: number | null = null): Promise<Detection[]> {
   const { width, height } = image;
   const ratio = size === null ? firstRatio(width, height) : Math.min(size / Math.max(width, height), ENLARGED);
   const weak = await looker.look(image, ratio);
   let found = sure(looker, weak);
   if (!found.length) found = await withMargin(looker, image, ratio / 2);
   if (!found.length) found = await byQuarters(looker, image, ratio);
-  if (size === null) found = await closer(looker, image, ratio, found, weak);
+  if (size === null) found = await closer(looker, image, ratio, found, weak, most);
   return inside(merged(found), width, height);
 }
 
@@ -135,17 +138,21 @@ function quarterBack(quarters: number, width: number, height: number): Matrix {
   return quarters === 2 ? [-1, 0, width, 0, -1, height] : [0, 1, 0, -1, 0, height];
 }
 
-async function closer(looker: Looker, image: Pixels, first: number, seen: Detection[], hintsAt: Detection[]): Promise<Detection[]> {
+async function closer(
+  looker: Looker, image: Pixels, first: number, seen: Detection[], hintsAt: Detection[], most: number | null,
+): Promise<Detection[]> {
   const { width, height } = image;
-  const limit = Math.min(WHOLE, Math.sqrt(WHOLE_PIXELS / (width * height)));
+  const long = Math.max(width, height);
+  const closest = most === null ? CLOSEST : Math.min(CLOSEST, most / long);
+  const limit = Math.min(closest, Math.max(Math.min(WHOLE, Math.sqrt(WHOLE_PIXELS / (width * height))), FULL / long));
   let [ratio, found, weak] = [first, seen, hintsAt];
-  while (ratio * PAYS < CLOSEST) {
+  while (ratio * PAYS < closest) {
     const hints = weak.filter((d) => isHint(looker, d, ratio));
     if (!found.length && ratio * PAYS < limit) {
       ratio = 3 * ratio < limit ? 2 * ratio : limit;
       weak = await lookAt(looker, image, tiles(width, height, ratio), ratio);
     } else if (hints.length) {
-      ratio = Math.min(2 * ratio, CLOSEST);
+      ratio = Math.min(2 * ratio, closest);
       const tried = found.length ? hints : hints.slice(0, TRIES);
       weak = await lookAt(looker, image, around(tried, width, height, ratio), ratio);
       if (tried.length < hints.length && sure(looker, weak).length) {

@@ -79,7 +79,7 @@ export class FaceStream {
 
   private windowsPay(faces: number, { width, height }: Pixels): boolean {
     const { size, atSize } = this.predictor.detector;
-    const whole = ((size ?? 640) ** 2 * Math.min(width, height)) / Math.max(width, height);
+    const whole = ((size ?? 480) ** 2 * Math.min(width, height)) / Math.max(width, height);
     return Boolean(atSize) && 1.5 * faces * WINDOW_SIZE ** 2 < whole;
   }
 

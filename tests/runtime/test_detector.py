@@ -151,7 +151,7 @@ def test_yunet_rows_become_detections_in_photo_pixels(monkeypatch, tmp_path):
 
         def detect(self, image):
             assert image.shape[1::-1] == self.size
-            if self.size != (640, 320):
+            if self.size != (480, 240):
                 return 0, None  # a closer look at one face
             row = [64, 32, 128, 160, *range(10), 0.7]
             return 1, np.array([[320, *row[1:-1], 0.61], row], np.float32)
@@ -160,9 +160,9 @@ def test_yunet_rows_become_detections_in_photo_pixels(monkeypatch, tmp_path):
     (tmp_path / "yunet.onnx").write_bytes(b"x")
     found = make_detector("yunet", tmp_path / "yunet.onnx").detect(np.zeros((100, 200, 3), np.uint8))
     assert [f.score for f in found] == pytest.approx([0.7, 0.61])
-    assert found[0].box == pytest.approx((20, 10, 60, 60))
-    assert found[1].box == pytest.approx((100, 10, 140, 60))
-    np.testing.assert_allclose(found[0].landmarks[1], [2 / 3.2, 3 / 3.2])
+    assert found[0].box == pytest.approx(tuple(v / 2.4 for v in (64, 32, 192, 192)))
+    assert found[1].box == pytest.approx(tuple(v / 2.4 for v in (320, 32, 448, 192)))
+    np.testing.assert_allclose(found[0].landmarks[1], [2 / 2.4, 3 / 2.4])
 
 
 def test_all_fulfil_the_protocol(centerface):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mien.faces import Detection
 from mien.runtime import CenterFace
 from mien.runtime import search as searching
-from mien.runtime.search import FIRST, merged, placed, search
+from mien.runtime.search import FIRST, FULL, merged, placed, search
 
 HEAD = cv2.imread(str(Path(__file__).parents[2] / "examples" / "astronaut.jpg"))[40:200, 150:310]  # its box is 90 x 117
 
@@ -66,12 +66,22 @@ def test_one_large_square_costs_one_look_and_neighbours_that_show_cost_few():
     one, few, many = Drawn(), Drawn(), Drawn()
     large = (300, 200, 900)
     assert len(search(one, picture(4000, 3000, large), None)) == 1
-    assert one.pixels == 640 * 480
-    assert len(search(few, picture(4000, 3000, large, (2800, 1500, 110), (3100, 1600, 110)), None)) == 3
+    assert one.pixels == FIRST * FIRST * 3 / 4
+    assert len(search(few, picture(4000, 3000, large, (2800, 1500, 150), (3100, 1700, 150)), None)) == 3
     assert few.pixels < 4 * 640 * 480
     crowd = [(x, y, 110) for x in range(50, 3800, 300) for y in range(50, 2800, 300)]
     assert len(search(many, picture(4000, 3000, *crowd), None)) == len(crowd)
     assert many.pixels < 30 * 640 * 480
+
+
+def test_faces_that_the_first_look_misses_are_found_as_far_as_is_asked():
+    def found(side, size=None, most=None):
+        return len(search(Drawn(), picture(1280, 960, (600, 400, side)), size, most))
+
+    assert found(56, FIRST) == 0  # 21 pixels of that look
+    assert found(56, None, FULL) == 1
+    assert found(40, None, FULL) == 0
+    assert found(40) == 1
 
 
 def test_hints_that_hold_no_face_cost_four_windows():
@@ -172,4 +182,20 @@ def test_small_faces_of_a_crowd_are_all_found():
         crowd[y : y + side, x : x + side] = small
     found = CenterFace(threads=1).detect(crowd)
     assert len(found) == len(places)
-    assert len(CenterFace(threads=1, size=FIRST).detect(crowd)) < len(places)  # which is why
+    assert len(CenterFace(threads=1, size=FULL).detect(crowd)) < len(places)  # which is why
+
+
+def test_a_scout_goes_ahead_where_nothing_is_found_and_what_it_hints_at_is_looked_at_again():
+    class Misses(Drawn):
+        def look(self, image, ratio):
+            return [replace(d, score=0.01) for d in super().look(image, ratio)]
+
+    looker, scout, alone = Drawn(), Drawn(), Drawn()
+    tiny = picture(4000, 3000, (1900, 1400, 40))
+    (one,), (other,) = search(looker, tiny, None, None, lambda: scout), search(alone, tiny, None)
+    assert one.box == other.box
+    assert looker.pixels < alone.pixels / 3
+    empty, scout = Drawn(), Drawn()
+    assert search(empty, picture(4000, 3000), None, None, lambda: scout) == []
+    assert empty.pixels < 2 * 640 * 480 < scout.pixels
+    assert search(Drawn(), tiny, None, None, Misses) == []

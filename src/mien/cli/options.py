@@ -62,7 +62,7 @@ DETECTOR_FILE: Any = typer.Option("", help="The detector's own ONNX file.", meta
 DETECTOR_SIZE: Any = typer.Option(
     "auto",
     metavar="PIXELS",
-    help="Long side at which faces are searched for. auto: 640, then larger where small faces show or none is found.",
+    help="Long side at which faces are searched for. auto: 480, then larger where small faces show or none is found.",
 )
 #: What ``--draw`` was called.
 DRAW_OLD: Any = typer.Option("", "--save", hidden=True)

@@ -7,6 +7,7 @@ picture itself for a face. Leaves out: where and how large to look (``search``),
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from mien.errors import ConfigError, ModelError
 from mien.faces import Detection
-from mien.runtime.search import search
+from mien.runtime.search import FULL, search
 from mien.runtime.upright import turned_upright
 
 __all__ = ["AUTO", "CenterFace", "Detector", "WholeImage", "YuNet", "make_detector"]
@@ -57,6 +58,7 @@ class CenterFace:
     Tilted faces have a ``turn``, see ``mien.runtime.upright``.
     """
 
+    most: int | None = None  # see ``search``
     _STRIDE = 4  # the output maps have a quarter of the input's side
 
     def __init__(
@@ -80,11 +82,16 @@ class CenterFace:
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """The faces of a picture, uint8 ``(H, W, 3)`` BGR, the surest first."""
-        return turned_upright(self, image, search(self, image, self.size))
+        scout = self._scout if self.path == _WEIGHTS else None
+        return turned_upright(self, image, search(self, image, self.size, self.most, scout))
 
     def at_size(self, size: int) -> CenterFace:
         """The same, opened network for pictures that are brought to ``size`` pixels."""
-        return _at_size(self, _checked(size, self.threshold))
+        return _changed(self, size=_checked(size, self.threshold))
+
+    def for_frames(self) -> CenterFace:
+        """The same, opened network for a video's frames: small faces are looked for less far."""
+        return _changed(self, most=FULL)
 
     def look(self, image: NDArray[np.uint8], ratio: float) -> list[Detection]:
         """One pass over ``ratio`` times as many pixels a side: the faces, and candidates with a score above 0.05."""
@@ -100,6 +107,9 @@ class CenterFace:
         factor = np.array([width / columns, height / rows], np.float32)
         return _detections(boxes * np.tile(factor, 2), scores, points * factor)
 
+    def _scout(self) -> CenterFace:
+        return _fast(self.threads)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _opened, (CenterFace, self.path, {"threads": self.threads}, self.size, self.threshold)
 
@@ -109,6 +119,8 @@ class YuNet:
 
     size, threshold   as :class:`CenterFace` has them
     """
+
+    most: int | None = None  # see ``search``
 
     def __init__(self, path: str | os.PathLike[str], *, size: int | None = None, threshold: float = 0.6) -> None:
         if not Path(path).is_file():
@@ -122,11 +134,15 @@ class YuNet:
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """The faces of a picture, uint8 ``(H, W, 3)`` BGR, the surest first."""
-        return turned_upright(self, image, search(self, image, self.size))
+        return turned_upright(self, image, search(self, image, self.size, self.most))
 
     def at_size(self, size: int) -> YuNet:
         """The same, opened network for pictures that are brought to ``size`` pixels."""
-        return _at_size(self, _checked(size, self.threshold))
+        return _changed(self, size=_checked(size, self.threshold))
+
+    def for_frames(self) -> YuNet:
+        """The same, opened network for a video's frames: small faces are looked for less far."""
+        return _changed(self, most=FULL)
 
     def look(self, image: NDArray[np.uint8], ratio: float) -> list[Detection]:
         """One pass over ``ratio`` times as many pixels a side: the faces, and candidates with a score above 0.05."""
@@ -155,6 +171,12 @@ class WholeImage:
         side = min(height, width)
         left, top = (width - side) / 2, (height - side) / 2
         return [Detection((left, top, left + side, top + side), 1.0)]
+
+
+@functools.cache
+def _fast(threads: int | None) -> CenterFace:
+    """CenterFace in int8, opened when a large picture without a face first calls for it."""
+    return CenterFace(_FAST, threads=threads)
 
 
 def _giving_back() -> Any:
@@ -210,10 +232,10 @@ def _checked(size: int | None, threshold: float) -> int | None:
     return size
 
 
-def _at_size(detector: Sized, size: int | None) -> Sized:
+def _changed(detector: Sized, **settings: int | None) -> Sized:
     """A detector of the same opened network; ``copy.copy`` would open it again, as another process does."""
     other = object.__new__(type(detector))
-    other.__dict__.update(detector.__dict__, size=size)
+    other.__dict__.update(detector.__dict__, **settings)
     return other
 
 

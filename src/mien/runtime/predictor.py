@@ -30,7 +30,6 @@ from mien.runtime.classifier import Classifier, Outputs, find_head
 from mien.runtime.detector import CenterFace, Detector, WholeImage, YuNet, make_detector
 from mien.runtime.prediction_set import possible_labels
 from mien.runtime.quality import measure
-from mien.runtime.search import FIRST
 from mien.runtime.upright import turned_by_landmarks
 from mien.spec import ModelSpec
 from mien.video import LOOK, RULES, SMOOTH, Source, track_faces
@@ -219,9 +218,9 @@ class Predictor:
         return detect(self.detector, photo, self.spec)
 
     def detect_in_frame(self, frame: NDArray[np.uint8]) -> list[Detection]:
-        """The same for one frame of many: a detector that chooses its size keeps to the first look's, for speed."""
+        """The same for one frame of many: a detector that chooses its size looks less far for small faces."""
         sized = isinstance(self.detector, CenterFace | YuNet) and self.detector.size is None
-        return detect(self.detector.at_size(FIRST) if sized else self.detector, frame, self.spec)  # type: ignore[attr-defined]
+        return detect(self.detector.for_frames() if sized else self.detector, frame, self.spec)  # type: ignore[attr-defined]
 
     def classify(self, found: Sequence[Found]) -> list[tuple[Face, ...]]:
         """Second half: the network's answers for the faces of many pictures, in one batch."""

@@ -1,15 +1,15 @@
 """Where in a picture to look for faces, and how large: a first look at little cost, further ones where they pay.
 
-A detector's network sees faces from about 25 pixels of its input on, and hints at those from about 16 on. So a large
+A detector's network sees faces from about 25 pixels of its input on, and hints at those from about 16 on. So a
 picture is looked at as a whole at small cost first. Where weak or very small faces show, the places around them are
 looked at larger, until a face of 24 pixels of the photo is large enough; where nothing at all is found, the whole
-picture is. ``bench/runtime/search.py`` measures what is found so, and what it costs.
+picture is. ``bench/runtime/search.py`` and ``bench/runtime/detectors.py`` measure what is found so, and what it costs.
 Leaves out: the network (``detector``), and heads that are tilted (``upright``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -20,10 +20,12 @@ from numpy.typing import ArrayLike, NDArray
 from mien.faces import Detection
 from mien.preprocessing import extent
 
-__all__ = ["FIRST", "Looker", "merged", "placed", "search"]
+__all__ = ["FIRST", "FULL", "Looker", "Scout", "merged", "placed", "search"]
 
 #: Long side in pixels of the first look; of a picture with longer sides than 2 to 1, that of a look of as many pixels.
-FIRST = 640
+FIRST = 480
+#: Long side at which a whole picture is looked at again where nothing is found, and at most a video's frame.
+FULL = 640
 
 _ENLARGED = 4.0  # the most by which a small picture is enlarged
 _CLOSEST = 1.125  # pixels of the network for one of the photo, in the closest look: 27 for a face of 24
@@ -50,10 +52,19 @@ class Looker(Protocol):
         """The faces of a picture of which ``ratio`` times as many pixels a side are looked at, also weak ones."""
 
 
-def search(looker: Looker, image: Pixels, size: int | None) -> list[Detection]:
+#: Opens a faster network when it is called for.
+Scout = Callable[[], Looker]
+
+
+def search(
+    looker: Looker, image: Pixels, size: int | None, most: int | None = None, scout: Scout | None = None
+) -> list[Detection]:
     """The faces of a picture, uint8 ``(H, W, 3)`` BGR, the surest first.
 
-    size  long side in pixels to which the picture is brought; None chooses by the picture
+    size   long side in pixels to which the picture is brought; None chooses by the picture
+    most   then the long side of a picture that is looked at as close as it will be; None: as close as pays
+    scout  gives a faster network that goes ahead through a large picture in which nothing is found: ``looker`` then
+           looks only where it hints at something
 
     Where nothing is found, the picture is looked at with a grey margin around it, which finds a face that fills it,
     and turned by quarters. Then, without ``size``, ever closer.
@@ -65,7 +76,7 @@ def search(looker: Looker, image: Pixels, size: int | None) -> list[Detection]:
     if not found:
         found = _with_margin(looker, image, ratio / 2) or _by_quarters(looker, image, ratio)
     if size is None:
-        found = _closer(looker, image, ratio, found, weak)
+        found = _closer(looker, image, ratio, found, weak, most, scout)
     return _inside(merged(found), width, height)
 
 
@@ -151,18 +162,26 @@ def _quarter_back(quarters: int, width: int, height: int) -> NDArray[np.float64]
 
 
 def _closer(
-    looker: Looker, image: Pixels, ratio: float, found: list[Detection], weak: list[Detection]
+    looker: Looker,
+    image: Pixels,
+    ratio: float,
+    found: list[Detection],
+    weak: list[Detection],
+    most: int | None,
+    scout: Scout | None,
 ) -> list[Detection]:
     """``found`` and what closer looks find: around hints, or at the whole picture as long as there is no face."""
     height, width = image.shape[:2]
+    closest = min(_CLOSEST, most / max(width, height)) if most else _CLOSEST
     limit = min(_WHOLE, float(np.sqrt(_WHOLE_PIXELS / (width * height))))
-    while ratio * _PAYS < _CLOSEST:
+    limit = min(closest, max(limit, FULL / max(width, height)))
+    while ratio * _PAYS < closest:
         hints = [d for d in weak if _hints(looker, d, ratio)]
         if not found and ratio * _PAYS < limit:
             ratio = 2 * ratio if 3 * ratio < limit else limit
-            weak = _look_at(looker, image, _tiles(width, height, ratio), ratio)
+            weak = _look_everywhere(looker, image, ratio, scout)
         elif hints:
-            ratio = min(2 * ratio, _CLOSEST)
+            ratio = min(2 * ratio, closest)
             tried = hints if found else hints[:_TRIES]
             weak = _look_at(looker, image, _around(tried, width, height, ratio), ratio)
             if len(tried) < len(hints) and _sure(looker, weak):
@@ -171,6 +190,16 @@ def _closer(
             break
         found = merged([*found, *_sure(looker, weak)])
     return found
+
+
+def _look_everywhere(looker: Looker, image: Pixels, ratio: float, scout: Scout | None) -> list[Detection]:
+    """What a look at the whole picture finds, also weak; with a scout, where that hints at something."""
+    height, width = image.shape[:2]
+    tiles = _tiles(width, height, ratio)
+    if scout is None:
+        return _look_at(looker, image, tiles, ratio)
+    hints = [d for d in _look_at(scout(), image, tiles, ratio) if d.score > _HINTED]
+    return _look_at(looker, image, _around(hints, width, height, ratio), ratio) if hints else []
 
 
 def _hints(looker: Looker, found: Detection, ratio: float) -> bool:

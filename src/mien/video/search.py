@@ -60,7 +60,7 @@ class Searcher:
         self._detect = detect
         self._near = detector.at_size(_WINDOW_SIZE) if isinstance(detector, SizedDetector) else None
         size = getattr(detector, "size", None)
-        self._size = size if isinstance(size, int) else 640
+        self._size = size if isinstance(size, int) else 480
         self._looked: float | None = None
 
     def __call__(self, pixels: NDArray[np.uint8], time: float) -> list[Detection]:
