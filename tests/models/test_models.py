@@ -21,10 +21,10 @@ from mien.models.layers import ConvNorm, Inception, RepConv2d, RepLinear, pool_t
 from mien.models.stn import bounded_theta, warp, warp_grid
 from mien.models.weights import load_model, save_model
 from mien.spec import SPEC_KEY, Head, ModelSpec
-from mien.training.loop import spread
 from mien.training.preparation import make_network
 from mien.training.recipe import list_recipes, load_recipe
 from mien.training.trained import make_spec
+from mien.training.validation import spread
 
 PLACES = ("input", "feature", "none")
 FAMILY = ("mien-nano", "mien-small", "mien-base")

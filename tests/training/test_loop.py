@@ -22,10 +22,11 @@ from mien.training import devices, transforms
 from mien.training import train as run
 from mien.training.checkpoint import load_state, save_state
 from mien.training.devices import pick_device
-from mien.training.loop import Batch, Diverged, State, Stopped, fit, spread
+from mien.training.loop import Batch, Diverged, State, Stopped, fit
 from mien.training.optim import EMA, make_optimizer, schedule
 from mien.training.recipe import Augment, Distill, Optimizer, Recipe
 from mien.training.tensors import LearningSet
+from mien.training.validation import spread
 
 
 def recipe(**changes: object) -> Recipe:

@@ -25,7 +25,7 @@ from mien.cli.explain import explain
 from mien.cli.info import info
 from mien.cli.inspect import inspect
 from mien.cli.predict import predict
-from mien.cli.screen import prepare_streams
+from mien.cli.screen import one_speaks, prepare_streams, speaks
 from mien.cli.serve import serve
 from mien.cli.train import train
 from mien.cli.video import video
@@ -127,12 +127,13 @@ def main() -> None:
             usual(message, category, *where, **more)
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), one_speaks():
             warnings.showwarning = show
             app()
     except MienError as error:
-        typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
-        typer.echo(str(error), err=True)
+        if speaks(error):
+            typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+            typer.echo(str(error), err=True)
         sys.exit(2)
     except OSError as error:
         if error.errno != errno.ENOSPC:

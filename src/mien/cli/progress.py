@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from mien.cli.screen import first_rank
 
 if TYPE_CHECKING:
     from mien.training.loop import Batch, Epoch
@@ -19,11 +22,13 @@ class TrainingDisplay:
     """Context manager with the callbacks of ``training.train``: a bar with the time left, and a line for every epoch.
 
     The first Ctrl-C makes ``on_batch`` return True, which stops the run at that batch; a second one interrupts at once.
+    Of several processes the first one speaks; torchrun repeats signals, so all of them ask for that one stop there.
     """
 
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
-        self.console = Console(stderr=True)
+        self.ranks = int(os.environ.get("WORLD_SIZE", "1"))
+        self.console = Console(stderr=True, quiet=not first_rank())
         self.stopping = False
         self._progress = Progress(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
@@ -38,9 +43,11 @@ class TrainingDisplay:
         )
         self._task = self._progress.add_task("", total=None, epoch=1, epochs=epochs, loss=0.0, accuracy=0.0)
         self._old: Any = None
+        self._old_term: Any = None
 
     def __enter__(self) -> TrainingDisplay:
         self._old = signal.signal(signal.SIGINT, self._interrupt)
+        self._old_term = signal.signal(signal.SIGTERM, self._interrupt) if self.ranks > 1 else None
         self.console.print(
             "[dim]  epoch   train: loss  accuracy   val: loss  accuracy   images/s   theta[/dim]", soft_wrap=True
         )
@@ -50,12 +57,15 @@ class TrainingDisplay:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._progress.stop()
         signal.signal(signal.SIGINT, self._old)
+        if self.ranks > 1:
+            signal.signal(signal.SIGTERM, self._old_term)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self.stopping:
+        if self.stopping and self.ranks == 1:
             raise KeyboardInterrupt
+        if not self.stopping:
+            self.console.print("stopping after this batch" + "; Ctrl-C again to drop it" * (self.ranks == 1))
         self.stopping = True
-        self.console.print("stopping after this batch; Ctrl-C again to drop it")
 
     def on_batch(self, batch: Batch) -> bool:
         """Move the bar."""

@@ -12,12 +12,21 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 import typer
 from rich.console import Console
 
-__all__ = ["letters", "prepare_streams", "print_folded", "show_warnings", "stdout"]
+__all__ = [
+    "first_rank",
+    "letters",
+    "one_speaks",
+    "prepare_streams",
+    "print_folded",
+    "show_warnings",
+    "speaks",
+    "stdout",
+]
 
 _WHOLE = 1000  # columns; wider than any table of ours
 _ESCAPE = "mien.escape"  # the name of our error handler of codecs
@@ -31,6 +40,26 @@ def prepare_streams() -> None:
             continue  # a notebook's, or none at all
         unicode = codecs.lookup(stream.encoding).name.startswith("utf-8")
         stream.reconfigure(encoding=None if unicode or stream.isatty() else "utf-8", errors=_ESCAPE)
+
+
+def first_rank() -> bool:
+    """Whether this process speaks: the first of those that torchrun started, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def speaks(error: Exception) -> bool:
+    """Whether this process tells of an error: the first does, or the first of those that are left."""
+    return os.environ.get("RANK", "0") == str(getattr(error, "told_by", 0))
+
+
+@contextmanager
+def one_speaks() -> Iterator[None]:
+    """Of several processes only the first prints; what ends one of the others unexpectedly is printed all the same."""
+    if first_rank():
+        yield
+        return
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
 
 
 @contextmanager

@@ -19,7 +19,7 @@ __all__ = ["train"]
 def train(
     recipe: str = typer.Argument(..., help="Name of a recipe that comes with mien, or a TOML file."),
     data: str = typer.Option(..., help="CSV, folder, archive or Parquet of faces, or synthetic[:N]."),
-    out: Path = typer.Option(..., help="Folder for the run."),
+    out: Path | None = typer.Option(None, help="Folder for the run."),
     votes: Path | None = typer.Option(None, help="FER+ votes (fer2013new.csv) for the same rows."),
     target: str | None = typer.Option(
         None, help="With --votes: train on FER+ majority, argmax or soft targets, or on both labellings at once."
@@ -53,11 +53,18 @@ def train(
     resume: bool = typer.Option(False, "--resume", help="Continue the run in OUT."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave bad rows out, counted, instead of stopping."),
     tensorboard: bool = typer.Option(False, "--tensorboard", help="Write TensorBoard events into OUT as well."),
+    sync_bn: bool = typer.Option(
+        False, "--sync-bn", help="Under torchrun: batch norm over the whole batch, not over each process' share."
+    ),
+    plan: int | None = typer.Option(
+        None, min=1, metavar="N", help="Say what N processes would do (steps, batch, faces, memory), and train nothing."
+    ),
 ) -> None:
     """Train a network and report loss and accuracy for training and validation.
 
     Faces of any size and shape are resized; a head without anything to learn from the data is left out, and said.
     With your own few faces start from a network that knows faces: `mien train finetune --data my_faces --out RUN`.
+    `torchrun --nproc-per-node N -m mien train ...` trains with N processes; docs/scale.md says more.
     """
     from mien.errors import ConfigError, need
 
@@ -78,7 +85,10 @@ def train(
     with show_warnings():
         chosen = load_recipe(recipe).override(**given, seed=seed)
     seconds = seconds_of(budget)
-    check_writable(out)
+    if out is None and plan is None:
+        raise ConfigError("--out FOLDER is missing: where the run goes")
+    if out is not None and plan is None:
+        check_writable(out)
     if threads:
         torch.set_num_threads(threads)
     keep_memory()
@@ -86,11 +96,17 @@ def train(
     part, held = train_val(faces, val_split=val_split, seed=chosen.seed if split_seed is None else split_seed)
     if teacher is not None and not all(t.strip() for t in teacher.split(",")):
         raise ConfigError(f"--teacher must name models, A[,B...], got {teacher!r}; leave it out to train without")
+    teachers = teacher.split(",") if teacher else []
+    if out is None or plan is not None:
+        from mien.training.plan import plan as planned
+
+        typer.echo(str(planned(chosen, part, held, plan or 1, taught=bool(teachers))))
+        return
     if teacher:
         typer.echo(f"{teacher}: predicting {len(part):,} faces, where that was not done before", err=True)
-    teachers = teacher.split(",") if teacher else ()
     starting = {"init": init, "freeze": freeze, "add_head": add_head, "budget": seconds, "size": size}
-    _train(chosen, part, held, out, teacher=teachers, device=device, resume=resume, tensorboard=tensorboard, **starting)
+    more = {"teacher": teachers, "device": device, "resume": resume, "tensorboard": tensorboard, "sync_bn": sync_bn}
+    _train(chosen, part, held, out, **more, **starting)
 
 
 def _train(chosen: Recipe, part: FaceDataset, held: FaceDataset, out: Path, **options: Any) -> None:

@@ -23,9 +23,13 @@ __all__ = ["Graph", "autocast", "cores", "describe", "keep_memory", "lent", "pic
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """``"auto"`` takes CUDA, then MPS, then the CPU; any other name is checked to be usable."""
+    """``"auto"`` takes CUDA, then MPS, then the CPU; any other name is checked to be usable. Of several processes that
+    torchrun started each has a CUDA device of its own.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if name == "cuda" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:

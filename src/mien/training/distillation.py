@@ -32,6 +32,7 @@ from mien.models.inference import predict
 from mien.models.weights import read_spec
 from mien.training import transforms
 from mien.training.devices import autocast, pick_device
+from mien.training.ranks import ALONE, Ranks
 from mien.training.recipe import Augment, Distill
 
 __all__ = ["Predictions", "SoftTargets", "Teacher", "predict_faces", "save_predictions", "soft_targets"]
@@ -97,16 +98,17 @@ def soft_targets(
     augment: Augment = Augment(),  # noqa: B008
     *,
     device: str = "cpu",
+    ranks: Ranks = ALONE,
 ) -> SoftTargets:
     """The soft targets that ``models`` (folders of runs, files, names of shipped models, .npz files of
     :func:`save_predictions`) give for ``faces``, or for the views that ``augment`` makes of them, as ``distill`` says.
 
     A folder of a run with two heads predicts both labellings. ``device`` is where networks run; models in ONNX run on
-    the CPU. Raises :class:`ConfigError` where a model's classes are neither those of ``faces`` nor of their second
-    labelling.
+    the CPU. Each of ``ranks`` predicts a share of the faces. Raises :class:`ConfigError` where a model's classes are
+    neither those of ``faces`` nor of their second labelling.
     """
     if not distill.augmented_views:
-        found = predict_faces(models, faces, views=distill.views, device=device)
+        found = predict_faces(models, faces, views=distill.views, device=device, ranks=ranks)
         targets = {k: _softened(v, distill.temperature).mean(0, keepdims=True) for k, v in _arrays(found)}
         return SoftTargets(targets, found.teachers)
     if files := [m for m in models if m.endswith(".npz")]:
@@ -114,14 +116,16 @@ def soft_targets(
             f"{files[0]}: holds predictions of the faces themselves, not of augmented views; name the teachers' runs, "
             f"or set distill.augmented_views to 0, got {distill.augmented_views}"
         )
-    said, teachers = _said_by_models(models, _Question(faces, distill, augment), device)
+    said, teachers = _said_by_models(models, _Question(faces, distill, augment, ranks), device)
     mixed = {k: _mean([_tempered(v, distill.temperature) for v in every]) for k, every in said.items()}
     return SoftTargets({k: _softened(v, 1.0).astype(np.float16) for k, v in mixed.items()}, teachers)
 
 
-def predict_faces(models: Sequence[str], faces: FaceDataset, *, views: int = 1, device: str = "cpu") -> Predictions:
+def predict_faces(
+    models: Sequence[str], faces: FaceDataset, *, views: int = 1, device: str = "cpu", ranks: Ranks = ALONE
+) -> Predictions:
     """What ``models``, named as for :func:`soft_targets`, predict about ``faces`` themselves."""
-    question = _Question(faces, Distill(views=views), Augment())
+    question = _Question(faces, Distill(views=views), Augment(), ranks)
     said: dict[Labels, list[Array]] = {}
     teachers: list[Teacher] = []
     for model in (m.strip() for m in models):
@@ -252,11 +256,12 @@ def _mean(log_probabilities: Sequence[Array]) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class _Question:
-    """What each teacher predicts: all ``faces``, or views that ``augment`` makes of them."""
+    """What each teacher predicts: all ``faces``, or views that ``augment`` makes of them, shared out over ``ranks``."""
 
     faces: FaceDataset
     distill: Distill
     augment: Augment
+    ranks: Ranks = ALONE
 
     def key(self, teacher: Loaded) -> str:
         """32 hex digits of all that decides the prediction."""
@@ -272,15 +277,11 @@ class _Question:
         """Log probabilities, from the cache folder or predicted now."""
         file, spec, count = cache_folder() / f"teacher-{key}.npz", teacher.spec, self.distill.augmented_views
         shape = ((count,) if count else ()) + (len(self.faces), len(spec.labels))
-        try:
-            with file.open("rb") as raw, np.load(raw, allow_pickle=False) as kept:
-                found: Array = kept["log_probabilities"]
-            if found.shape == shape:
-                return found
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            _log.debug("teacher's predictions are computed anew: %s", error)
+        kept = _kept(file, shape)
+        if not self.ranks.any(kept is None):
+            return np.asarray(kept)
         _log.info("%s predicts %d faces", spec.name, len(self.faces))
-        said = self._views(teacher) if count else self._predict(teacher, self.faces.images).astype(np.float32)
+        said = self._said(teacher)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             replace_file(file, lambda p: np.savez(p, allow_pickle=False, log_probabilities=said))
@@ -288,12 +289,25 @@ class _Question:
             _log.debug("teacher's predictions cannot be kept: %s", error)
         return said
 
-    def _views(self, teacher: Loaded) -> Array:
-        """Float16 ``(augmented_views, N, K)``; the views are rounded to whole grey values."""
+    def _said(self, teacher: Loaded) -> Array:
+        """Predicted now, by each rank for its share of the faces."""
+        n = len(self.faces)
+        rows = self.ranks.rows(n) if n >= self.ranks.count else slice(0, n)
+        if not self.distill.augmented_views:
+            own = self._predict(teacher, self.faces.images[rows]).astype(np.float32)
+            return own if len(own) == n else self.ranks.whole(torch.from_numpy(own), n).numpy()
+        own = self._views(teacher, rows)
+        if own.shape[1] == n:
+            return own
+        faces_first = torch.from_numpy(own).transpose(0, 1).float().contiguous()
+        return self.ranks.whole(faces_first, n).transpose(0, 1).half().numpy()
+
+    def _views(self, teacher: Loaded, rows: slice) -> Array:
+        """Float16 ``(augmented_views, n, K)``; the views are rounded to whole grey values."""
         where = next(teacher.forward.parameters()).device if isinstance(teacher.forward, nn.Module) else "cpu"
-        faces = torch.from_numpy(np.ascontiguousarray(self.faces.images))[:, None]
+        faces = torch.from_numpy(np.ascontiguousarray(self.faces.images[rows]))[:, None]
         out = []
-        for draws in transforms.augmented_views(len(faces), self.distill.augmented_views):
+        for draws in transforms.augmented_views(len(self.faces), self.distill.augmented_views)[:, rows]:
             parts = []
             for x, own in zip(torch.split(faces, 512), torch.split(draws, 512), strict=True):
                 source = iter(own.to(where).unbind(1))
@@ -311,3 +325,14 @@ class _Question:
             teacher.forward, images, mean=s.mean, std=s.std, views=views, temperature=teacher.temperature(views)
         )
         return np.log(np.clip(p, 1e-6, None))
+
+
+def _kept(file: Path, shape: tuple[int, ...]) -> Array | None:
+    """What the cache folder has of a teacher, None where that is nothing of this shape."""
+    try:
+        with file.open("rb") as raw, np.load(raw, allow_pickle=False) as kept:
+            found: Array = kept["log_probabilities"]
+            return found if found.shape == shape else None
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        _log.debug("teacher's predictions are computed anew: %s", error)
+        return None

@@ -2,7 +2,8 @@
 
 Receives a network, never a name, and never touches the disk: progress and state go to callbacks. Every random draw of a
 step comes from generators seeded by (seed, epoch) or (seed, step), so a run continued from a :class:`State` at any step
-ends with the same weights, bit for bit on the CPU. Leaves out: what becomes of it (``mien.training.run``).
+ends with the same weights, bit for bit on the CPU. Of several ranks each has a share of every batch, which is the one
+that a single process takes, augmented alike. Leaves out: what becomes of it (``mien.training.run``).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from mien.data import FaceDataset
 from mien.errors import ConfigError, MienError
@@ -27,10 +29,12 @@ from mien.training import transforms
 from mien.training.devices import Graph, autocast, lent, pick_device
 from mien.training.optim import EMA, make_optimizer, schedule
 from mien.training.preparation import check_fits
+from mien.training.ranks import ALONE, Ranks
 from mien.training.recipe import Distill, Recipe
 from mien.training.tensors import LearningSet
+from mien.training.validation import validated
 
-__all__ = ["Batch", "Diverged", "State", "Stopped", "fit", "spread"]
+__all__ = ["Batch", "Diverged", "State", "Stopped", "fit"]
 
 Epoch = dict[str, float]
 
@@ -84,6 +88,7 @@ def fit(
     device: str = "auto",
     graph: bool = True,
     state: State | None = None,
+    ranks: Ranks = ALONE,
     on_batch: Callable[[Batch], bool | None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     on_state: Callable[[Callable[[], State], bool], None] | None = None,
@@ -98,8 +103,9 @@ def fit(
     device      auto, cpu, cuda, cuda:1 ... or mps
     graph       on CUDA, record a step as a graph, several times as fast for small networks; False for networks whose
                 forward chooses by values on the device
-    state       continue from here
-    on_batch    called after each step; returning True raises :class:`Stopped`, which holds the state
+    state       continue from here, the same on every rank
+    ranks       the processes that train together, see ``ranks.joined``; all call ``fit`` with the same arguments
+    on_batch    called after each step; returning True on any rank raises :class:`Stopped` on all, which holds the state
     on_epoch    called with the epoch's figures: epoch, train_loss, train_accuracy, val_loss, val_accuracy,
                 images_per_second (training only), theta_spread, lr, seconds; val_second_accuracy with a second head
     on_state    called after each step with a function that takes the state, and whether an epoch just ended
@@ -117,12 +123,13 @@ def fit(
             f"teachers predict {', '.join(' '.join(names) for names in teacher)}, which no head of the network learns: "
             "their classes must be those of the data, or of the second labelling with votes_weight above 0"
         )
-    record = graph and where.type == "cuda" and not recipe.augment.mixup  # mixup draws its share on the host
+    # mixup draws its share on the host; what ranks say to each other is not recorded
+    record = graph and where.type == "cuda" and not recipe.augment.mixup and ranks.count == 1
     with lent(where) as dropout:
-        trainer = _Trainer(model.to(where), own, recipe, where, dropout, state or State(), record)
+        trainer = _Trainer(model.to(where), own, recipe, where, dropout, state or State(), record, ranks)
         while trainer.epoch < recipe.epochs:
             for batch in trainer.run_epoch():
-                if on_batch and on_batch(batch):
+                if ranks.any(bool(on_batch and on_batch(batch))):
                     raise Stopped(trainer.state())
                 if on_state and batch.step < batch.steps:
                     on_state(trainer.state, False)
@@ -146,9 +153,11 @@ class _Trainer:
         dropout: Generator,
         state: State,
         record: bool,
+        ranks: Ranks,
     ) -> None:
         train = train.deduplicated() if recipe.deduplicate else train
         self.model, self.train, self.recipe, self.device, self.dropout = model, train, recipe, device, dropout
+        self.ranks, self.forward = ranks, model
         self.optimizer, self.rates = make_optimizer(model, recipe)
         self.frozen = [m for m in model.modules() if _all_frozen(list(m.parameters(recurse=False)))]
         self.ema = EMA(model, recipe.ema) if recipe.ema else None
@@ -162,6 +171,14 @@ class _Trainer:
         self.record, self.graphs = record, dict[int, Graph]()
         if state.tensors:
             self._load(state.tensors)
+        if ranks.count > 1:
+            smallest = min(recipe.batch_size, len(train.images))
+            if smallest < 2 * ranks.count:
+                raise ConfigError(
+                    f"batches of {smallest} faces are too few for {ranks.count} processes, which need 2 each: start "
+                    "fewer, or set --batch-size"
+                )
+            self.forward = DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)
 
     def run_epoch(self) -> Iterator[Batch]:
         """The steps of the present epoch that are still to do."""
@@ -173,7 +190,7 @@ class _Trainer:
         for k in range(self.step - self.epoch * self.steps, self.steps):
             start = time.perf_counter()
             index = order[k * size : (k + 1) * size].to(self.device)
-            loss, right = self._step(index)
+            loss, right = self._step(index)  # of all ranks together
             if not math.isfinite(loss):
                 raise Diverged(f"the training loss became {loss} in epoch {self.epoch + 1}, step {k + 1}; lower --lr")
             self.step += 1
@@ -183,9 +200,9 @@ class _Trainer:
             yield Batch(self.epoch + 1, self.recipe.epochs, k + 1, self.steps, self.sums[0] / n, self.sums[1] / n)
 
     def _step(self, index: Tensor) -> tuple[float, float]:
-        """One batch: mean loss and number of right answers."""
+        """One batch, of which each rank learns its share: mean loss and number of right answers."""
         g = _generator(self.recipe.seed, 2, self.step)
-        self.dropout.manual_seed(int(torch.randint(2**62, (1,), generator=g)))
+        self.dropout.manual_seed(int(torch.randint(2**62, (1,), generator=g)) + self.ranks.rank)
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             lr = rate * schedule(self.step / self.steps, self.recipe)
             if isinstance(group["lr"], Tensor):
@@ -198,29 +215,36 @@ class _Trainer:
                 # all draws come from the default generator, the one that a graph knows
                 self.graphs = {size: Graph(lambda index: self._learn(index, size, self.dropout))}
             done = self.graphs[size](index)
-        else:
+        elif self.ranks.count == 1:
             done = self._learn(index, size, g)
+        else:
+            rows = self.ranks.rows(len(index))
+            done = self._learn(index[rows], size, transforms.Share(g, len(index), rows))
         if self.ema:
             self.ema.update(self.step)
         loss, right = done.tolist()
         return loss, right
 
-    def _learn(self, index: Tensor, size: int, g: Generator) -> Tensor:
+    def _learn(self, index: Tensor, size: int, g: Generator | transforms.Share) -> Tensor:
         """Learn from the faces at ``index``, at ``size`` pixels; gives mean loss and number of right answers."""
         r = self.recipe
         images, target, source = self.train.batch(index, g)
         x = transforms.augment(images, r.augment, source, size)
-        x, target = transforms.mixup(x, target, g, r.augment.mixup)
+        x, target = transforms.mixup(x, target, g if isinstance(g, Generator) else g.generator, r.augment.mixup)
         with autocast(self.device):
-            out = outputs(self.model, self.train.normal(x))
+            out = outputs(self.forward, self.train.normal(x))
         loss = self._loss(out, target)
+        mean = loss.detach()
+        if isinstance(g, transforms.Share):  # gradients become the mean over ranks, which then is that over all faces
+            loss = loss * (len(index) * self.ranks.count / g.n)
+            mean = loss.detach() / self.ranks.count
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if r.optimizer.clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), r.optimizer.clip)
         self.optimizer.step()
         right = out.logits.argmax(1) == target[:, self.train.columns["logits"]].argmax(1)
-        return torch.stack((loss.detach(), right.sum().to(loss.dtype)))
+        return self.ranks.total(torch.stack((mean, right.sum().to(mean.dtype))))
 
     def _loss(self, out: Output, target: Tensor) -> Tensor:
         """Cross-entropy of the labels, for auxiliary classifiers too, and of the second head's votes; with a teacher,
@@ -259,24 +283,17 @@ class _Trainer:
     def close_epoch(self, validation: LearningSet) -> None:
         """Add the finished epoch's figures to the history and begin the next."""
         loss, right, n, seconds = self.sums
-        out = _outputs(self.deployed(), validation)
-        logits, target = out["logits"], validation.target[:, validation.columns["logits"]]
+        deployed = self.deployed()
+        self.ranks.alike(deployed.state_dict().values())  # statistics of batch norm are each rank's own
         figures: Epoch = {
             "epoch": self.epoch + 1,
             "train_loss": loss / n,
             "train_accuracy": right / n,
-            "val_loss": float(F.cross_entropy(logits, target)),
-            "val_accuracy": float((logits.argmax(1) == target.argmax(1)).float().mean()),
+            **validated(deployed, validation, self.ranks),
             "images_per_second": n / seconds,
-            "theta_spread": spread(out.get("theta")),
             "lr": self.recipe.optimizer.lr * schedule((self.step - 1) / self.steps, self.recipe),
             "seconds": seconds,
         }
-        if "second" in validation.columns:
-            votes = validation.target[:, validation.columns["second"]]
-            known = votes.any(1)
-            agree = out["second"].argmax(1) == votes.argmax(1)
-            figures["val_second_accuracy"] = float(agree[known].float().mean())
         self.history.append(figures)
         self.epoch, self.sums = self.epoch + 1, [0.0] * 4
 
@@ -326,19 +343,3 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _generator(*numbers: int) -> Generator:
     seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
     return torch.Generator().manual_seed(seed & (2**63 - 1))
-
-
-@torch.no_grad()
-def _outputs(model: nn.Module, data: LearningSet) -> dict[str, Tensor]:
-    """The model's logits, second and theta for all faces, as far as it has them, in full precision."""
-    parts = [outputs(model, data.normal(images.float())) for images in torch.split(data.images, 512)]
-    found = {key: [getattr(part, key) for part in parts] for key in ("logits", "second", "theta")}
-    return {key: torch.cat(every).float() for key, every in found.items() if every[0] is not None}
-
-
-def spread(theta: Tensor | None) -> float:
-    """How much theta ``(N, 2, 3)`` differs from face to face: the mean of its six standard deviations.
-
-    0 means that the transformer is dead: it does the same for every face.
-    """
-    return 0.0 if theta is None or len(theta) < 2 else float(theta.float().std(0).mean())

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from mien.training.finishing import check_new_head, finished
 from mien.training.folder import RunFolder, claimed
 from mien.training.loop import Batch, Epoch, Stopped, fit
 from mien.training.preparation import Prepared, check_teachers, make_network, prepare
+from mien.training.ranks import Ranks, joined, synchronised
 from mien.training.recipe import Distill, Recipe, load_recipe
 from mien.training.starting import Start, as_it_starts, begin, open_start
 from mien.training.timing import epochs_within, shortened
@@ -55,6 +57,7 @@ def train(
     size: int | None = None,
     resume: bool = False,
     tensorboard: bool = False,
+    sync_bn: bool = False,
     on_batch: Callable[[Batch], bool | None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> TrainedModel:
@@ -74,7 +77,11 @@ def train(
     size      side in pixels that faces are resized to, instead of the recipe's
     resume    continue the run in ``out``, or begin it where there is none yet; without it a folder that holds a run is
               refused. On the CPU, with as many threads, the result is the same bit for bit as without a break
+    sync_bn   with several processes: batch norm over the whole batch, not over each one's share
     on_batch, on_epoch  called after each, see ``loop.fit``
+
+    Processes that torchrun started train together: each step's batch is shared out, the first one writes, and all get
+    the model. How many they are may change with ``resume``. MienError names one that died.
 
     What it must change to train at all (sizes, heads without anything to learn, teachers that are not there) is logged
     as a warning, once. Raises ConfigError before the first step where recipe and data do not fit each other, and
@@ -88,27 +95,40 @@ def train(
     recipe = as_it_starts(recipe, start, size) if start else recipe.override(size=size)
     teachers = [teacher] if isinstance(teacher, str) else [str(t) for t in teacher]
     folder_path = None if out is None else Path(out)
-    with claimed(folder_path, resume=resume):
+    with joined() as ranks, _claimed(folder_path, ranks, resume=resume):
         ready = prepare(recipe, train, val, taught=bool(teachers))
         if start:
             if add_head is not None:
                 check_new_head(add_head, start, ready)
             for note in check_teachers([start.learnt], train, val, "the network to start from"):
                 _log.warning(note)
-        ready = replace(ready, recipe=_in_time(ready.recipe, ready.train, budget, folder_path, device))
+        fitting = ranks.shared(lambda: _in_time(ready.recipe, ready.train, budget, folder_path, device))
+        ready = replace(ready, recipe=fitting)
         network = _fresh(ready, start)
-        if folder_path:
+        if sync_bn and ranks.count > 1:
+            network = synchronised(network)
+        if folder_path and ranks.first:
             check_writable(folder_path, need_bytes=10_000_000 + 10 * sum(p.nbytes for p in network.parameters()))
         for note in ready.notes:
             _log.warning(note)
-        taught = _taught(ready, train, val, teachers, device)
+        taught = _taught(ready, train, val, teachers, device, ranks)
         callbacks = (on_batch, on_epoch)
-        deployed, history = _fitted(network, ready, taught, start, folder_path, device, tensorboard, callbacks)
+        deployed, history = _fitted(network, ready, taught, start, folder_path, device, tensorboard, callbacks, ranks)
         spec = make_spec(ready.recipe, train, val, teachers=taught.names if taught else (), start=start)
-        model = finished(deployed, history, ready, spec, val.fingerprint, start=start, add_head=add_head)
-        if folder_path:
+        model = ranks.shared(
+            lambda: finished(deployed, history, ready, spec, val.fingerprint, start=start, add_head=add_head)
+        )
+        if folder_path and ranks.first:
             _write(model, folder_path)
         return model
+
+
+@contextmanager
+def _claimed(out: Path | None, ranks: Ranks, *, resume: bool) -> Iterator[None]:
+    """The folder, held by the first rank for all; an error of it is everybody's."""
+    with ExitStack() as held:
+        ranks.shared(lambda: held.enter_context(claimed(out, resume=resume)))
+        yield
 
 
 def _in_time(recipe: Recipe, train: FaceDataset, budget: float | None, out: Path | None, device: str) -> Recipe:
@@ -138,13 +158,13 @@ def _fresh(ready: Prepared, start: Start | None) -> nn.Module:
 
 
 def _taught(
-    ready: Prepared, train: FaceDataset, val: FaceDataset, teachers: Sequence[str], device: str
+    ready: Prepared, train: FaceDataset, val: FaceDataset, teachers: Sequence[str], device: str, ranks: Ranks
 ) -> SoftTargets | None:
     """What the network is told beside the labels, by teachers that have not learnt what it is validated on."""
     if not teachers:
         return None
     recipe = ready.recipe
-    found = soft_targets(teachers, ready.train, recipe.distill or Distill(), recipe.augment, device=device)
+    found = soft_targets(teachers, ready.train, recipe.distill or Distill(), recipe.augment, device=device, ranks=ranks)
     for note in check_teachers(found.teachers, train, val):
         _log.warning(note)
     return found
@@ -159,13 +179,15 @@ def _fitted(
     device: str,
     tensorboard: bool,
     callbacks: tuple[Callable[[Batch], bool | None] | None, Callable[[Epoch], None] | None],
+    ranks: Ranks,
 ) -> tuple[nn.Module, list[Epoch]]:
     """The loop, with its state in ``out``."""
     on_batch, on_epoch = callbacks
     run: dict[str, Any] = {"recipe": ready.recipe.to_dict(), "train": ready.train.fingerprint}
     run |= {"val": ready.val.fingerprint}
     run |= ({"teachers": list(taught.keys)} if taught else {}) | ({"start": start.key} if start else {})
-    folder = RunFolder(out, ready.recipe.epochs, run, tensorboard=tensorboard) if out else None
+    own = {"tensorboard": tensorboard}
+    folder = RunFolder(out, ready.recipe.epochs, run, **own) if out and ranks.first else None
 
     def both(epoch: Epoch) -> None:
         for told in (folder.on_epoch if folder else None, on_epoch):
@@ -181,7 +203,8 @@ def _fitted(
             teacher=taught.targets if taught else None,
             statistics=(start.spec.mean, start.spec.std) if start else None,
             device=device,
-            state=folder.state() if folder else None,
+            state=ranks.shared(lambda: folder.state() if folder else None),
+            ranks=ranks,
             on_batch=on_batch,
             on_epoch=both,
             on_state=folder.on_state if folder else None,

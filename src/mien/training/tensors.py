@@ -19,7 +19,7 @@ from mien.data import FaceDataset
 from mien.errors import ConfigError
 from mien.preprocessing import normalise
 from mien.training.recipe import Distill, Recipe
-from mien.training.transforms import Source, augmented_views
+from mien.training.transforms import Share, Source, augmented_views
 
 __all__ = ["LearningSet"]
 
@@ -87,7 +87,7 @@ class LearningSet:
         own = None if self.views is None else (self.views[0][:, index], self.views[1][:, index])
         return replace(self, images=self.images[index], target=self.target[index], views=own)
 
-    def batch(self, index: Tensor, g: Generator) -> tuple[Tensor, Tensor, Source]:
+    def batch(self, index: Tensor, g: Generator | Share) -> tuple[Tensor, Tensor, Source]:
         """The faces at ``index`` as float32 ``(n, 1, H, W)``, their targets, and the source of their augmentation:
         ``g``, or the views that it chooses.
         """
@@ -95,7 +95,11 @@ class LearningSet:
         if self.views is None:
             return images, target, g
         draws, soft = self.views
-        chosen = torch.randint(len(draws), (len(index),), generator=g, device=g.device).to(index.device)
+        if isinstance(g, Share):
+            chosen = torch.randint(len(draws), (g.n,), generator=g.generator, device=g.generator.device)[g.rows]
+        else:
+            chosen = torch.randint(len(draws), (len(index),), generator=g, device=g.device)
+        chosen = chosen.to(index.device)
         return images, torch.cat((target, soft[chosen, index].float()), 1), iter(draws[chosen, index].unbind(1))
 
     def deduplicated(self) -> LearningSet:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,10 +18,22 @@ from torch import Generator, Tensor
 
 from mien.training.recipe import Augment
 
-__all__ = ["Source", "affine", "augment", "augmented_views", "erase", "flip", "light", "mixup"]
+__all__ = ["Share", "Source", "affine", "augment", "augmented_views", "erase", "flip", "light", "mixup"]
 
-#: A generator, or numbers of 0..1 for each image that are already drawn, ``(N,)`` at a time.
-Source = Generator | Iterator[Tensor]
+
+@dataclass(frozen=True)
+class Share:
+    """A generator that draws for a batch of ``n`` images, of which only those at ``rows`` are here: so each image gets
+    what it would get if all of them were.
+    """
+
+    generator: Generator
+    n: int
+    rows: slice
+
+
+#: A generator, a share of one, or numbers of 0..1 for each image that are already drawn, ``(N,)`` at a time.
+Source = Generator | Share | Iterator[Tensor]
 
 _DRAWS = 11  # numbers for each image that affine, light and erase take together
 
@@ -52,6 +65,8 @@ def augmented_views(n: int, count: int) -> Tensor:
 def _uniform(n: int, low: float, high: float, x: Tensor, g: Source) -> Tensor:
     if isinstance(g, Generator):
         return torch.empty(n, device=g.device).uniform_(low, high, generator=g).to(x.device)
+    if isinstance(g, Share):
+        return _uniform(g.n, low, high, x, g.generator)[g.rows]
     return low + (high - low) * next(g)
 
 
