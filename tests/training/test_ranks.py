@@ -59,7 +59,7 @@ def test_two_ranks_then_one_go_the_way_of_one(
     monkeypatch.setattr(devices, "has_bf16", lambda device: False)
     run = torchrun("stop", tmp_path / "two", teacher, cache=own_cache)
     assert run.returncode == 0, run.stderr
-    steps = 1 * (len(TRAIN) // RECIPE.batch_size) + 2
+    steps = len(TRAIN) // RECIPE.batch_size + 1
     for rank in (0, 1):
         assert (tmp_path / "two" / f"stopped-{rank}").read_text() == f"stopped in epoch 2 after {steps} steps"
     alone = soft_targets([teacher], VAL, Distill(views=2)).targets[VAL.names]
@@ -94,12 +94,12 @@ def test_shares_make_the_whole_and_draw_as_one() -> None:
 def test_a_plan_says_what_each_rank_would_do() -> None:
     found = plan(RECIPE, TRAIN, VAL, 2)
     network = create_model("mien-nano", num_classes=3)
-    assert (found.batch_a_rank, found.steps) == ((8, 9), len(TRAIN) // 17)
-    assert found.faces_a_rank == (8 * found.steps, 9 * found.steps)
+    assert (found.batch_a_rank, found.steps) == ((15, 16), len(TRAIN) // 31)
+    assert found.faces_a_rank == (15 * found.steps, 16 * found.steps)
     assert found.weights == 4 * sum(p.nbytes for p in network.parameters())  # weights, gradients, momentum, average
     assert plan(RECIPE, TRAIN, VAL, 1).activations > 1.5 * found.activations
-    with pytest.raises(ConfigError, match="batches of 17 faces are too few for 9 processes"):
-        plan(RECIPE, TRAIN, VAL, 9)
+    with pytest.raises(ConfigError, match="batches of 31 faces are too few for 16 processes"):
+        plan(RECIPE, TRAIN, VAL, 16)
 
 
 def test_the_plan_on_the_command_line_trains_nothing(tmp_path: Path) -> None:
