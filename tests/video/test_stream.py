@@ -18,7 +18,8 @@ from mien.errors import ConfigError, DataError
 from mien.images import read_image
 from mien.runtime import CenterFace
 from mien.runtime.quality import measure
-from mien.video import FaceStream, Frame, iou, track_faces
+from mien.video import FaceStream, Frame, Tracker, iou, track_faces
+from mien.video.search import Searcher
 from mien.visualization.video_overlay import mark
 
 ASTRONAUT = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
@@ -244,6 +245,42 @@ def test_windows_find_the_same_faces_with_fewer_looks_at_the_whole_picture(net, 
         assert b[0].landmarks is not None
         assert np.abs(a[0].landmarks - b[0].landmarks).max() < 12
     assert {f.track for p in windows for f in p} == {1}
+
+
+class Sighted(Squares):
+    """Finds squares of 20 pixels and more at its own size; notes the sizes at which it looked at whole pictures."""
+
+    def __init__(self, size=640, seen=None):
+        super().__init__()
+        self.size, self.seen = size, [] if seen is None else seen
+
+    def at_size(self, size):
+        return Sighted(size, self.seen)
+
+    def detect(self, image):
+        if image.shape[1] == 640:
+            self.seen.append(self.size)
+        ratio = self.size / max(image.shape[:2])
+        return [d for d in super().detect(image) if (d.box[2] - d.box[0]) * ratio >= 20]
+
+
+@pytest.mark.parametrize(("side", "within"), [(60, 0.2), (30, 1.0)])
+def test_four_looks_of_five_are_at_fewer_pixels_and_small_faces_wait_for_the_fifth(side, within):
+    detector, tracker = Sighted(), Tracker()
+    search, first = Searcher(detector.detect, detector, tracker), None
+    for i in range(60):
+        picture = np.full((480, 640, 3), 30, np.uint8)
+        picture[100:180, 100:180] = 200  # somebody who is there all the time
+        if i >= 1:
+            picture[300 : 300 + side, 400 : 400 + side] = 200
+        found = search(picture, i / 30)
+        tracker.update(i / 30, [d.box for d in found], [d.score for d in found])
+        assert any(iou(d.box, (100, 100, 180, 180)) > 0.9 for d in found)
+        if first is None and len(found) == 2:
+            first = i / 30
+    assert len(found) == 2
+    assert first == pytest.approx(within, abs=0.001)
+    assert detector.seen == [640, *[320] * 4, 640, *[320] * 4]
 
 
 def test_a_face_that_leaves_its_window_is_looked_for_in_the_whole_picture(net, moving):

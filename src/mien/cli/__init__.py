@@ -86,7 +86,13 @@ add(
     "mien explain --data fer2013.csv --split PublicTest --per-class --out maps",
 )
 add(web, _USE, "mien web public")
-add(serve, _USE, "mien serve --open", "mien serve --host 0.0.0.0 --allow-host faces.example.org")
+add(
+    serve,
+    _USE,
+    "mien serve --open",
+    "mien serve --video talk.mp4 --open",
+    "mien serve --host 0.0.0.0 --allow-host faces.example.org",
+)
 add(
     agree,
     _STUDY,

@@ -186,8 +186,9 @@ class Predictor:
                 second), of pairs (seconds, pixels) or of :class:`~mien.video.Frame`
         fps     look at so many frames a second at most, by their times; or ``every`` N-th frame; else at all
         smooth  time constant in seconds of the mean of each face's probabilities; 0 gives each frame's own
-        look    seconds between looks at the whole picture, so the latest that a new face is noticed; in between only
-                the surroundings of known faces are searched. 0 looks at the whole picture in every frame
+        look    seconds between looks at the whole picture, so the latest that a new face is noticed (a small one after
+                five looks); in between only the surroundings of known faces are searched. 0 looks at the whole picture
+                in every frame
         max_gap seconds without a face after which its track ends, however few frames lie between
 
         Each face has ``time`` and ``track``, its number from 1 that stays through gaps of up to 0.7 s; None for a weak

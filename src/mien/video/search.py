@@ -1,8 +1,9 @@
 """Where the faces of a video are: in the whole picture now and then, around the faces that are known in between.
 
-The dear part of a video is the detector. It looks at the whole picture every ``look`` seconds, and whenever a face that
-is followed is not found; in between it looks only into a window around the place where each face is expected, enlarged
-or reduced to few pixels. So every box is a detection with its landmarks, none is a guess.
+The dear part of a video is the detector. It looks at the whole picture every ``look`` seconds, four times of five at
+320 pixels, and at its own size whenever a face that is followed is not found. In between it looks only into a window
+around the place where each face is expected, enlarged or reduced to few pixels. So every box is a detection with its
+landmarks, none is a guess.
 Leaves out: the detector itself, and who is who (``tracking``).
 """
 
@@ -24,6 +25,8 @@ __all__ = ["LOOK", "Searcher", "SizedDetector"]
 #: Seconds between two looks at the whole picture.
 LOOK = 0.2
 
+_FULL, _LESS = 5, 320  # of so many looks at the whole picture one is at full size, the others at so many pixels
+_NEW = 0.3  # IoU with a known face from which on a face is no new one
 _WINDOW, _WINDOW_SIZE = 2.0, 128  # side of a window in sides of the face, and its pixels for the detector
 
 
@@ -44,7 +47,7 @@ class Searcher:
     detect    what finds faces in a whole picture
     detector  of the same kind, for windows, where it is a :class:`SizedDetector`
     tracker   knows where faces are expected; whoever calls tells it what was found
-    look      seconds between looks at the whole picture; 0 looks at it in every frame
+    look      seconds between looks at the whole picture; 0 looks at it, at full size, in every frame
     """
 
     def __init__(
@@ -58,25 +61,44 @@ class Searcher:
             raise ConfigError(f"look must be 0 seconds or more, got {look}")
         self.look, self.tracker = look, tracker
         self._detect = detect
-        self._near = detector.at_size(_WINDOW_SIZE) if isinstance(detector, SizedDetector) else None
         size = getattr(detector, "size", None)
         self._size = size if isinstance(size, int) else 480
-        self._looked: float | None = None
+        sized = detector if isinstance(detector, SizedDetector) else None
+        self._near = sized.at_size(_WINDOW_SIZE) if sized else None
+        self._less = sized.at_size(_LESS) if sized and self._size > _LESS else None
+        self._looked: float | None = None  # time of the last look at the whole picture, and of that at full size
+        self._full: float | None = None
 
     def __call__(self, pixels: NDArray[np.uint8], time: float) -> list[Detection]:
         """The faces in ``pixels``, uint8 ``(H, W, 3)`` BGR, at ``time`` seconds, the surest first."""
-        due = self._looked is None or not self._looked <= time < self._looked + self.look - 1e-6
-        if not due and self._windows_pay(len(self.tracker.tracks), pixels.shape):
+        due, full = self._due(self._looked, time, self.look), self._due(self._full, time, _FULL * self.look)
+        known = len(self.tracker.tracks)
+        if not (full or (due and self._less is None)) and self._windows_pay(known + 3 * due, pixels.shape):
             followed = self._follow(pixels, time)
             if followed is not None:
-                return followed
-        self._looked = time
+                return self._and_new(pixels, time, followed) if due else followed
+        self._looked = self._full = time
         found = self._detect(pixels)
         if self.look == 0 or not self._windows_pay(len(found), pixels.shape):
             return found
         # a detector's box depends on the size at which it sees a face: one way in all frames, so that no box jumps
         near = [self._around(pixels, d.box) for d in found]
         return [d if n is None else n for d, n in zip(found, near, strict=True)]
+
+    @staticmethod
+    def _due(last: float | None, time: float, step: float) -> bool:
+        return last is None or not last <= time < last + step - 1e-6
+
+    def _and_new(self, pixels: NDArray[np.uint8], time: float, followed: list[Detection]) -> list[Detection]:
+        """The faces that are followed, and who is new and large enough to be found in fewer pixels."""
+        assert self._less is not None
+        self._looked = time
+        out = list(followed)
+        for d in self._less.detect(pixels):
+            near = self._around(pixels, d.box) or d
+            if all(iou(near.box, other.box) < _NEW for other in out):
+                out.append(near)
+        return sorted(out, key=lambda d: -d.score)
 
     def _windows_pay(self, faces: int, shape: tuple[int, ...]) -> bool:
         """Whether looking around each face costs less than looking at the whole picture."""
