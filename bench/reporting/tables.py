@@ -18,6 +18,7 @@ from bench.reporting.experiments import graph, students, teachers, trials, words
 from bench.reporting.records import record_of
 from bench.reporting.scores import expected, expected_by_comparison, ferplus, heads, results, summary
 from bench.reporting.speeds import faithfulness, networks, speed, wild
+from bench.reporting.studies import study_effects
 from mien.files import write_text
 
 #: name of a marker -> what makes the table
@@ -40,6 +41,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "teachers": lambda: teachers("eight"),
     "students": lambda: students("eight"),
     "words": words,
+    "study effects": study_effects,
 }
 
 

@@ -96,3 +96,22 @@ def test_what_it_wants_is_said_before_anything_is_made(net, clip, tmp_path, monk
     assert isinstance(result.exception, ConfigError)
     assert words in str(result.exception)
     assert [p.name for p in tmp_path.iterdir()] == ["clip.avi"]
+
+
+def test_several_films_have_it_and_one_sav_of_all(net, clip, tmp_path):
+    pyreadstat = pytest.importorskip("pyreadstat")
+    other, out = clip.with_name("other.avi"), tmp_path / "r"
+    other.write_bytes(clip.read_bytes())
+    given = (clip, other, "--out", out, "--baseline", "0-0.5", "--also", "sav")
+    result = run(net, *given)
+    assert result.exit_code == 0, result.exception
+    assert "baseline: track 1 from " in result.stderr
+    rows = read(out / "all.csv")
+    assert {r["source"] for r in rows} == {str(clip), str(other)}
+    assert all(r["relative_label"] for r in rows)
+    assert len(read(out / "all-relative-segments.csv")) == 2 * len(read(out / "clip-relative-segments.csv"))
+    both, one = (pyreadstat.read_sav(str(out / f"{name}.sav"))[0] for name in ("all", "clip"))
+    assert both.source.value_counts().to_dict() == {str(clip): len(one), str(other): len(one)}
+    assert both[both.source == str(clip)].drop(columns="source").equals(one.drop(columns="source"))
+    (out / "other-relative-segments.csv").unlink()
+    assert "kept: 1 recordings" in run(net, *given, "--resume").stderr

@@ -74,7 +74,7 @@ def test_bash_completes_commands_flags_and_values():
     assert complete("bash", "mien", "ex") == ["explain", "export"]
     assert complete("bash", "mien", "predict", "--dr") == ["--draw"]
     assert complete("bash", "mien", "predict", "--model", "mien-n") == ["mien-nano"]
-    assert complete("bash", "mien", "data", "") == ["info", "audit", "images"]
+    assert complete("bash", "mien", "data", "") == ["info", "audit", "images", "study"]
     assert complete("bash", "mien", "predict", "--sa") == []
 
 

@@ -162,7 +162,7 @@ def test_ticks_are_round_and_enclose_the_line(tmp_path, content):
 
 
 def test_errors_name_what_is_wrong(tmp_path):
-    with pytest.raises(ConfigError, match="PNG or JPEG"):
+    with pytest.raises(ConfigError, match="PNG, JPEG or SVG"):
         write_report(tmp_path / "r.html", title="t", photos=[Photo(b"GIF89a", "c")])
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="cannot be written"):

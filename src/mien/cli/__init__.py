@@ -27,6 +27,7 @@ from mien.cli.inspect import inspect
 from mien.cli.predict import predict
 from mien.cli.screen import one_speaks, prepare_streams, speaks
 from mien.cli.serve import serve
+from mien.cli.study import study
 from mien.cli.train import train
 from mien.cli.video import video
 from mien.cli.web import web
@@ -99,7 +100,18 @@ add(
     "mien agree talk.csv coder1.eaf coder2.eaf",
     "mien agree talk.csv coder.eaf --map 'a=angry,h=happy' --out agreement.csv",
 )
-app.add_typer(data_app, name="data", help="Look at a data set, save its images, audit it.", rich_help_panel=_TRAIN)
+add(
+    study,
+    _STUDY,
+    "mien study design.csv --out study",
+    "mien study design.csv --results results --out study --measure latency",
+)
+app.add_typer(
+    data_app,
+    name="data",
+    help="Look at a data set, audit it; draw a study.",
+    rich_help_panel=_TRAIN,
+)
 add(
     train,
     _TRAIN,

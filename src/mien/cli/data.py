@@ -1,4 +1,4 @@
-"""``mien data``: info, images and audit."""
+"""``mien data``: info, images, audit, and the films of a made-up study."""
 
 from __future__ import annotations
 
@@ -73,6 +73,37 @@ def images(
     name_left_out(reading)
 
 
+def study(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty folder.")],
+    participants: Annotated[int, typer.Option(min=2, help="How many drawn people are filmed.")] = 12,
+    seconds: Annotated[float, typer.Option(min=1, help="That the rest, and each of four clips, last.")] = 4.0,
+    fps: Annotated[float, typer.Option(min=5, max=60, help="Frames a second.")] = 12.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of who they are and how they react.")] = 0,
+) -> None:
+    """Draw the films of a made-up study and write its design, to try `mien study` on before anybody is filmed."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from mien.data.save_images import check_out
+    from mien.errors import need
+    from mien.study.made_up import make_study
+
+    need("av", "video")
+    check_out(out)
+    columns = (TextColumn("drawing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("drawing", total=participants)
+        design = make_study(
+            out,
+            participants=participants,
+            seconds=seconds,
+            rate=fps,
+            seed=seed,
+            tell=lambda done: bar.update(task, completed=done),
+        )
+    typer.echo(f"written: {design}, and the films in {out / 'films'}")
+
+
 def _table(summary: Summary) -> Table:
     from rich.table import Table
 
@@ -105,3 +136,4 @@ _add(
     "mien data audit fer2013.csv --votes fer2013new.csv --json audit.json",
 )
 _add(images, None, "mien data images fer2013.csv pictures")
+_add(study, None, "mien data study made-up", "mien data study made-up --participants 20 --seconds 8")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mien.cli.options import DETECTOR, DETECTOR_FILE, DETECTOR_SIZE, DRAW_OLD, MODEL, renamed
-from mien.cli.video_baseline import BASELINE, check_baseline, tell_rests
+from mien.cli.video_baseline import BASELINE, check_baseline, rest_notes
 from mien.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ def video(
         model, detector, detector_model, detector_size, threads, fps, every, look, smooth, hold, max_gap, baseline
     )
     if len(sources) > 1 or Path(sources[0]).is_dir() or (out is not None and _is_folder(out)):
-        alone = (("baseline", baseline), ("draw", draw), ("show", show), ("markers", markers), ("lsl", lsl))
-        for option, given in alone:
+        check_baseline(baseline, out)
+        for option, given in (("draw", draw), ("show", show), ("markers", markers), ("lsl", lsl)):
             if given:
                 raise ConfigError(f"--{option} is for one video, got several, or a folder: run each by itself")
         from mien.cli.video_folder import record_all
@@ -138,7 +138,8 @@ def _single(
         tell(f"no timeline was drawn: {missing}")
     written = [("timeline", timeline), ("table", table), ("segments", recorder.segment_path), ("video", draw)]
     report(recorder, written + [("coded", path) for path in exports], predictor.spec)
-    tell_rests(recorder.rests)
+    for note in rest_notes(recorder.rests):
+        typer.echo(note, err=True)
     if recorder.stopped:
         raise typer.Exit(130)
     if recorder.broken:

@@ -13,13 +13,13 @@ import typer
 from mien.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from mien.faces import Photo
     from mien.runtime import Predictor
     from mien.video import Rests
 
-__all__ = ["BASELINE", "check_baseline", "make_rests", "tell_rests"]
+__all__ = ["BASELINE", "check_baseline", "make_rests", "rest_notes"]
 
 #: The option.
 BASELINE = typer.Option(
@@ -78,14 +78,14 @@ def _only_person(path: Path, photos: Iterable[Photo]) -> Iterable[list[float]]:
         yield from ([*face.probabilities.values()] for face in usable)
 
 
-def tell_rests(rests: Rests | None) -> None:
-    """Whose rest is known and from how many frames, on stderr."""
+def rest_notes(rests: Rests | None) -> Iterator[str]:
+    """Whose rest is known and from how many frames, and who has none."""
     if rests is None:
         return
     told = rests.to_dict()
     for track, person in told["persons"].items():
         few = ": few" if person["frames"] < _FEW else ""
         label = max(person["rest"], key=person["rest"].__getitem__)
-        typer.echo(f"baseline: track {track} from {person['frames']:,} frames, read as {label}{few}", err=True)
+        yield f"baseline: track {track} from {person['frames']:,} frames, read as {label}{few}"
     for track in told["without"]:
-        typer.echo(f"baseline: track {track} has no usable frame in it: its relative columns are empty", err=True)
+        yield f"baseline: track {track} has no usable frame in it: its relative columns are empty"

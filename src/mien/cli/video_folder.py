@@ -21,6 +21,7 @@ from typing import Any
 import typer
 
 from mien.cli.given_files import GivenFiles
+from mien.cli.video_baseline import rest_notes
 from mien.cli.video_paths import find_videos, result_names
 from mien.cli.video_run import Files, VideoSettings, record
 from mien.errors import ConfigError, MienError, MissingExtra
@@ -31,6 +32,7 @@ from mien.results.provenance import Provenance
 from mien.results.recorder import about_video
 from mien.results.recordings import Recording, kept_counts, write_all
 from mien.runtime import Predictor
+from mien.study.spss import join_savs
 
 __all__ = ["record_all"]
 
@@ -114,7 +116,8 @@ def _kept(task: _Task, provenance: Provenance) -> Recording | None:
     table = task.files.table
     assert table is not None
     counts = kept_counts(table, provenance, about_video(task.path))
-    beside = (table.with_name(f"{table.stem}-segments.csv"), *task.files.exports)
+    relative = [table.with_name(f"{table.stem}-relative-segments.csv")] if task.settings.baseline else []
+    beside = (table.with_name(f"{table.stem}-segments.csv"), *relative, *task.files.exports)
     if counts is None or not all(path.exists() for path in beside):
         return None
     return _of_counts(task, counts, kept=True)
@@ -197,7 +200,7 @@ def _one(task: _Task) -> Recording:
         return _bad(task, f"{type(error).__name__}: {error}")
     if recorder.stopped:
         return Recording(task.source, task.name, "stopped", "stopped before its end", recorder.counts(), notes=notes)
-    notes += _timeline(task, recorder, predictor)
+    notes += [*rest_notes(recorder.rests), *_timeline(task, recorder, predictor)]
     return _of_counts(task, recorder.counts(), notes=notes)
 
 
@@ -238,6 +241,7 @@ def _finish(
     waiting = "stopped before its end"
     every = [results.get(t.source) or Recording(t.source, t.name, "stopped", waiting) for t in tasks]
     paths = write_all(folder, suffix, every, provenance, excel=excel, complete=not stopped)
+    paths += _all_sav(folder, tasks, {r.source for r in every if r.has_table})
     if found.passed:
         typer.echo(str(found.passed), err=True)
     if kept := sum(r.kept for r in every):
@@ -252,6 +256,15 @@ def _finish(
     if bad := len(every) - _count(every, "done"):
         typer.echo(f"{bad:,} of {len(every):,} recordings are damaged or could not be read", err=True)
         raise typer.Exit(1)
+
+
+def _all_sav(folder: Path, tasks: Sequence[_Task], whole: set[str]) -> list[Path]:
+    """Where each recording has a .sav, one of them all: ``all.sav``."""
+    parts = [p for task in tasks if task.source in whole for p in task.files.exports if p.suffix == ".sav"]
+    if not parts:
+        return []
+    join_savs(folder / "all.sav", parts)
+    return [folder / "all.sav"]
 
 
 def _count(recordings: Sequence[Recording], outcome: str) -> int:

@@ -59,4 +59,4 @@ def result_names(paths: Iterable[str]) -> dict[str, str]:
 
 def _files(name: str) -> set[str]:
     lower = name.lower()
-    return {lower, f"{lower}-segments", f"{lower}-timeline"}
+    return {lower, *(f"{lower}-{kind}" for kind in ("segments", "relative-segments", "timeline"))}

@@ -6,10 +6,8 @@ Every text that comes from data is escaped. Leaves out: computing figures (``mie
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien import __version__
 from mien.data.dataset import FaceDataset
-from mien.errors import ConfigError, need
 from mien.evaluation.metrics import Report
-from mien.files import check_writable, write_text
-from mien.labels import colour, short
 from mien.reporting.card import INTENDED, LIMITS, data_terms, percent
+from mien.reporting.page import write_page
 from mien.spec import ModelSpec
 
 __all__ = ["Face", "Photo", "write_report"]
@@ -87,14 +82,10 @@ def write_report(
     notes     sentences under the headline
     commands  shell lines that make the same again
     """
-    jinja2 = need("jinja2", "train")
-    target = Path(path)
-    check_writable(target.parent)
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters |= {"uri": _uri, "colour": colour, "short": short}
-    page = environment.from_string(files("mien").joinpath("assets/report.html").read_text(encoding="utf-8"))
     first = reports[0] if reports else None
-    html = page.render(
+    return write_page(
+        path,
+        "report.html",
         title=title,
         intro=intro,
         notes=notes,
@@ -113,10 +104,7 @@ def write_report(
         intended=INTENDED,
         limits=LIMITS,
         found=_conditions(spec, first),
-        version=__version__,
     )
-    write_text(target, html)
-    return target
 
 
 def _figures(r: Report) -> Iterable[tuple[str, str, str]]:
@@ -231,10 +219,3 @@ def _png(image: NDArray[np.uint8]) -> bytes:
     done, data = cv2.imencode(".png", image)
     assert done
     return bytes(data)
-
-
-def _uri(data: bytes) -> str:
-    kind = "png" if data.startswith(b"\x89PNG") else "jpeg" if data.startswith(b"\xff\xd8\xff") else ""
-    if not kind:
-        raise ConfigError(f"pictures must be PNG or JPEG bytes, got {len(data)} bytes starting {data[:4]!r}")
-    return f"data:image/{kind};base64,{b64encode(data).decode()}"

@@ -15,39 +15,15 @@ from numpy.typing import NDArray
 
 from mien.errors import ConfigError, need
 from mien.evaluation.metrics import Report, Robustness
-from mien.files import check_writable, replace_file
 from mien.labels import colour, short
+from mien.reporting.style import INK, PAPER, QUIET, house_style, new_figure, save_figure
 
 __all__ = ["bars", "confusion", "curves", "reliability", "robustness", "speed"]
 
-_INK, _QUIET, _GRID, _PAPER = "#22272e", "#68707c", "#e3e6ea", "#ffffff"
 _TRAIN, _VAL, _BAR = "#8d99ae", "#d1495b", "#c3c9d4"
 _NAME = 8.5  # size of a point's name
 _LETTER = 0.6 * _NAME  # width of a letter, about
 _STEPS = [0, *(sign * 10 * k for k in range(1, 12) for sign in (1, -1))]  # how far up or down a name may move
-_STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "text.color": _INK,
-    "axes.labelcolor": _QUIET,
-    "axes.titlecolor": _INK,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.titlepad": 10,
-    "axes.edgecolor": _GRID,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": _GRID,
-    "grid.linewidth": 0.8,
-    "xtick.color": _QUIET,
-    "ytick.color": _QUIET,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "figure.facecolor": _PAPER,
-    "axes.facecolor": _PAPER,
-}
 
 
 def curves(history: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
@@ -58,8 +34,8 @@ def curves(history: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
     """
     if not history:
         raise ConfigError("history must hold at least one epoch, got none")
-    with _style():
-        figure, (left, right) = _figure(9.2, 3.5, 1, 2)
+    with house_style():
+        figure, (left, right) = new_figure(9.2, 3.5, 1, 2)
         epochs = [row["epoch"] for row in history]
         for axes, kind, factor, title in ((left, "loss", 1, "Loss, nats"), (right, "accuracy", 100, "Accuracy, %")):
             for part, label, ink in (("train", "training", _TRAIN), ("val", "validation", _VAL)):
@@ -70,8 +46,8 @@ def curves(history: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
         _mark_best(right, epochs, 100 * _column(history, "val_accuracy"))
-        left.legend(frameon=False, labelcolor=_INK, loc="upper right")
-        return _save(figure, path)
+        left.legend(frameon=False, labelcolor=INK, loc="upper right")
+        return save_figure(figure, path)
 
 
 def confusion(report: Report, path: str | Path) -> Path:
@@ -81,47 +57,47 @@ def confusion(report: Report, path: str | Path) -> Path:
     share = table / np.maximum(total, 1)[:, None]
     k = len(table)
     side = max(4.0, 0.68 * k + 1.7)
-    with _style():
-        figure, axes = _figure(side + 0.9, side)
+    with house_style():
+        figure, axes = new_figure(side + 0.9, side)
         axes.grid(False)
         axes.imshow(share, cmap=_shades(), vmin=0, vmax=1)
         for (row, column), count in np.ndenumerate(table):
-            ink = "white" if share[row, column] > 0.55 else (_INK if count else "#c3c8cf")
+            ink = "white" if share[row, column] > 0.55 else (INK if count else "#c3c8cf")
             weight = "bold" if row == column else "normal"
             axes.text(column, row, f"{count:,}", ha="center", va="center", color=ink, fontsize=9.5, fontweight=weight)
         for row in range(k):
             text = f"{share[row, row]:.0%}" if total[row] else "–"
-            axes.text(k - 0.25, row, text, ha="left", va="center", color=_INK, fontsize=9.5)
-        axes.text(k - 0.25, -0.75, "recall", ha="left", va="center", color=_QUIET, fontsize=9)
+            axes.text(k - 0.25, row, text, ha="left", va="center", color=INK, fontsize=9.5)
+        axes.text(k - 0.25, -0.75, "recall", ha="left", va="center", color=QUIET, fontsize=9)
         axes.set_xticks(range(k), [short(n) if k > 5 else n for n in report.names])
         axes.set_yticks(range(k), report.names)
-        axes.tick_params(labelcolor=_INK)
+        axes.tick_params(labelcolor=INK)
         axes.set(xlabel="predicted", ylabel="true")
         axes.spines[:].set_visible(False)
-        return _save(figure, path)
+        return save_figure(figure, path)
 
 
 def reliability(report: Report, path: str | Path) -> Path:
     """How often the network is right at each confidence, against the diagonal; dots grow with the number of images."""
     count, confidence, accuracy = (np.array(column) for column in zip(*report.reliability, strict=True))
     sure = count >= 10  # fewer images say little: their dots stay, the line passes them by
-    with _style():
-        figure, axes = _figure(4.6, 4.4)
-        axes.plot([0, 100], [0, 100], color=_QUIET, linewidth=1, linestyle=(0, (4, 4)))
+    with house_style():
+        figure, axes = new_figure(4.6, 4.4)
+        axes.plot([0, 100], [0, 100], color=QUIET, linewidth=1, linestyle=(0, (4, 4)))
         axes.plot(100 * confidence[sure], 100 * accuracy[sure], color=_VAL, linewidth=1.6, alpha=0.6)
         axes.scatter(100 * confidence, 100 * accuracy, s=12 + 240 * count / count.max(), color=_VAL, alpha=0.85, lw=0)
         axes.set(xlim=(0, 103), ylim=(0, 103), xlabel="confidence, %", ylabel="right, %", aspect="equal")
         axes.set_title(f"Calibration: error {100 * report.ece:.1f} points")
-        axes.text(97, 3, "under the line:\nsurer than right", ha="right", va="bottom", color=_QUIET, fontsize=9)
-        return _save(figure, path)
+        axes.text(97, 3, "under the line:\nsurer than right", ha="right", va="bottom", color=QUIET, fontsize=9)
+        return save_figure(figure, path)
 
 
 def robustness(found: Robustness, path: str | Path) -> Path:
     """Accuracy against severity, one panel a kind of corruption, 0 being clean; the mean over all kinds dashed."""
     kinds, severities = list(found.accuracies), range(len(found.by_severity) + 1)
     down = -(-len(kinds) // 3)
-    with _style():
-        figure, grid = _figure(9.4, 2.3 * down + 0.5, down, 3)
+    with house_style():
+        figure, grid = new_figure(9.4, 2.3 * down + 0.5, down, 3)
         panels = list(grid.flat)
         for axes, kind in zip(panels, kinds, strict=False):
             mean, values = (100 * np.array([found.clean, *v]) for v in (found.by_severity, found.accuracies[kind]))
@@ -138,7 +114,7 @@ def robustness(found: Robustness, path: str | Path) -> Path:
         title = f"Accuracy {found.clean:.1%} clean, {found.mean:.1%} over all corruptions (dashed)"
         where = ", ".join(filter(None, [found.split, f"n {found.n:,}"]))
         figure.suptitle(f"{title}: {where}", x=0.01, ha="left", fontsize=11)
-        return _save(figure, path)
+        return save_figure(figure, path)
 
 
 def bars(values: Mapping[str, float], path: str | Path, *, title: str = "") -> Path:
@@ -146,26 +122,26 @@ def bars(values: Mapping[str, float], path: str | Path, *, title: str = "") -> P
     if not values:
         raise ConfigError("values must hold at least one class, got none")
     names, numbers = list(values), np.array(list(values.values()), dtype=np.float64)
-    with _style():
-        figure, axes = _figure(4.8, 0.42 * len(names) + 0.7)
+    with house_style():
+        figure, axes = new_figure(4.8, 0.42 * len(names) + 0.7)
         axes.grid(False)
         axes.barh(names, numbers, color=[colour(n) for n in names], height=0.62)
         for row, number in enumerate(numbers):
-            axes.text(number + 0.015, row, f"{number:.0%}", va="center", color=_INK, fontsize=9.5)
+            axes.text(number + 0.015, row, f"{number:.0%}", va="center", color=INK, fontsize=9.5)
         axes.set(xlim=(0, max(0.35, 1.15 * numbers.max())), xticks=[])
         axes.invert_yaxis()
-        axes.tick_params(labelcolor=_INK)
+        axes.tick_params(labelcolor=INK)
         axes.spines[:].set_visible(False)
         axes.set_title(title)
-        return _save(figure, path)
+        return save_figure(figure, path)
 
 
 def speed(found: Mapping[str, tuple[float, Report]], path: str | Path) -> Path:
     """Accuracy with its 95 % interval against faces per second (log scale), one point a method."""
     if not found:
         raise ConfigError("found must hold at least one method, got none")
-    with _style():
-        figure, axes = _figure(8.6, 5.6)
+    with house_style():
+        figure, axes = new_figure(8.6, 5.6)
         for rate, report in found.values():
             axes.plot([rate, rate], 100 * np.array(report.accuracy_ci95), color=_BAR, linewidth=2, zorder=2)
             axes.plot(rate, 100 * report.accuracy, "o", color=_VAL, markersize=5, zorder=3)
@@ -176,7 +152,7 @@ def speed(found: Mapping[str, tuple[float, Report]], path: str | Path) -> Path:
         report = next(iter(found.values()))[1]
         axes.set_title(f"Accuracy and speed: {report.split or 'one part'}, n {report.n:,}, bars are 95 % intervals")
         _name_points(figure, axes, {name: (rate, 100 * r.accuracy) for name, (rate, r) in found.items()})
-        return _save(figure, path)
+        return save_figure(figure, path)
 
 
 def _name_points(figure: Any, axes: Any, points: Mapping[str, tuple[float, float]]) -> None:
@@ -220,22 +196,6 @@ def _ceiling(found: Robustness) -> float:
     return float(10 * np.floor(10 * best + 1.2))
 
 
-def _style() -> Any:
-    return need("matplotlib", "train").rc_context(_STYLE)
-
-
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, Any]:
-    figure = need("matplotlib.figure", "train").Figure(figsize=(width, height), dpi=150, layout="constrained")
-    return figure, figure.subplots(rows, columns)
-
-
 def _shades() -> Any:
     colors = need("matplotlib.colors", "train")
-    return colors.LinearSegmentedColormap.from_list("mien", [_PAPER, "#a9c6dc", "#3a7ca5", "#1f4e6d"])
-
-
-def _save(figure: Any, path: str | Path) -> Path:
-    target = Path(path)
-    check_writable(target.parent)
-    replace_file(target, lambda temporary: figure.savefig(temporary, format="png"))
-    return target
+    return colors.LinearSegmentedColormap.from_list("mien", [PAPER, "#a9c6dc", "#3a7ca5", "#1f4e6d"])

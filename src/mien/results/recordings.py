@@ -10,6 +10,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ RECORDING_COLUMNS = (
 _TOGETHER = 1000  # rows that are written at a time
 
 #: Names, in small letters, that are no recording's.
-RESERVED = frozenset(("all", "all-segments", "recordings"))
+RESERVED = frozenset(("all", "all-segments", "all-relative-segments", "recordings"))
 
 
 @dataclass(frozen=True)
@@ -93,23 +94,30 @@ def kept_counts(path: Path, provenance: Provenance, video: Mapping[str, Any]) ->
 def write_all(
     folder: Path, suffix: str, recordings: Sequence[Recording], provenance: Provenance, *, excel: bool, complete: bool
 ) -> list[Path]:
-    """Write ``all`` with ``suffix``, ``all-segments.csv`` and ``recordings.csv`` anew; their paths."""
+    """Write ``all`` with ``suffix``, ``all-segments.csv`` and ``recordings.csv`` anew; their paths.
+
+    With a baseline among the settings there are relative columns, and ``all-relative-segments.csv``.
+    """
     settings = json.dumps(dict(provenance.settings))
     table = folder / f"all{suffix}"
-    own = form_of(table, provenance, video=True, excel=excel)
+    baseline = bool(provenance.settings.get("baseline"))
+    own = form_of(table, provenance, video=True, excel=excel, baseline=baseline)
     form = Form(suffix, {"source": str, "person": str, **own.kinds, "settings": str}, own.same, own.bom)
     about = {"run": provenance.run, **provenance.to_dict(), "recordings": [r.source for r in recordings]}
     whole = TableFile(table, form, about)
     try:
         for recording in recordings:
-            rows = ({**row, "settings": settings} for row in _frames(folder, recording, own))
-            while some := list(islice(rows, _TOGETHER)):
+            frames = ({**row, "settings": settings} for row in _frames(folder, recording, own))
+            while some := list(islice(frames, _TOGETHER)):
                 whole.add_rows(some)
     finally:
         whole.close(complete, {"counts": dict(_outcomes(recordings))})
-    segments, each = folder / "all-segments.csv", folder / "recordings.csv"
+    kinds = ["segments", *(["relative-segments"] if baseline else [])]
+    segments, each = [folder / f"all-{kind}.csv" for kind in kinds], folder / "recordings.csv"
     columns = ("source", "person", *SEGMENT_COLUMNS)
-    replace_file(segments, lambda p: _write_csv(p, columns, _segments(folder, recordings), excel))
+    for kind, path in zip(kinds, segments, strict=True):
+        rows = _segments(folder, recordings, kind)
+        replace_file(path, partial(_write_csv, columns=columns, rows=rows, excel=excel))
     same = {**own.same, "settings": settings}
     told = [
         {**r.counts, **same, "source": r.source, "name": r.name, "outcome": r.outcome, "error": r.error or None}
@@ -117,7 +125,7 @@ def write_all(
         for r in recordings
     ]
     replace_file(each, lambda p: _write_csv(p, RECORDING_COLUMNS, told, excel))
-    return [table, segments, each]
+    return [table, *segments, each]
 
 
 def _outcomes(recordings: Sequence[Recording]) -> Iterator[tuple[str, int]]:
@@ -135,10 +143,10 @@ def _frames(folder: Path, recording: Recording, form: Form) -> Iterator[dict[str
         yield {"source": recording.source, "person": _person(recording, row.get("track")), **row}
 
 
-def _segments(folder: Path, recordings: Sequence[Recording]) -> Iterator[dict[str, Any]]:
+def _segments(folder: Path, recordings: Sequence[Recording], kind: str) -> Iterator[dict[str, Any]]:
     for recording in recordings:
         if recording.has_table:
-            with (folder / f"{recording.name}-segments.csv").open(encoding="utf-8-sig", newline="") as file:
+            with (folder / f"{recording.name}-{kind}.csv").open(encoding="utf-8-sig", newline="") as file:
                 for row in csv.DictReader(file):
                     yield {"source": recording.source, "person": _person(recording, row["track"]), **row}
 

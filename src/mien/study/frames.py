@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mien.errors import ConfigError, DataError, need
 from mien.study.delimited import number, read_sheet
 
-__all__ = ["COLUMNS", "Frames", "is_table", "read_frames"]
+__all__ = ["COLUMNS", "Frames", "is_table", "labels_in", "read_frames", "table_rows", "yes"]
 
 #: The columns that can be compared.
 COLUMNS = ("label", "raw_label", "relative_label")
@@ -69,12 +69,12 @@ def read_frames(path: Path, *, tracks: Collection[int] = (), column: str = "labe
     """
     if column not in COLUMNS:
         raise ConfigError(f"column must be one of {', '.join(COLUMNS)}, got {column!r}")
-    names, rows = _rows(path)
+    names, rows = table_rows(path)
     needed = (*_NEEDED, column)
     if lacking := [name for name in needed if name not in names]:
         hint = ": run mien video with --baseline" if "relative_label" in lacking else ""
         raise DataError(f"no table of mien video, it lacks {', '.join(lacking)}{hint}", str(path))
-    labels = _labels(names)
+    labels = labels_in(names)
     frames: dict[float, list[dict[str, Any]]] = {}
     seen: Counter[int] = Counter()
     for line, row in rows:
@@ -137,22 +137,24 @@ def _row(row: dict[str, Any], column: str) -> dict[str, Any]:
         "track": int(number(str(row["track"]))) if row["track"] not in (None, "") else 0,
         "outcome": row["outcome"],
         "label": row[column] or "",
-        "uncertain": _yes(row["uncertain"]),
-        "usable": _yes(row["usable"]),
+        "uncertain": yes(row["uncertain"]),
+        "usable": yes(row["usable"]),
     }
 
 
-def _yes(cell: Any) -> bool:
+def yes(cell: Any) -> bool:
+    """A cell of yes or no; KeyError for anything else."""
     return bool(cell) if cell is None or isinstance(cell, bool) else _YES[str(cell).lower()]
 
 
-def _labels(names: Sequence[str]) -> tuple[str, ...]:
-    """The schema puts the columns of the labels between ``confidence`` and ``uncertain``."""
+def labels_in(names: Sequence[str]) -> tuple[str, ...]:
+    """The labels of a table with these columns: the schema puts theirs between ``confidence`` and ``uncertain``."""
     found = names[names.index("confidence") + 1 : names.index("uncertain")]
     return tuple(n[2:] if n.startswith("p_") and n[2:] in names else n for n in found)
 
 
-def _rows(path: Path) -> tuple[Sequence[str], Iterator[tuple[int, dict[str, Any]]]]:
+def table_rows(path: Path) -> tuple[Sequence[str], Iterator[tuple[int, dict[str, Any]]]]:
+    """The columns of a table of frames, and its rows with their lines; cells of CSV are text, others have types."""
     suffix = path.suffix.lower()
     if suffix not in (".jsonl", ".parquet", ".csv", ".tsv"):
         raise DataError("must be a table of mien video that ends in .csv, .jsonl or .parquet", str(path))
