@@ -74,6 +74,7 @@ def study(
     from mien.study.analysis.analysis import Options, analyse, read_recordings_of
     from mien.study.analysis.design import read_design
     from mien.study.analysis.exclusions import Limits
+    from mien.video import LOOK, RULES, SMOOTH
 
     if baseline not in ("", "median"):
         raise ConfigError(
@@ -92,7 +93,9 @@ def study(
     else:
         from mien.cli.study_recordings import follow_videos
 
-        settings = VideoSettings(model, detector, detector_model, detector_size, 1, fps, None, 0.2, 0.3, 0.4, 10.0)
+        settings = VideoSettings(
+            model, detector, detector_model, detector_size, 1, fps, None, LOOK, SMOOTH, 0.4, RULES.max_gap
+        )
         tables = follow_videos(plan, out / "recordings", settings, jobs, resume=resume, force=force)
     recorded, problems = read_recordings_of(plan, tables)
     found = analyse(plan, recorded, options, problems)
