@@ -129,7 +129,8 @@ def test_clone_without_the_detector_asks_for_what_converts_it(hook, tmp_path):
 
 def test_everything_that_is_shipped_is_named_with_its_terms():
     text = (ROOT / "THIRD_PARTY.md").read_text(encoding="utf-8")
-    for file in sorted((ROOT / "src" / "mien" / "weights").glob("*.onnx")):
+    folder = ROOT / "src" / "mien" / "weights"
+    for file in sorted([*folder.glob("*.onnx"), *folder.glob("*.safetensors")]):
         assert f"`{file.name}`" in text
 
 

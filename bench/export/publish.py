@@ -191,8 +191,16 @@ def card(name: str) -> None:
         seeds={} if spec.heads else _by_seed(record),
         head_seeds={h.name: _by_seed(_record_of_head(record, h.name)) for h in spec.heads},
         robustness=shipped["robustness"],
+        tilt=_tilt_of(name),
+        float_weights=json.loads((RESULTS / "float_weights.json").read_text()).get(name),
     )
     write_text(file.with_suffix(".md"), text)
+
+
+def _tilt_of(name: str) -> dict[str, Any] | None:
+    """What was measured about tilted heads, where it was with this network."""
+    found: dict[str, Any] = json.loads((RESULTS / "tilt.json").read_text())
+    return found if found["model"] == name else None
 
 
 def _by_seed(record: dict[str, Any]) -> dict[str, list[float]]:

@@ -1,10 +1,10 @@
 """What fine-tuning is worth: ``python -m bench.training.finetune --data fer2013.csv --votes fer2013new.csv``.
 
-Three tasks: drawn faces of people who are not in the training part; FER2013's faces under noise of severity 5; and
-FER2013 with its class sad split in two, by what most of FER+'s taggers call these faces. With 20 and 100 faces a class,
-five seeds, each seed with faces of its own; every way sees the same faces and is scored on the same test faces, so that
-differences are paired. FER2013's faces are PublicTest's, which no published network learnt: half are for testing, less
-those with a near-duplicate in the other half.
+Three tasks: drawn faces of people who are not in the training part; FER2013's faces, each corrupted in one of the nine
+ways of mien.evaluation.corruptions at severity 5; and FER2013 with its class sad split in two, by what most of FER+'s
+taggers call these faces. With 20 and 100 faces a class, five seeds, each seed with faces of its own; every way sees the
+same faces and is scored on the same test faces, so that differences are paired. FER2013's faces are PublicTest's, which
+no published network learnt: half are for testing, less those with a near-duplicate in the other half.
 
     untouched     the published network as it is; of the split class it can say the larger part at best
     scratch       the recipe "finetune" without its weights to start from
@@ -31,7 +31,7 @@ from bench.conditions import RESULTS, conditions
 from mien.data import FaceDataset, read_faces, read_votes, split_train_val, train_val, with_votes
 from mien.data.duplicates import near_duplicates
 from mien.data.synthetic.generate import generate
-from mien.evaluation.corruptions import corrupt
+from mien.evaluation.corruptions import CORRUPTIONS, corrupt
 from mien.evaluation.model import open_model
 from mien.files import write_text
 from mien.models.weights import published_weights
@@ -50,8 +50,12 @@ def drawn(_: FaceDataset, __: FaceDataset) -> Task:
     return faces.part("Training"), faces.part("validation")
 
 
-def noisy(public: FaceDataset, _: FaceDataset) -> Task:
-    return _halves(replace(public, images=corrupt(public.images, "noise", 5, 0)), public)
+def corrupted(public: FaceDataset, _: FaceDataset) -> Task:
+    """Each face in one of the nine ways, in turn."""
+    images = public.images.copy()
+    for i, kind in enumerate(CORRUPTIONS):
+        images[i :: len(CORRUPTIONS)] = corrupt(images[i :: len(CORRUPTIONS)], kind, 5, 0)
+    return _halves(replace(public, images=images), public)
 
 
 def one_class_in_two(public: FaceDataset, majority: FaceDataset) -> Task:
@@ -69,7 +73,7 @@ def one_class_in_two(public: FaceDataset, majority: FaceDataset) -> Task:
 
 TASKS: dict[str, Callable[[FaceDataset, FaceDataset], Task]] = {
     "drawn faces, unseen people": drawn,
-    "noise, severity 5": noisy,
+    "corrupted, severity 5": corrupted,
     "one class split in two": one_class_in_two,
 }
 

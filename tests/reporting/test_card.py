@@ -126,6 +126,18 @@ def test_terms_follow_the_data(data, words):
     assert data_terms({"source": "mine.csv"}) == ""
 
 
+def test_tilt_joins_both_directions_and_float_weights_are_named(spec):
+    turned = [{"degrees": d, "n": n, "accuracy": a} for d, n, a in ((0, 10, 0.8), (45, 10, 0.5), (-45, 5, 0.8))]
+    figures = {"default answer": {"shipped": 0.62, "float": 0.625, "same answer": 0.98}}
+    made = {"bytes": 2048, "weights": "de-quantized from the shipped int8 file", "PublicTest": figures}
+    card = model_card(spec, [], tilt={"tilt": turned, "n": 20, "split": "x", "turned_from": 27.0}, float_weights=made)
+    assert "| 0 | 50 % of 20 | 80.00 % |" in card
+    assert "| 45 | 38 % of 40 | 60.00 % |" in card
+    assert "de-quantized from the shipped int8 file, in half precision, 2 KiB" in card
+    assert "62.50 % right where this file has 62.00 %" in card
+    assert "Tilted heads" not in model_card(spec, [])
+
+
 def test_robustness_is_a_table_and_left_out_without_figures(spec):
     found = Robustness(3589, 0.62, {"blur": (0.6, 0.4), "low_resolution": (0.3, 0.1)}, "PublicTest", {"seed": 7})
     card = model_card(spec, [], robustness=found.to_dict())
@@ -136,6 +148,9 @@ def test_robustness_is_a_table_and_left_out_without_figures(spec):
     assert rows[2] == ["mean", "45.0", "25.0", "35.0", "27.0"]
     for words in ("PublicTest", "62.00 %", "3,589 images", "seed 7", "56.5 %", "1903.12261"):
         assert words in card
+    assert "prediction set holds" not in card
+    covered = replace(found, clean_coverage=0.9, coverages={"blur": (0.8, 0.5), "low_resolution": (0.7, 0.25)})
+    assert "| low resolution | 70.0 | 25.0 |" in model_card(spec, [], robustness=covered.to_dict())
     assert "Robustness" not in model_card(spec, [])
     with pytest.raises(ConfigError, match="robustness must have the keys"):
         model_card(spec, [], robustness={"n": 1})

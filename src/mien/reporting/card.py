@@ -70,6 +70,8 @@ def model_card(
     seeds: Mapping[str, Sequence[float]] | None = None,
     head_seeds: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
     robustness: Mapping[str, Any] | None = None,
+    tilt: Mapping[str, Any] | None = None,
+    float_weights: Mapping[str, Any] | None = None,
 ) -> str:
     """The card as Markdown.
 
@@ -79,6 +81,8 @@ def model_card(
     seeds       split -> accuracy (0..1) of each seed's run, for mean and spread
     head_seeds  the same for each head alone, by its name
     robustness  ``metrics.Robustness.to_dict()``, accuracy on corrupted images; without it the section is left out
+    float_weights  what bench/export/float_weights.py found about the weights that training starts from
+    tilt        what bench/runtime/tilt.py found about heads that lie on the side; without it the section is left out
     """
     if reports is None:
         named = [(key.partition(", ")[0], Report.from_dict(raw)) for key, raw in spec.scores.items()]
@@ -87,7 +91,7 @@ def model_card(
     shown = [r for _, r in named]
     parts = [
         f"# Model card: {_plain(spec.name)}\n",
-        _section("What it is", _facts(spec, parameters, file_bytes)),
+        _section("What it is", _facts(spec, parameters, file_bytes, float_weights)),
         _section("Data", _data(spec)),
         _section("Scores", _scores(named) + _seeds(seeds or {})),
         *(_per_class(*pair) for pair in named[:1]),
@@ -96,6 +100,7 @@ def model_card(
         *(_head(h, (head_seeds or {}).get(h.name, {})) for h in spec.heads),
         *(_reliability(*pair) for pair in named[:1]),
         *([_robustness(Robustness.from_dict(robustness))] if robustness is not None else []),
+        *([_tilt(tilt)] if tilt is not None else []),
         _section("Intended use", _bullets(INTENDED)),
         _section("Limits", _bullets(LIMITS)),
         _section("Licence", _plain(spec.licence) or "Not stated: ask the authors before you use the weights."),
@@ -123,7 +128,9 @@ def with_interval(report: Report | None) -> str:
     return f"{percent(report.accuracy)} ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def _facts(spec: ModelSpec, parameters: int | None, file_bytes: int | None) -> str:
+def _facts(
+    spec: ModelSpec, parameters: int | None, file_bytes: int | None, float_weights: Mapping[str, Any] | None
+) -> str:
     kind = str(spec.model.get("name", ""))
     rows = {
         "Task": f"names the expression of one face, {len(spec.labels)} classes: {', '.join(spec.labels)}",
@@ -134,8 +141,18 @@ def _facts(spec: ModelSpec, parameters: int | None, file_bytes: int | None) -> s
         "Input": f"{spec.size} x {spec.size} pixels, {'grey' if spec.channels == 1 else f'{spec.channels} channels'}, "
         f"mean {spec.mean:.4f} and standard deviation {spec.std:.4f} on the 0..1 scale",
         "Output": "one probability a class: softmax of the logits, in an exported file divided by the temperature",
+        "Weights to train from": "" if float_weights is None else _float_weights(float_weights),
     }
     return _bullets(f"{key}: {_plain(value)}" for key, value in rows.items() if value)
+
+
+def _float_weights(found: Mapping[str, Any]) -> str:
+    split, figures = next((k, v["default answer"]) for k, v in found.items() if isinstance(v, Mapping))
+    return (
+        f"{found['weights']}, in half precision, {found['bytes'] / 1024:,.0f} KiB (mien train finetune); on "
+        f"{split} {percent(figures['float'])} right where this file has {percent(figures['shipped'])}, and the same "
+        f"answer for {percent(figures['same answer'])} of the faces"
+    )
 
 
 def _data(spec: ModelSpec) -> str:
@@ -209,7 +226,43 @@ def _robustness(found: Robustness) -> str:
         "mien.evaluation.corruptions, after Hendrycks & Dietterich 2019, arXiv 1903.12261."
     )
     head = [f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]
-    return _section("Robustness", "\n".join([*head, *lines, "", notes]))
+    return _section("Robustness", "\n".join([*head, *lines, "", notes, *_coverages(found)]))
+
+
+def _coverages(found: Robustness) -> list[str]:
+    """How often prediction sets hold the true class of corrupted images, as lines."""
+    if found.clean_coverage is None or not found.coverages:
+        return []
+    severities = [*map(str, range(1, len(found.by_severity) + 1))]
+    rows = [
+        f"| {_plain(kind.replace('_', ' '))} | {' | '.join(f'{100 * v:.1f}' for v in row)} |"
+        for kind, row in found.coverages.items()
+    ]
+    words = (
+        "How often the prediction set holds the true class of these images, in %; of the images as they are it holds "
+        f"{percent(found.clean_coverage)}, by the labels of {_plain(found.split) or 'this part'} alone. What was "
+        "promised on ordinary faces is not kept on corrupted ones."
+    )
+    return ["", words, "", f"| Corrupted by | {' | '.join(severities)} |", "|" + " --- |" * (len(severities) + 1), *rows]
+
+
+def _tilt(found: Mapping[str, Any]) -> str:
+    """Accuracy by how far heads are turned in the picture, both directions together."""
+    parts: dict[int, list[Mapping[str, Any]]] = {}
+    for row in found["tilt"]:
+        parts.setdefault(abs(row["degrees"]), []).append(row)
+    lines = []
+    for degrees, rows in sorted(parts.items()):
+        n, asked = sum(r["n"] for r in rows), found["n"] * len(rows)
+        accuracy = sum(r["n"] * r["accuracy"] for r in rows) / n if n else 0.0
+        lines.append(f"| {degrees} | {100 * n / asked:.0f} % of {asked:,} | {percent(accuracy)} |")
+    words = (
+        f"Faces of {_plain(found['split'])} in a larger picture, turned to both sides, searched and cropped as "
+        f"`mien predict` does, which turns a crop upright beyond {found['turned_from']:g} degrees. Few faces: an "
+        "accuracy is good to about 5 to 10 points."
+    )
+    head = ["| Degrees | Found | Accuracy of those found |", "|" + " --- |" * 3]
+    return _section("Tilted heads", "\n".join([words, "", *head, *lines]))
 
 
 def _answer(spec: ModelSpec) -> str:
