@@ -15,6 +15,7 @@ from pathlib import Path
 from bench.conditions import ROOT
 from bench.reporting.comparison import compared, side_by_side
 from bench.reporting.experiments import graph, students, teachers, trials, words
+from bench.reporting.finetuning import finetune, float_weights
 from bench.reporting.records import record_of
 from bench.reporting.scores import expected, expected_by_comparison, ferplus, heads, results, summary
 from bench.reporting.speeds import faithfulness, networks, speed, wild
@@ -42,6 +43,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "students": lambda: students("eight"),
     "words": words,
     "study effects": study_effects,
+    "finetune": finetune,
+    "float weights": float_weights,
 }
 
 

@@ -239,11 +239,18 @@ def _coverages(found: Robustness) -> list[str]:
         for kind, row in found.coverages.items()
     ]
     words = (
-        "How often the prediction set holds the true class of these images, in %; of the images as they are it holds "
+        "How often the prediction set holds the true class of these images, in %; of those as they are it holds "
         f"{percent(found.clean_coverage)}, by the labels of {_plain(found.split) or 'this part'} alone. What was "
         "promised on ordinary faces is not kept on corrupted ones."
     )
-    return ["", words, "", f"| Corrupted by | {' | '.join(severities)} |", "|" + " --- |" * (len(severities) + 1), *rows]
+    return [
+        "",
+        words,
+        "",
+        f"| Corrupted by | {' | '.join(severities)} |",
+        "|" + " --- |" * (len(severities) + 1),
+        *rows,
+    ]
 
 
 def _tilt(found: Mapping[str, Any]) -> str:
