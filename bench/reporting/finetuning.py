@@ -12,25 +12,25 @@ _WAYS = ("untouched", "scratch", "heads alone", "everything")
 
 
 def finetune() -> str:
-    """Accuracy of each way for each task and number of faces, and how far fine-tuning is above the others, paired."""
+    """Mean recall of each way for each task and number of faces, and how far fine-tuning is above the untouched."""
     record = record_of("finetune")
     if record is None:
         return "Not measured yet."
     rows = [
         "| task | faces a class | untouched | from scratch | heads alone | everything | "
-        "everything above untouched, scratch |",
+        "heads, everything above untouched |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in record["paired"]:
-        cells = " | ".join(mean_cell(row["accuracy"][way]) for way in _WAYS)
-        above = ", ".join(_above(row["everything above"][way], row["seeds"]) for way in _WAYS[:2])
+        cells = " | ".join(mean_cell(row["mean recall"][way]) for way in _WAYS)
+        above = ", ".join(_above(row["paired"][f"{way} above untouched"], row["seeds"]) for way in _WAYS[2:])
         rows.append(f"| {row['task']} | {row['n']} | {cells} | {above} |")
     seeds = sorted({row["seeds"] for row in record["paired"]})
     words = (
-        f"Accuracy in % of `{record['network']}` on faces that take no part, mean ± standard deviation over "
-        f"{' to '.join(map(str, seeds))} seeds, each with faces of its own and the same for all ways; in brackets how "
-        "many seeds are better. Classes have as many faces as each other in training, and as many as FER2013 gives them "
-        f"in the test. {_epochs(record)}; one core, mien {record['conditions']['versions']['mien']}."
+        f"Mean recall over the classes in % of `{record['network']}` on faces that take no part, mean ± standard "
+        f"deviation over {' to '.join(map(str, seeds))} seeds, each with faces of its own, the same for all ways; in "
+        "brackets how many seeds are better. Every class has as many faces as the others in training, which is why it "
+        f"counts as much as they do here. {_epochs(record)}; one core, mien {record['conditions']['versions']['mien']}."
     )
     return "\n".join([*rows, "", words])
 
