@@ -16,12 +16,12 @@ SOURCE = Path(__file__).parent.parent / "src" / "mien"
 # The wings, from the ground up. A module may import from lower floors and from its own wing; circles are errors.
 FLOORS = (
     ("installation", "errors"),
-    ("labels", "files", "decoding", "images", "picture_files", "spec", "preprocessing", "faces"),
+    ("labels", "files", "decoding", "images", "picture_files", "spec", "preprocessing", "faces", "hub_files"),
     ("data", "models", "classical", "video"),
     ("runtime",),
     ("explain", "evaluation", "export"),
     ("diagnostics", "reporting", "results"),
-    ("visualization", "training", "study", "batch", "browser"),
+    ("visualization", "training", "study", "batch", "browser", "hub"),
     ("benchmark", "web"),
     ("cli",),
     ("__main__",),
@@ -29,7 +29,7 @@ FLOORS = (
 RANKS = {wing: floor for floor, wings in enumerate(FLOORS) for wing in wings}
 GROUND = FLOORS[0] + FLOORS[1]
 # Wings and modules that need torch; everything else works without.
-TORCH = {"models", "training", "export", "benchmark", "cli", "explain", "evaluation"}
+TORCH = {"hub", "models", "training", "export", "benchmark", "cli", "explain", "evaluation"}
 WITHOUT_TORCH = {
     "mien.evaluation.metrics",
     "mien.evaluation.calibration",

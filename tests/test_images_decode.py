@@ -25,8 +25,8 @@ COLOUR = (".png", ".jpg", ".webp", ".avif", ".bmp", ".gif", ".tiff", ".ppm")
 
 
 def encoded(suffix: str, image: np.ndarray) -> bytes:
-    if suffix == ".avif":
-        return saved(Image.fromarray(image[..., ::-1]), "AVIF")
+    if suffix in (".avif", ".gif"):  # which OpenCV 4 does not write
+        return saved(Image.fromarray(image[..., ::-1]), suffix[1:].upper())
     return cv2.imencode(suffix, image)[1].tobytes()
 
 

@@ -17,7 +17,7 @@ import pytest
 from onnx_nets import write_net
 
 ROOT = Path(__file__).parent.parent
-LIMIT = 12_000_000  # bytes
+LIMIT = 14_000_000  # bytes; of 13.1 million the detector has 9, in both forms, and weights to train from 2.7
 
 # no torch, no network: both fail loudly
 GUARD = """
@@ -139,7 +139,8 @@ def test_classifiers_name_every_python_that_ci_tries():
     assert re.findall(r"Python :: (3\.\d+)\"", text) == ["3.10", "3.11", "3.12", "3.13"]
     extras = set(re.findall(r"^(\w+) = \[", text.split("[project.optional-dependencies]")[1].split("\n[")[0], re.M))
     (everything,) = re.findall(r'all = \["mien\[(.*)\]"\]', text)
-    assert set(everything.split(",")) == extras - {"all", "dev"}
+    # what clusters need is for who has one; what makes this project is not for who uses it
+    assert set(everything.split(",")) == extras - {"all", "daft", "ray", "docs", "dev"}
 
 
 def test_prepared_detector_is_not_made_again(hook):

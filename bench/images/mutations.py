@@ -30,7 +30,7 @@ def originals(width: int = 72, height: int = 56) -> dict[str, bytes]:
     exif[0x0112], exif[0x010F] = 6, "camera"
     turned = {"exif": exif}
     deep = Image.fromarray(smooth[..., 0].astype(np.uint16) * 257)
-    clear = Image.fromarray(smooth, "RGBA")
+    clear = Image.fromarray(smooth)
     palette = picture.convert("P", palette=Image.Palette.ADAPTIVE)
     frames = {"save_all": True, "append_images": [picture.rotate(90 * i).resize(picture.size) for i in (1, 2)]}
     bitmap, grey = picture.convert("1"), picture.convert("L")

@@ -24,9 +24,9 @@ __all__ = ["MODULES", "Reference"]
 #: What the reference covers, in the order of its contents: what people use first, then what it stands on.
 MODULES = (
     "mien", "mien.runtime", "mien.faces", "mien.video", "mien.explain", "mien.diagnostics", "mien.results",
-    "mien.study", "mien.batch", "mien.data", "mien.models", "mien.training", "mien.evaluation", "mien.export.onnx",
-    "mien.export.quantize", "mien.classical", "mien.benchmark", "mien.reporting.plots", "mien.reporting.card",
-    "mien.visualization.overlay", "mien.web", "mien.labels", "mien.spec", "mien.preprocessing",
+    "mien.study", "mien.batch", "mien.hub", "mien.data", "mien.models", "mien.training", "mien.evaluation",
+    "mien.export.onnx", "mien.export.quantize", "mien.classical", "mien.benchmark", "mien.reporting.plots",
+    "mien.reporting.card", "mien.visualization.overlay", "mien.web", "mien.browser", "mien.labels", "mien.spec", "mien.preprocessing",
     "mien.images", "mien.picture_files", "mien.errors",
 )  # fmt: skip
 

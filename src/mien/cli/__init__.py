@@ -22,6 +22,7 @@ from mien.cli.demo import demo
 from mien.cli.doctor import doctor
 from mien.cli.evaluate import evaluate, export
 from mien.cli.explain import explain
+from mien.cli.hub import hub_app
 from mien.cli.info import info
 from mien.cli.inspect import inspect
 from mien.cli.predict import predict
@@ -126,6 +127,7 @@ add(
 )
 add(compare, _TRAIN, "mien compare --data fer2013.csv --budget 10m --out compare", "mien compare --list")
 add(export, _TRAIN, "mien export runs/a mine.onnx", "mien export runs/a mine.onnx --int8 --data fer2013.csv")
+app.add_typer(hub_app, name="hub", help="A model as a folder for Hugging Face's hub.", rich_help_panel=_TRAIN)
 add(demo, _HERE, "mien demo", "mien demo --data faces --photo me.jpg --seconds 120")
 add(info, _HERE, "mien info", "mien info mien-nano")
 add(doctor, _HERE, "mien doctor", "mien doctor --json")

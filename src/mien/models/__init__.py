@@ -3,6 +3,7 @@
 # each import registers its networks
 from mien.models import adversarial, attentive, deep_emotion, deepexpr, googlenet, mollahosseini, vgg
 from mien.models.layers import fuse, unfuse
+from mien.models.pretrained import from_pretrained
 from mien.models.registry import Output, create_model, list_models, outputs, register
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "create_model",
     "deep_emotion",
     "deepexpr",
+    "from_pretrained",
     "fuse",
     "googlenet",
     "list_models",

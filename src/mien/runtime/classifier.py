@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import DataError, ModelError
+from mien.hub_files import HUB, hub_file, is_hub_folder
 from mien.preprocessing import normalise, softmax
 from mien.runtime.session import open_session
 from mien.spec import SPEC_KEY, Head, ModelSpec
@@ -152,6 +153,8 @@ def find_model(model: str | os.PathLike[str] | None) -> Path:
         return shipped[wanted]
     if wanted.endswith(".onnx") and Path(wanted).is_file():
         return Path(wanted)
+    if wanted.startswith(HUB) or is_hub_folder(Path(wanted)):
+        return hub_file(wanted, "model.onnx")
     if Path(wanted).exists():
         raise ModelError(f"model must be an .onnx file written by `mien export`, got {wanted}; export it first")
     names = ", ".join(shipped) or "none, this installation came without"
@@ -165,13 +168,17 @@ def find_head(model: str | os.PathLike[str] | None) -> tuple[Path, str | None]:
     """
     wanted = os.fspath(model) if model is not None else DEFAULT_MODEL
     name, colon, head = wanted.rpartition(":")
-    if colon and not Path(wanted).exists() and (name in shipped_models() or Path(name).is_file()):
+    if colon and not Path(wanted).exists() and _is_model(name):
         return find_model(name), head
     old = wanted.removesuffix("-ferplus")
     if old != wanted and wanted not in shipped_models() and old in shipped_models():
         warnings.warn(f"{wanted} is the head fer+ of {old} now: say {old}:fer+", FutureWarning, stacklevel=2)
         return find_model(old), "fer+"
     return find_model(wanted), None
+
+
+def _is_model(name: str) -> bool:
+    return name in shipped_models() or Path(name).is_file() or name.startswith(HUB) or is_hub_folder(Path(name))
 
 
 def find_weights(model: str | os.PathLike[str]) -> tuple[Path | None, str | None]:
