@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -387,4 +388,6 @@ def test_mutated_pictures_of_every_format_are_read_or_refused_in_silence(monkeyp
         with contextlib.suppress(DataError):
             out = decode(mutations.mutated(data, (72, 56), rng)[1], "x", colour=True)
             assert out.dtype == np.uint8
-    assert capfd.readouterr().err == ""
+    said = capfd.readouterr().err.splitlines()
+    # libavif, which Pillow 11 holds, names what it meets in the stream itself
+    assert [line for line in said if PIL.__version__ >= "12" or "OBU" not in line] == []

@@ -85,7 +85,9 @@ def test_the_error_has_that_line():
 
 
 def test_the_photo_is_looked_for_in_both_places(tmp_path, monkeypatch):
-    assert installation.example_photo() == Path(__file__).parents[1] / "examples" / "astronaut.jpg"
+    found = installation.example_photo()
+    assert found is not None
+    assert found.read_bytes() == (Path(__file__).parents[1] / "examples" / "astronaut.jpg").read_bytes()
     package = tmp_path / "site" / "mien"
     monkeypatch.setattr(installation, "__file__", str(package / "installation.py"))
     assert installation.example_photo() is None

@@ -26,8 +26,8 @@ MODULES = (
     "mien", "mien.runtime", "mien.faces", "mien.video", "mien.explain", "mien.diagnostics", "mien.results",
     "mien.study", "mien.batch", "mien.hub", "mien.data", "mien.models", "mien.training", "mien.evaluation",
     "mien.export.onnx", "mien.export.quantize", "mien.classical", "mien.benchmark", "mien.reporting.plots",
-    "mien.reporting.card", "mien.visualization.overlay", "mien.web", "mien.browser", "mien.labels", "mien.spec", "mien.preprocessing",
-    "mien.images", "mien.picture_files", "mien.errors",
+    "mien.reporting.card", "mien.visualization.overlay", "mien.web", "mien.browser", "mien.labels", "mien.spec",
+    "mien.preprocessing", "mien.images", "mien.picture_files", "mien.errors",
 )  # fmt: skip
 
 _OURS = "mien"
