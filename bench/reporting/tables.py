@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.conditions import ROOT
+from bench.reporting.browsers import browser_agreement, browser_detectors, browser_sizes
 from bench.reporting.comparison import compared, side_by_side
 from bench.reporting.experiments import graph, students, teachers, trials, words
 from bench.reporting.finetuning import finetune, float_weights
@@ -45,6 +46,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "study effects": study_effects,
     "finetune": finetune,
     "float weights": float_weights,
+    "browser sizes": browser_sizes,
+    "browser agreement": browser_agreement,
+    "browser detectors": browser_detectors,
 }
 
 

@@ -23,6 +23,7 @@ export interface PredictorOptions {
   detector?: "centerface" | "none";
   /** Long side in pixels to which pictures are brought for the detector; null chooses by the picture, as Python does. */
   size?: number | null;
+  /** "wasm" (default), "webgpu", or "auto": WebGPU where there is one, else WebAssembly. */
   device?: Device;
   /** Threads of WebAssembly, on a page that is cross-origin isolated; one everywhere else. */
   threads?: number;
@@ -61,7 +62,7 @@ export class Predictor {
       return { about, bytes: await files(about.file) };
     };
     const [runtime, network, finder] = await Promise.all([
-      Runtime.open(options.device ?? "auto", options.wasm, options.threads),
+      Runtime.open(options.device ?? "wasm", options.wasm, options.threads),
       open(model),
       detector === "none" ? null : open(detector),
     ]);

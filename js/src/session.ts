@@ -112,10 +112,15 @@ const TINY = Uint8Array.from(
   (c) => c.charCodeAt(0),
 );
 
+interface Adapter {
+  info?: { isFallbackAdapter?: boolean };
+}
+
 async function hasAdapter(): Promise<boolean> {
-  const gpu = typeof navigator === "undefined" ? undefined : (navigator as { gpu?: { requestAdapter(): Promise<unknown> } }).gpu;
+  const gpu = typeof navigator === "undefined" ? undefined : (navigator as { gpu?: { requestAdapter(): Promise<Adapter | null> } }).gpu;
   try {
-    return Boolean(await gpu?.requestAdapter());
+    const adapter = await gpu?.requestAdapter();
+    return Boolean(adapter) && !adapter?.info?.isFallbackAdapter; // one that the processor plays is slower than WebAssembly
   } catch {
     return false;
   }

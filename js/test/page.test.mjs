@@ -17,6 +17,13 @@ const browser = ["chromium", "chromium-browser", "google-chrome"].map(which).fin
 const skip = !browser ? "there is no Chromium here" : !existsSync(SITE) ? "make web has not built js/dist" : !folder ? "MIEN_GOLDEN names no folder" : false;
 const PATIENCE = { timeout: 90_000 };
 
+const OWN = {
+  "/own/": () => example("html", "Predictor"),
+  "/own/worker.html": () => "<!doctype html><title>worker</title>",
+  "/own/worker.js": () => example("js", "onmessage"),
+  "/own/photo.jpg": () => readFileSync(ASTRONAUT),
+};
+
 let [server, context, page, address, profile] = [];
 const trouble = [];
 const asked = [];
@@ -33,9 +40,9 @@ before(async () => {
   if (skip) return;
   server = createServer((request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname));
-    const file = join(SITE, path === "/" ? "index.html" : path);
-    if (!existsSync(file)) return response.writeHead(404).end();
-    response.writeHead(200, { "Content-Type": TYPES[extname(file)] ?? "application/octet-stream" }).end(readFileSync(file));
+    const body = served(path);
+    if (body === null) return response.writeHead(404).end();
+    response.writeHead(200, { "Content-Type": TYPES[extname(path || "/")] ?? "text/html" }).end(body);
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
   address = `http://127.0.0.1:${server.address().port}/`;
@@ -59,6 +66,19 @@ after(async () => {
   server?.close();
   if (profile) rmSync(profile, { recursive: true, force: true });
 });
+
+/** A file of the page; below own/ what docs/browser.md shows, with the page's folder as mien/. */
+function served(path) {
+  if (path in OWN) return OWN[path]();
+  const file = join(SITE, path === "/" ? "index.html" : path.replace(/^\/own\/mien\//, "/"));
+  return existsSync(file) ? readFileSync(file) : null;
+}
+
+/** The first example in docs/browser.md that is written in a language and holds a word. */
+function example(language, word) {
+  const text = readFileSync(new URL("../../docs/browser.md", import.meta.url), "utf8");
+  return [...text.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, "gs"))].map((found) => found[1]).find((code) => code.includes(word));
+}
 
 const ready = () => page.waitForSelector("html[data-ready]", PATIENCE);
 const said = () => JSON.parse(readFileSync(join(folder, "browser.json"), "utf8"));
@@ -102,6 +122,38 @@ test("what is no picture is said, and the page goes on", { skip }, async () => {
   const card = await choose({ name: "note <b>.png", mimeType: "image/png", buffer: Buffer.from("no picture") });
   assert.match(await card.locator(".outcome").textContent(), /^cannot be read: this browser cannot read it/);
   assert.equal(await card.locator("h3").textContent(), "note <b>.png");
+});
+
+test("the examples of docs/browser.md run: five lines in a page, a worker, a stream", { skip }, async () => {
+  const own = await context.newPage();
+  await own.goto(`${address}own/`);
+  await own.waitForFunction(() => /happy 0\.\d\d|happy 1\.00/.test(document.body.textContent), null, PATIENCE);
+  const followed = await own.evaluate(async () => {
+    const { Predictor } = await import("./mien/mien.js");
+    const predictor = await Predictor.create({ model: "mien-nano", size: 320 });
+    const video = Object.assign(document.createElement("video"), { muted: true });
+    video.srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
+    await video.play();
+    const frames = [];
+    const watch = predictor.stream(video, ({ photo }) => frames.push(photo) === 3 && watch.stop(), { look: 0.5 });
+    await watch.done;
+    await predictor.close();
+    return frames.map(({ faces, time }) => [faces.map((face) => face.track), time]);
+  });
+  assert.deepEqual(followed.map(([tracks]) => tracks), [[1], [1], [1]]);
+  assert.ok(followed[0][1] < followed[2][1]);
+  await own.goto(`${address}own/worker.html`);
+  const answer = await own.evaluate(async () => {
+    const worker = new Worker("worker.js", { type: "module" });
+    const blob = await (await fetch("photo.jpg")).blob();
+    return new Promise((done, fail) => {
+      worker.onmessage = ({ data }) => done(data);
+      worker.onerror = (error) => fail(error.message);
+      setTimeout(() => worker.postMessage(blob), 100);
+    });
+  });
+  assert.equal(answer.faces[0].label, "happy");
+  await own.close();
 });
 
 test("with the network cut and the server gone, the page opens and answers photos and webcam", { skip }, async () => {

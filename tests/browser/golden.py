@@ -69,10 +69,10 @@ def drawn_scene(rng: np.random.Generator, faces: Any, i: int) -> tuple[str, Any]
     count = 1 + (i % 3 == 0)
     scene = background(rng, 224, 160)
     for k in range(count):
-        side = int(rng.integers(64, 110))
+        side = int(rng.integers(72, 112))
         face = cv2.cvtColor(cv2.resize(faces[(2 * i + k) % len(faces)], (side, side)), cv2.COLOR_GRAY2BGR)
         face = turned(face, float(rng.normal(0, 8)))
-        pasted(scene, face, 112 * k + int(rng.integers(0, 113 - side)), int(rng.integers(0, 160 - side)))
+        pasted(scene, face, 112 * k + int(rng.integers(0, 113 - side)), int(rng.integers(0, 161 - side)))
     return f"drawn, {count}", scene
 
 
@@ -112,8 +112,8 @@ def exif_turned(picture: Any, orientation: int) -> Any:
 def pictures() -> list[dict[str, Any]]:
     """All of them: name, detector, its size and pixels BGR."""
     rng, faces, photos = np.random.default_rng(7), generate(112, size=96, seed=3).images, portraits()
-    found = [(*drawn_scene(rng, faces, i), "centerface", 192) for i in range(DRAWN)]
-    found += [(*photo_scene(rng, photos[i // 8 % 2], i), "centerface", 192) for i in range(PHOTOS)]
+    found = [(*drawn_scene(rng, faces, i), "centerface", 224) for i in range(DRAWN)]
+    found += [(*photo_scene(rng, photos[i // 8 % 2], i), "centerface", 224) for i in range(PHOTOS)]
     found += [("empty", background(rng, 96, 72), "centerface", None if i < 1 else 128) for i in range(EMPTY)]
     found += [("crop", cv2.cvtColor(faces[i], cv2.COLOR_GRAY2BGR), "none", None) for i in range(READY)]
     for i in (2, 97, 98, 100, 130):  # as Python chooses, at most four times enlarged: dear
@@ -180,7 +180,7 @@ def main(folder: Path) -> None:
     """Write all of it into ``folder``."""
     write_models(folder, [MODEL, *OTHERS])
     detector = CenterFace(folder / "centerface.onnx", threads=1)
-    sized = {None: detector, 128: detector.at_size(128), 192: detector.at_size(192)}
+    sized = {None: detector, 128: detector.at_size(128), 224: detector.at_size(224)}
     predictors = {s: Predictor(MODEL, d, threads=1) for s, d in sized.items()}
     ready = Predictor(MODEL, "none", threads=1)
     others = {name: Classifier(find_model(name), threads=1) for name in OTHERS}
@@ -194,7 +194,7 @@ def main(folder: Path) -> None:
         attention = rounded([f.attention.ravel() for f in photo])
         out.append({**made, **place, "photo": photo.to_dict(), "others": said, "attention": attention})
     frames = film()
-    stream = FaceStream(predictors[192])
+    stream = FaceStream(predictors[224])
     told = [stream.push(Frame(i, 0.1 * i, frame)) for i, frame in enumerate(frames)]
     film_said = [
         {"at": pixels.add(rgba(f)), "photo": t.photo.to_dict(), "raw": [r.to_dict() for r in t.raw]}

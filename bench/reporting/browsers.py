@@ -1,0 +1,98 @@
+"""The tables of docs/browser.md, from results/browser.json.
+
+Leaves out: how the figures come about (``bench.browser.agreement``).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from bench.conditions import RESULTS
+
+__all__ = ["browser_agreement", "browser_detectors", "browser_sizes"]
+
+_FIRST = ("page", "ort-wasm-simd-threaded.wasm", "models/centerface", "models/mien-nano")
+_NAMES = {
+    "page": "page and package",
+    "ort-wasm-simd-threaded.wasm": "onnxruntime-web (WebAssembly)",
+    "models/centerface": "face detector",
+}
+
+
+def _record() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((RESULTS / "browser.json").read_text(encoding="utf-8"))
+    return found
+
+
+def browser_sizes() -> str:
+    """What the first visit loads, and what comes when it is asked for."""
+    parts = _record()["sizes"]
+    small = {name: s for name, s in parts.items() if name not in _FIRST and not name.startswith("models/mien-")}
+    page = {key: parts["page"][key] + sum(s[key] for n, s in small.items() if "2019" not in n) for key in parts["page"]}
+    rows = {**parts, "page": page}
+    lines = ["| part | kB | kB, compressed (gzip) |", "| --- | --- | --- |"]
+    lines += [_size_row(_NAMES.get(name, f"`{name[7:]}`"), rows[name]) for name in _FIRST]
+    first = {key: sum(rows[name][key] for name in _FIRST) for key in page}
+    lines.append(_size_row("**first load**", first))
+    later = [name for name in parts if name.startswith("models/") and name not in _FIRST and parts[name]["bytes"] > 1e5]
+    return "\n".join(lines + [_size_row(f"`{name[7:]}`, when asked for", parts[name]) for name in later])
+
+
+def _size_row(name: str, size: dict[str, int]) -> str:
+    return f"| {name} | {size['bytes'] / 1e3:,.0f} | {size['gzip'] / 1e3:,.0f} |"
+
+
+def browser_agreement() -> str:
+    """How far the browser's side is off, in the units of each."""
+    record = _record()
+    whole = record["whole_way"]
+    lines = ["| off by | n | median | 95 % | at most |", "| --- | --- | --- | --- | --- |"]
+    for key, name, digits in (
+        ("box", "box, pixels", 2),
+        ("landmark", "landmarks, pixels", 2),
+        ("angle", "yaw and pitch, degrees", 1),
+        ("grey", "crop, grey values of 255", 0),
+        ("probability", "probabilities, `mien-small`, the whole way", 4),
+    ):
+        lines.append(_spread_row(name, whole[key], digits))
+    for model, spread in record["same_crops"].items():
+        lines.append(_spread_row(f"probabilities of the same crops, `{model}`", spread, 6))
+    told = record["conditions"]
+    faces, labels = whole["probability"]["n"], whole["same_label"]
+    versions = f"onnxruntime {told['versions']['onnxruntime']} beside onnxruntime-web {told['onnxruntime_web']}"
+    note = (
+        f"The same number of faces in {whole['same_number_of_faces']} of {whole['pictures']} pictures, the same label "
+        f"for {labels} of {faces} faces. Positions are rounded to 0.01, angles to 0.1. {versions} in node "
+        f"{told['node']}, one thread, {told['processor']}, {told['date']}."
+    )
+    return "\n".join([*lines, "", note])
+
+
+def _spread_row(name: str, spread: dict[str, float], digits: int) -> str:
+    values = " | ".join(f"{spread[key]:.{digits}f}" for key in ("median", "p95", "max"))
+    return f"| {name} | {spread['n']} | {values} |"
+
+
+def browser_detectors() -> str:
+    """The detector's three files: what they find, and what a look costs in WebAssembly."""
+    record = _record()
+    head = "| file | of the float file's faces | IoU, median | others | ms, 640x480 | 320x256 | 128x128 |"
+    lines = [head, "| --- | --- | --- | --- | --- | --- | --- |"]
+    for name, times in record["detector_ms"].items():
+        found = record["detectors"].get(name)
+        seen = (
+            "| | | "
+            if found is None
+            else (
+                f"| {100 * found['found']:.1f} % of {found['faces']} | {found['iou_median']:.3f} "
+                f"| {found['faces_that_float_does_not_find']} "
+            )
+        )
+        lines.append(f"| {name} {seen}| " + " | ".join(f"{ms:.0f}" for ms in times.values()) + " |")
+    told = record["conditions"]
+    return (
+        "\n".join(lines)
+        + f"\n\nFaces of 24 pixels and up at 640 pixels. The least of twelve runs, one thread of WebAssembly in node "
+        f"{told['node']}; {told['processor']}, load {told['load_1min_at_end']}, {told['date']}."
+    )
