@@ -1,19 +1,22 @@
 /* Frames in, followed and smoothed faces out: `FaceStream` of `mien/video/stream.py` and the searcher of `search.py`, in the
    browser. Leaves out: cameras; pictures by themselves (predictor.ts). */
 
+import type { Detector } from "./detector.js";
 import { follower, type Follower, type Track } from "./following.js";
 import { type Picture, pixelsOf } from "./pictures.js";
 import type { Predictor } from "./predictor.js";
 import { part } from "./resample.js";
-import { iou } from "./search.js";
+import { FIRST, iou } from "./search.js";
 import { type Box, type Detection, type Face, outcomeOf, type Photo, type Pixels } from "./types.js";
 
+const [FULL, LESS] = [5, 320]; // of so many looks at the whole picture one is at full size, the others at so many pixels
+const NEW = 0.3; // IoU with a known face from which on a face is no new one
 const [WINDOW, WINDOW_SIZE] = [2, 128]; // side of a window in sides of the face, and its pixels for the detector
 
 export interface StreamOptions {
   /** Time constant in seconds of the mean of each face's probabilities; 0 gives each frame's own. */
   smooth?: number;
-  /** Seconds between looks at the whole picture, so the latest that a new face is noticed; 0 looks in every frame. */
+  /** Seconds between looks at the whole picture, so the latest that a new face is noticed, a small one after five looks. */
   look?: number;
   /** Seconds without a face after which its track ends. */
   max_gap?: number;
@@ -35,7 +38,8 @@ export class FaceStream {
   private readonly tracks: Follower;
   private readonly look: number;
   private readonly longest: number;
-  private looked = -Infinity;
+  private looked = -Infinity; // time of the last look at the whole picture, and of that at full size
+  private full = -Infinity;
 
   constructor(
     private readonly predictor: Predictor,
@@ -64,12 +68,14 @@ export class FaceStream {
 
   /** The whole picture now and then, the surroundings of the faces that are known in between. */
   private async search(pixels: Pixels, time: number): Promise<Detection[]> {
-    const due = !(this.looked <= time && time < this.looked + this.look - 1e-6);
-    if (!due && this.windowsPay(this.tracks.known.length, pixels)) {
+    const since = (last: number, step: number) => !(last <= time && time < last + step - 1e-6);
+    const [due, full] = [since(this.looked, this.look), since(this.full, FULL * this.look)];
+    const less = this.less();
+    if (!(full || (due && !less)) && this.windowsPay(this.tracks.known.length + (due ? 3 : 0), pixels)) {
       const followed = await this.around(pixels, time);
-      if (followed) return followed;
+      if (followed) return due ? this.andNew(pixels, time, followed, less!) : followed;
     }
-    this.looked = time;
+    this.looked = this.full = time;
     const found = await this.predictor.detectInFrame(pixels);
     if (this.look === 0 || !this.windowsPay(found.length, pixels)) return found;
     const near: Detection[] = [];
@@ -77,9 +83,26 @@ export class FaceStream {
     return near;
   }
 
+  /** The detector for a look at fewer pixels; null where its own are few. */
+  private less(): Detector | null {
+    const { detector } = this.predictor;
+    return detector.atSize && (detector.size ?? FIRST) > LESS ? detector.atSize(LESS) : null;
+  }
+
+  /** The faces that are followed, and who is new and large enough to be found in fewer pixels. */
+  private async andNew(pixels: Pixels, time: number, followed: Detection[], less: Detector): Promise<Detection[]> {
+    this.looked = time;
+    const out = [...followed];
+    for (const d of await less.detect(pixels)) {
+      const found = (await this.near(pixels, d.box)) ?? d;
+      if (out.every((other) => iou(found.box, other.box) < NEW)) out.push(found);
+    }
+    return out.sort((a, b) => b.score - a.score);
+  }
+
   private windowsPay(faces: number, { width, height }: Pixels): boolean {
     const { size, atSize } = this.predictor.detector;
-    const whole = ((size ?? 480) ** 2 * Math.min(width, height)) / Math.max(width, height);
+    const whole = ((size ?? FIRST) ** 2 * Math.min(width, height)) / Math.max(width, height);
     return Boolean(atSize) && 1.5 * faces * WINDOW_SIZE ** 2 < whole;
   }
 

@@ -89,7 +89,7 @@ test("the same crops give the same probabilities: 1e-4 for floats, 0.01 for all 
 });
 
 test("a film's faces are followed and smoothed as in Python", { skip }, async () => {
-  const stream = (await create({ model, size: 224 })).follow();
+  const stream = (await create({ model })).follow();
   for (const [i, wanted] of film.entries()) {
     const { photo, raw } = await stream.push(picture(wanted), 0.1 * i);
     const said = toDict(photo);

@@ -194,7 +194,7 @@ def main(folder: Path) -> None:
         attention = rounded([f.attention.ravel() for f in photo])
         out.append({**made, **place, "photo": photo.to_dict(), "others": said, "attention": attention})
     frames = film()
-    stream = FaceStream(predictors[224])
+    stream = FaceStream(predictors[None])
     told = [stream.push(Frame(i, 0.1 * i, frame)) for i, frame in enumerate(frames)]
     film_said = [
         {"at": pixels.add(rgba(f)), "photo": t.photo.to_dict(), "raw": [r.to_dict() for r in t.raw]}
