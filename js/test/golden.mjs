@@ -1,10 +1,10 @@
 /* Reads what tests/browser/golden.py wrote: pictures, crops, and what Python says of them. */
 
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 /** The folder that MIEN_GOLDEN names, or null. */
-export const folder = process.env.MIEN_GOLDEN && existsSync(process.env.MIEN_GOLDEN) ? process.env.MIEN_GOLDEN : null;
+export const folder = process.env.MIEN_GOLDEN && existsSync(process.env.MIEN_GOLDEN) ? resolve(process.env.MIEN_GOLDEN) : null;
 
 /** Reads a model's file from the folder. */
 export const files = async (name) => new Uint8Array(readFileSync(join(folder, name)));
