@@ -52,7 +52,7 @@ def collect(source: Path) -> list[str]:
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(ROOT / "docs", source, ignore=shutil.ignore_patterns("site", "*.py", "__pycache__"))
     shutil.copy(ROOT / "docs" / "site" / "index.md", source / "index.md")
-    for name in ("CHANGELOG", "CONTRIBUTING"):
+    for name in ("CHANGELOG", "CONTRIBUTING", "SECURITY"):
         text = (ROOT / f"{name}.md").read_text(encoding="utf-8").replace("](docs/", "](")
         (source / f"{name.lower()}.md").write_text(text, encoding="utf-8")
     (source / "cli.md").write_text(commands_page(), encoding="utf-8")
