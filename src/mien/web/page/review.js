@@ -27,6 +27,7 @@ function take(state) {
   recording.set(state);
   if (!recording.of.has(person)) person = recording.of.keys().next().value ?? null;
   setText($("name"), state.video.name);
+  if (state.video.width) $("stage").style.setProperty("--shape", String(state.video.width / state.video.height));
   document.title = `mien: review of ${state.video.name}`;
   const count = state.corrections.filter((c) => !c.undone).length;
   setText($("saved"), `${state.table} · ${count} corrections, kept in ${state.file}${state.notes.length ? ` · ${state.notes.join("; ")}` : ""}`);
