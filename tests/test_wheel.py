@@ -147,6 +147,14 @@ def test_prepared_detector_is_not_made_again(hook):
     assert hook.prepare(ROOT / "src" / "mien" / "weights") is False
 
 
+def test_a_wheel_with_a_page_that_nobody_built_is_refused(hook, tmp_path):
+    with pytest.raises(SystemExit, match="run `make web` before"):
+        hook.page(tmp_path)
+    (tmp_path / "js" / "dist").mkdir(parents=True)
+    (tmp_path / "js" / "dist" / "index.html").write_text("page", encoding="utf-8")
+    assert hook.page(tmp_path) == tmp_path / "js" / "dist"
+
+
 def test_build_step_refuses_a_wheel_with_another_hash(hook, tmp_path, monkeypatch):
     (tmp_path / "other.whl").write_bytes(b"something else")
     monkeypatch.setenv("MIEN_DETECTOR_WHEEL", str(tmp_path / "other.whl"))
