@@ -84,7 +84,7 @@ def with_tables(text: str) -> tuple[set[str], str]:
 def expect(recipe: Path) -> None:
     """Put the expected score into the head of a recipe, where one is known."""
     record = record_of(recipe.stem)
-    line = expected(record) if record is not None else expected_by_comparison(recipe.stem)
+    line = expected(record) if record is not None and "summary" in record else expected_by_comparison(recipe.stem)
     if line is None:
         return
     lines = recipe.read_text(encoding="utf-8").splitlines()
