@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mien.cli.options import DETECTOR, DETECTOR_FILE, DETECTOR_SIZE, MODEL
+from mien.cli.options import DETECTOR, DETECTOR_FILE, DETECTOR_SIZE, DEVICE, MODEL
 
 if TYPE_CHECKING:
     from mien.batch import Summary
@@ -34,6 +34,7 @@ def batch(
     detector: str = DETECTOR,
     detector_model: str = DETECTOR_FILE,
     detector_size: str = DETECTOR_SIZE,
+    device: str = DEVICE,
     resume: bool = typer.Option(False, "--resume", help="Go on with what --out holds, and with photos that are new."),
     force: bool = typer.Option(False, "--force", help="Take away the results that --out holds, and begin anew."),
 ) -> None:
@@ -45,12 +46,12 @@ def batch(
     from mien.batch import run_batch
     from mien.runtime import Predictor, make_detector
 
-    finder = make_detector(detector, detector_model or None, size=detector_size, threads=1)
+    finder = make_detector(detector, detector_model or None, size=detector_size, threads=1, device=device)
     with _Progress() as shown:
         summary = run_batch(
             photos,
             out,
-            Predictor(model or None, finder, 1),
+            Predictor(model or None, finder, 1, device=device),
             engine=engine,
             workers=workers or None,
             size=partition,

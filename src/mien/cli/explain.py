@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mien.cli.options import DETECTOR, DETECTOR_FILE, DETECTOR_SIZE, complete_models
+from mien.cli.options import DETECTOR, DETECTOR_FILE, DETECTOR_SIZE, DEVICE, complete_models
 
 if TYPE_CHECKING:
     from mien.cli.explain_model import Opened
@@ -43,6 +43,7 @@ def explain(
     detector: str = DETECTOR,
     detector_model: str = DETECTOR_FILE,
     detector_size: str = DETECTOR_SIZE,
+    device: str = DEVICE,
     data: str | None = typer.Option(None, help="With --per-class: CSV, folder, archive or Parquet of labelled faces."),
     per_class: bool = typer.Option(False, "--per-class", help="Mean face and mean maps of each expression in --data."),
     split: str | None = typer.Option(None, help="Part of --data; may be left out where it has one part."),
@@ -76,7 +77,7 @@ def explain(
     for sheet in _sheets(out, photos or [], split):
         check_new(sheet, force=force)
     check_writable(out)
-    opened = open_explained(model, threads)
+    opened = open_explained(model, threads, device)
     if patch > opened.spec.size:
         raise ConfigError(f"--patch must be at most the crop's side ({opened.spec.size} pixels), got {patch}")
     if data is not None:
@@ -84,12 +85,12 @@ def explain(
         return
     if method != "all":
         _check_model(opened, methods)
-    finder = make_detector(detector, detector_model or None, size=detector_size, threads=threads or None)
+    finder = make_detector(detector, detector_model or None, size=detector_size, threads=threads or None, device=device)
     maps = tuple(m for m in methods if m != _STABILITY)
     options = {"methods": maps, "size": patch, "stride": stride, "orders": faithfulness * _ORDERS, "seed": seed}
     run = PhotoRun(opened, finder, out, options, named=method != "all", quiet=as_json)
     if _STABILITY in methods and opened.path is not None:
-        run.predictor = Predictor(model, finder, threads or None)
+        run.predictor = Predictor(model, finder, threads or None, device=device)
     bad = run.through(photos or [])
     if as_json:
         document = {"model": opened.spec.name, "detector": detector, "photos": run.documents}

@@ -37,14 +37,14 @@ class Opened:
         return bool(self.spec.model.get("transformer", "input") != "feature")
 
 
-def open_explained(model: str | None, threads: int = 0) -> Opened:
+def open_explained(model: str | None, threads: int = 0, device: str = "cpu") -> Opened:
     """A shipped name, an ``.onnx`` file, a run's folder or a ``model.safetensors``; None for the default model."""
     from mien.runtime import Classifier, find_head, find_weights
 
     if model is not None and find_weights(model)[0]:
         return _weights(model)
     path, head = find_head(model)
-    exported = Classifier(path, labels=head, threads=threads or None)
+    exported = Classifier(path, labels=head, threads=threads or None, device=device)
     return Opened(exported.spec, exported, path=path)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 
 from mien.cli.diagnosis_view import say_diagnosis, write_diagnosis
-from mien.cli.options import DETECTOR, DETECTOR_FILE, DETECTOR_SIZE, MODEL
+from mien.cli.options import DETECTOR, DETECTOR_FILE, DETECTOR_SIZE, DEVICE, MODEL
 from mien.cli.screen import stdout
 from mien.files import check_new
 
@@ -26,6 +26,7 @@ def inspect(
     detector: str = DETECTOR,
     detector_model: str = DETECTOR_FILE,
     detector_size: str = DETECTOR_SIZE,
+    device: str = DEVICE,
     threads: int = typer.Option(0, help="Threads of onnxruntime; 0 lets it choose.", min=0),
     save: str = typer.Option("", help="Write the picture into this file.", metavar="PNG"),
     as_json: bool = typer.Option(False, "--json", help="One JSON document on stdout."),
@@ -38,8 +39,9 @@ def inspect(
     from mien.diagnostics import diagnose
     from mien.runtime import Predictor, accuracy_line, make_detector
 
-    finder = make_detector(detector, detector_model or None, size=detector_size, threads=threads or None)
-    predictor = Predictor(model or None, finder, threads or None)
+    ort = threads or None
+    finder = make_detector(detector, detector_model or None, size=detector_size, threads=ort, device=device)
+    predictor = Predictor(model or None, finder, ort, device=device)
     found = diagnose(predictor, photo)
     if as_json:
         document = {"model": predictor.spec.name, "detector": detector, **found.to_dict()}

@@ -14,6 +14,7 @@ __all__ = [
     "DETECTOR",
     "DETECTOR_FILE",
     "DETECTOR_SIZE",
+    "DEVICE",
     "DRAW_OLD",
     "MODEL",
     "complete_from",
@@ -63,6 +64,12 @@ DETECTOR_SIZE: Any = typer.Option(
     "auto",
     metavar="PIXELS",
     help="Long side at which faces are searched for. auto: 480, then larger where small faces show or none is found.",
+)
+#: For ``Predictor(device=...)`` and ``make_detector(device=...)``.
+DEVICE: Any = typer.Option(
+    "cpu",
+    help="cpu, cuda, openvino, coreml, or auto: cuda where it is there.",
+    autocompletion=complete_from("cpu", "cuda", "openvino", "coreml", "auto"),
 )
 #: What ``--draw`` was called.
 DRAW_OLD: Any = typer.Option("", "--save", hidden=True)

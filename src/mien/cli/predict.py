@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mien.results.writers import TableWriter
     from mien.spec import ModelSpec
 
-from mien.cli.options import DETECTOR, DETECTOR_FILE, DETECTOR_SIZE, DRAW_OLD, MODEL, renamed
+from mien.cli.options import DETECTOR, DETECTOR_FILE, DETECTOR_SIZE, DEVICE, DRAW_OLD, MODEL, renamed
 
 __all__ = ["predict"]
 
@@ -31,6 +31,7 @@ def predict(
     detector: str = DETECTOR,
     detector_model: str = DETECTOR_FILE,
     detector_size: str = DETECTOR_SIZE,
+    device: str = DEVICE,
     threads: int = typer.Option(0, help="Threads of onnxruntime; 0 lets it choose, or is 1 with --jobs.", min=0),
     jobs: int = typer.Option(1, help="Photos that are read and searched at a time.", min=1),
     as_json: bool = typer.Option(False, "--json", help="One JSON document on stdout."),
@@ -70,8 +71,8 @@ def predict(
 
     found = find_photos(photos)
     ort_threads = threads or (1 if jobs > 1 else None)
-    finder = make_detector(detector, detector_model or None, size=detector_size, threads=ort_threads)
-    predictor = Predictor(model or None, finder, ort_threads)
+    finder = make_detector(detector, detector_model or None, size=detector_size, threads=ort_threads, device=device)
+    predictor = Predictor(model or None, finder, ort_threads, device=device)
     provenance, kept, outputs = provenance_of(predictor, detector), Kept(), list["TableWriter"]()
     if path := out or parquet:
         form = form_of(Path(path), provenance, excel=excel and not as_csv, suffix=".parquet" if parquet else "")

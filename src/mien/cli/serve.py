@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from mien.web import AllowedHosts
 
-from mien.cli.options import DETECTOR_SIZE, MODEL
+from mien.cli.options import DETECTOR_SIZE, DEVICE, MODEL
 
 __all__ = ["serve"]
 
@@ -24,6 +24,7 @@ def serve(
     model: str = MODEL,
     detector: str = typer.Option("centerface", help="centerface, fast (its int8), or none for face crops."),
     detector_size: str = DETECTOR_SIZE,
+    device: str = DEVICE,
     threads: int = typer.Option(
         0,
         help="Threads for one picture; 0: one for each processor, 1 suits many clients with face crops.",
@@ -73,7 +74,8 @@ def serve(
 
         limits = Limits()
         count = threads or processors()
-        predictor = Predictor(model or None, make_detector(detector, size=detector_size, threads=count), count)
+        finder = make_detector(detector, size=detector_size, threads=count, device=device)
+        predictor = Predictor(model or None, finder, count, device=device)
         review = open_review(video, results, predictor, detector, detector_size) if video is not None else None
         site = None if on_server else site_folder()
         app = create_app(predictor, limits, jobs=jobs or None, hosts=hosts, review=review, site=site)

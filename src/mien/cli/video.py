@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mien.cli.options import DETECTOR, DETECTOR_FILE, DETECTOR_SIZE, DRAW_OLD, MODEL, renamed
+from mien.cli.options import DETECTOR, DETECTOR_FILE, DETECTOR_SIZE, DEVICE, DRAW_OLD, MODEL, renamed
 from mien.cli.video_baseline import BASELINE, check_baseline, rest_notes
 from mien.errors import ConfigError, MissingExtra
 
@@ -45,6 +45,7 @@ def video(
     detector: str = DETECTOR,
     detector_model: str = DETECTOR_FILE,
     detector_size: str = DETECTOR_SIZE,
+    device: str = DEVICE,
     look: float = typer.Option(0.2, min=0, help="Seconds between looks at the whole picture; 0: every frame, slower."),
     smooth: float = typer.Option(0.3, min=0, help="Time constant of each face's mean probabilities, s; 0: none."),
     hold: float = typer.Option(0.4, min=0, help="Seconds that a label must last to be a segment."),
@@ -71,9 +72,8 @@ def video(
     draw = renamed("--save", "--draw", save, draw)
     check_sampling(fps, every)
     endings = endings_of(also)
-    settings = VideoSettings(
-        model, detector, detector_model, detector_size, threads, fps, every, look, smooth, hold, max_gap, baseline
-    )
+    networks = (model, detector, detector_model, detector_size, threads)
+    settings = VideoSettings(*networks, fps, every, look, smooth, hold, max_gap, baseline, device)
     if len(sources) > 1 or Path(sources[0]).is_dir() or (out is not None and _is_folder(out)):
         check_baseline(baseline, out)
         for option, given in (("draw", draw), ("show", show), ("markers", markers), ("lsl", lsl)):

@@ -47,13 +47,13 @@ class VideoSettings:
     hold: float
     max_gap: float
     baseline: str = ""
+    device: str = "cpu"
 
     def predictor(self) -> Predictor:
         """The predictor that they ask for."""
-        finder = make_detector(
-            self.detector, self.detector_model or None, size=self.detector_size, threads=self.threads
-        )
-        return Predictor(self.model or None, finder, self.threads)
+        file, size, device = self.detector_model or None, self.detector_size, self.device
+        finder = make_detector(self.detector, file, size=size, threads=self.threads, device=device)
+        return Predictor(self.model or None, finder, self.threads, device=device)
 
     def provenance(self, predictor: Predictor) -> Provenance:
         """Where its answers come from."""

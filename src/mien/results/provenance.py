@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mien import __version__
 from mien.files import sha256_of, write_text
 from mien.results.schema import FORMAT
+from mien.runtime.devices import CPU
 
 if TYPE_CHECKING:
     from mien.runtime import Predictor
@@ -31,11 +32,13 @@ class Provenance:
     model     its name, SHA-256, labels, scores and licence
     detector  its name, size, threshold and the SHA-256 of its file, as far as it has them
     settings  of the run, where they decide an answer
+    provider  what ran the network, see ``mien.runtime.devices``
     """
 
     model: Mapping[str, Any]
     detector: Mapping[str, Any]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    provider: str = CPU
 
     @property
     def run(self) -> str:
@@ -50,7 +53,7 @@ class Provenance:
     def to_dict(self) -> dict[str, Any]:
         """In types that ``json.dumps`` takes, without the run's name."""
         told = {"format": FORMAT, "mien": __version__, "model": dict(self.model), "detector": dict(self.detector)}
-        return {**told, "settings": dict(self.settings)}
+        return {**told, "settings": dict(self.settings), "provider": self.provider}
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
         """What of the metadata ``other`` decides an answer and is not so here: ``the detector size 320, not 640``."""
@@ -76,6 +79,7 @@ def provenance_of(predictor: Predictor, detector: str, settings: Mapping[str, An
         {**model, "scores": scores, "licence": spec.licence},
         {name: value for name, value in known.items() if value is not None},
         dict(settings or {}),
+        predictor.provider,
     )
 
 
@@ -109,6 +113,7 @@ def _flat(metadata: Mapping[str, Any]) -> dict[str, Any]:
         "model's SHA-256": model.get("sha256"),
         **{f"detector {name}": value for name, value in detector.items()},
         **settings,
+        **({} if metadata.get("provider", CPU) == CPU else {"provider": metadata["provider"]}),
     }
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mien.errors import DataError, ModelError
 from mien.hub_files import HUB, hub_file, is_hub_folder
 from mien.preprocessing import normalise, softmax
+from mien.runtime.devices import provider_of
 from mien.runtime.session import open_session
 from mien.spec import SPEC_KEY, Head, ModelSpec
 
@@ -59,14 +60,23 @@ class Outputs:
 
 
 class Classifier:
-    """An ONNX file written by ``mien export``, opened on the CPU. ``spec`` says what it wants and how good it is.
+    """An ONNX file written by ``mien export``, opened on ``device`` (``mien.runtime.devices``). ``spec`` says
+    what it wants and how good it is, ``provider`` what runs it.
 
     labels  name of the head that answers, see ``ModelSpec.heads``; None for the file's default answer
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, labels: str | None = None, threads: int | None = None) -> None:
-        self.path, self._labels, self._threads = Path(path), labels, threads
-        self._session = open_session(self.path, threads)
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        labels: str | None = None,
+        threads: int | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.path, self._labels, self._threads, self._device = Path(path), labels, threads, device
+        self._session = open_session(self.path, threads, device)
+        self.provider = provider_of(self._session)
         text = self._session.get_modelmeta().custom_metadata_map.get(SPEC_KEY)
         whole = ModelSpec.from_json(text, os.fspath(path))
         self.heads = whole.heads
@@ -90,7 +100,7 @@ class Classifier:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A classifier that travels to another process opens its file there."""
-        return _opened, (self.path, self._labels, self._threads)
+        return _opened, (self.path, self._labels, self._threads, self._device)
 
     def __call__(self, faces: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> Outputs:
         """Faces uint8 ``(N, S, S)``, grey, as the network was trained on, or a list of them -> :class:`Outputs`."""
@@ -123,8 +133,8 @@ class Classifier:
         return values
 
 
-def _opened(path: Path, labels: str | None, threads: int | None) -> Classifier:
-    return Classifier(path, labels=labels, threads=threads)
+def _opened(path: Path, labels: str | None, threads: int | None, device: str) -> Classifier:
+    return Classifier(path, labels=labels, threads=threads, device=device)
 
 
 def _stacked(faces: Any, size: int) -> NDArray[Any]:

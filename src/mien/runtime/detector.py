@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mien.errors import ConfigError, ModelError
 from mien.faces import Detection
+from mien.runtime.devices import CPU
 from mien.runtime.search import FULL, search
 from mien.runtime.upright import turned_upright
 
@@ -29,6 +30,8 @@ __all__ = ["AUTO", "CenterFace", "Detector", "WholeImage", "YuNet", "make_detect
 AUTO = "auto"
 
 _KEPT = 3 * 1024 * 1024  # numbers of an input whose memory is kept for the next run
+
+_STEP = 320  # sides of the input are multiples of it on devices that prepare themselves for each size
 
 _WEIGHTS = Path(__file__).parent.parent / "weights" / "centerface.onnx"
 _FAST = _WEIGHTS.with_name("centerface-int8.onnx")
@@ -54,6 +57,7 @@ class CenterFace:
                chooses by the picture, see ``mien.runtime.search``
     threshold  lowest score of a face, 0..1
     threads    of onnxruntime; None lets it choose
+    device     see ``mien.runtime.devices``; others than the CPU get inputs of few sizes, since they prepare for each
 
     Tilted faces have a ``turn``, see ``mien.runtime.upright``.
     """
@@ -68,21 +72,23 @@ class CenterFace:
         size: int | None = None,
         threshold: float = 0.5,
         threads: int | None = None,
+        device: str = "cpu",
     ) -> None:
         from mien.runtime.session import open_session
 
-        self.size, self.threshold, self.threads = _checked(size, threshold), threshold, threads
+        self.size, self.threshold, self.threads, self.device = _checked(size, threshold), threshold, threads, device
         self.path = Path(path) if path is not None else _WEIGHTS
         if path is None and not self.path.is_file():
             raise ModelError(
                 f"{self.path} is missing: install mien again, from its wheel, which holds it, or with `pip install .` "
                 "in a clone, whose build step fetches it"
             )
-        self._session = open_session(self.path, threads)
+        self._session = open_session(self.path, threads, device)
+        self._step = 32 if self._session.get_providers()[0] == CPU else _STEP
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """The faces of a picture, uint8 ``(H, W, 3)`` BGR, the surest first."""
-        scout = self._scout if self.path == _WEIGHTS else None
+        scout = self._scout if self.path == _WEIGHTS and self._step == 32 else None  # in int8, for the CPU
         return turned_upright(self, image, search(self, image, self.size, self.most, scout))
 
     def at_size(self, size: int) -> CenterFace:
@@ -98,10 +104,11 @@ class CenterFace:
         height, width = image.shape[:2]
         rows, columns = max(1, round(height * ratio)), max(1, round(width * ratio))
         method = cv2.INTER_AREA if ratio < 1 else cv2.INTER_LINEAR
-        blob = np.zeros((-(-rows // 32) * 32, -(-columns // 32) * 32, 3), np.uint8)
+        step = self._step
+        blob = np.zeros((-(-rows // step) * step, -(-columns // step) * step, 3), np.uint8)
         blob[:rows, :columns] = cv2.resize(image, (columns, rows), interpolation=method)
         tensor = np.ascontiguousarray(blob[..., ::-1].transpose(2, 0, 1), dtype=np.float32)[None]  # RGB, 0..255
-        given_back = _giving_back() if tensor.size > _KEPT else None
+        given_back = _giving_back() if tensor.size > _KEPT and step == 32 else None
         maps = self._session.run(["heatmap", "scale", "offset", "landmarks"], {"image": tensor}, given_back)
         boxes, scores, points = _decode([m[0] for m in maps], self._STRIDE, min(_WEAK, self.threshold))
         factor = np.array([width / columns, height / rows], np.float32)
@@ -111,7 +118,13 @@ class CenterFace:
         return _fast(self.threads)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _opened, (CenterFace, self.path, {"threads": self.threads}, self.size, self.threshold)
+        return _opened, (
+            CenterFace,
+            self.path,
+            {"threads": self.threads, "device": self.device},
+            self.size,
+            self.threshold,
+        )
 
 
 class YuNet:
@@ -194,10 +207,12 @@ def make_detector(
     *,
     size: int | str | None = AUTO,
     threads: int | None = None,
+    device: str = "cpu",
 ) -> Detector:
     """A detector by name: ``centerface``, ``fast`` (the same in int8), ``yunet`` (needs ``path``) or ``none``.
 
-    size  long side in pixels to which pictures are brought, or ``auto`` (None): chosen by the picture
+    size    long side in pixels to which pictures are brought, or ``auto`` (None): chosen by the picture
+    device  for those that run on onnxruntime, see ``mien.runtime.devices``
     """
     pixels = _pixels(size)
     if name == "yunet":
@@ -205,11 +220,11 @@ def make_detector(
             raise ConfigError("detector 'yunet' needs its model file: --detector-model FILE")
         return YuNet(path, size=pixels)
     if name == "centerface":
-        return CenterFace(path, size=pixels, threads=threads)
+        return CenterFace(path, size=pixels, threads=threads, device=device)
     if path is not None and name in ("fast", "none"):
         raise ConfigError(f"detector {name!r} takes no model file, got {os.fspath(path)}; leave out --detector-model")
     if name == "fast":
-        return CenterFace(_FAST, size=pixels, threads=threads)
+        return CenterFace(_FAST, size=pixels, threads=threads, device=device)
     if name == "none":
         return WholeImage()
     raise ConfigError(f"detector must be centerface, fast, yunet or none, got {name!r}")

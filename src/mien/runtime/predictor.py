@@ -71,6 +71,9 @@ class Predictor:
     labels    name of the head that answers, ``fer2013`` or ``fer+`` (with contempt) of a shipped model; None for the
               model's default answer, which joins its heads. :attr:`Face.heads` has what each says
 
+    device    ``cpu``, ``cuda``, ``openvino``, ``coreml`` or ``auto``, see ``mien.runtime.devices``; of both networks,
+              unless ``detector`` is one that has been made already
+
     May be called from several threads at once, and pickled: it opens its files again where it arrives.
     """
 
@@ -81,16 +84,24 @@ class Predictor:
         threads: int | None = None,
         *,
         labels: str | None = None,
+        device: str = "cpu",
     ) -> None:
         path, head = find_head(model)
-        self._classifier = Classifier(path, labels=labels or head, threads=threads)
+        self._classifier = Classifier(path, labels=labels or head, threads=threads, device=device)
         chosen = "centerface" if detector is None else detector
-        self.detector: Detector = make_detector(chosen, threads=threads) if isinstance(chosen, str) else chosen
+        if isinstance(chosen, str):
+            chosen = make_detector(chosen, threads=threads, device=device)
+        self.detector: Detector = chosen
 
     @property
     def spec(self) -> ModelSpec:
         """What the model is: its labels, size, scores and terms."""
         return self._classifier.spec
+
+    @property
+    def provider(self) -> str:
+        """What runs the network, as onnxruntime calls it: ``CPUExecutionProvider``."""
+        return self._classifier.provider
 
     @property
     def model_path(self) -> Path:

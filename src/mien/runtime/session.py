@@ -1,4 +1,4 @@
-"""One way to open an ONNX file: on the CPU, with a set number of threads, and with an error that says what to do.
+"""One way to open an ONNX file: on a device, with a set number of threads, and with an error that says what to do.
 
 It is also the one way to onnxruntime itself, whose telemetry stays off: nothing leaves the machine.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import ConfigError, ModelError
+from mien.runtime.devices import CPU, OpenVino, provider_of, providers_for
 
 __all__ = ["load_onnxruntime", "open_session"]
 
@@ -35,8 +36,11 @@ def load_onnxruntime() -> Any:
     return onnxruntime
 
 
-def open_session(path: str | os.PathLike[str], threads: int | None = None) -> Any:
-    """An ``onnxruntime.InferenceSession`` on the CPU; ``threads`` None lets onnxruntime choose."""
+def open_session(path: str | os.PathLike[str], threads: int | None = None, device: str = "cpu") -> Any:
+    """An ``onnxruntime.InferenceSession``, or what does as one; ``threads`` None lets it choose.
+
+    device  see ``mien.runtime.devices``; ConfigError where it cannot be had
+    """
     if threads is not None and threads < 1:
         raise ConfigError(f"threads must be at least 1, got {threads}")
     if not Path(path).is_file():
@@ -48,7 +52,13 @@ def open_session(path: str | os.PathLike[str], threads: int | None = None) -> An
     options.inter_op_num_threads = 1
     # waiting threads sleep: spinning ones take the core from whatever else runs, and that costs more than it gains
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    providers = providers_for(device, onnxruntime.get_available_providers())
     try:
-        return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(os.fspath(path), options, providers=providers or [CPU])
     except Exception as error:  # onnxruntime raises a dozen classes of its own, all derived from Exception
         raise ModelError(f"{os.fspath(path)}: not an ONNX model that onnxruntime can load ({error})") from error
+    if not providers:
+        return OpenVino(os.fspath(path), session, threads)
+    if provider_of(session) != providers[0]:  # it takes the CPU instead, and only logs why
+        raise ConfigError(f"--device {device}: onnxruntime cannot start {providers[0]}; are its libraries installed?")
+    return session

@@ -182,7 +182,8 @@ def _api(predictor: Predictor, limits: Limits, limiter: ConcurrencyLimiter, batc
                 photos = await _while_connected(request, answer())
             finally:
                 batcher.drop(owner)
-        return {"model": spec.name, "photos": photos, "seconds": round(time.perf_counter() - started, 4)}
+        told = {"model": spec.name, "provider": predictor.provider}
+        return {**told, "photos": photos, "seconds": round(time.perf_counter() - started, 4)}
 
     return router
 

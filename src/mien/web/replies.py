@@ -84,6 +84,7 @@ class PredictReply(_Exact):
     """One entry of ``photos`` for each file, in order; ``seconds`` from the last byte received to the answer."""
 
     model: str
+    provider: Annotated[str, Field(description="what ran the network, as onnxruntime calls it")]
     photos: Annotated[list[PhotoReply | Unreadable], Field(min_length=1)]
     seconds: Annotated[float, Field(ge=0)]
 

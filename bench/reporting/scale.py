@@ -1,0 +1,88 @@
+"""Tables of docs/scale.md: devices, what a batch does in a second, and what a million and a billion photos take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.reporting.records import record_of
+
+__all__ = ["batch", "cost", "devices"]
+
+_ABSENT = "Not measured yet."
+_KINDS = {"photos": "photo of 512 x 512, one face", "crops": "face crop of 48 x 48 (`--detector none`)"}
+
+
+def devices() -> str:
+    record = record_of("bench_devices")
+    if record is None:
+        return _ABSENT
+    rows = ["| file | input | 10^6 multiply-adds | onnxruntime, ms | OpenVINO, ms | ratio |", "|" + " --- |" * 6]
+    for r in record["rows"]:
+        n, _, height, width = r["shape"]
+        size = f"{width} x {height}" + (f", {n} faces" if n > 1 else "")
+        ratio = r["cpu_ms"] / r["openvino_ms"]
+        rows.append(
+            f"| {r['file']} | {size} | {r['multiply_adds'] / 1e6:,.0f} | {r['cpu_ms']:.2f} | {r['openvino_ms']:.2f} | "
+            f"{ratio:.2f} |"
+        )
+    boards = [
+        f"{name}: detector at 320 x 256 {e['centerface']:.0f} ms, `mien-nano` {e['mien-nano']:.0f} ms, so about "
+        f"{e['frames_a_second']['one core']:.0f} frames a second on one core"
+        for name, e in record["estimates"].items()
+    ]
+    c = record["conditions"]
+    note = (
+        f"Processor time with one thread of {c['processor']}, onnxruntime {c['versions']['onnxruntime']}, OpenVINO "
+        f"{c['versions']['openvino']}, {c['date']}, {_load(c)}.\n\n**Estimated, not measured** (half of a core's "
+        f"peak, `bench/runtime/devices.py`; good to a factor of two): {'; '.join(boards)}."
+    )
+    return "\n".join([*rows, "", note])
+
+
+def batch() -> str:
+    record = record_of("bench_batch")
+    if record is None:
+        return _ABSENT
+    rows = ["| what | way | a second | processor time, ms | x the loop |", "|" + " --- |" * 5]
+    for kind, words in _KINDS.items():
+        ways: dict[str, Any] = record[kind]
+        loop = (ways["plain loop"]["per_second"] + ways["plain loop again"]["per_second"]) / 2
+        for name, found in ways.items():
+            rate = found["per_second"]
+            rows.append(f"| {words} | {name} | {rate:,.1f} | {found['cpu_ms']:.1f} | {rate / loop:.2f} |")
+    n, c = record["n"], record["conditions"]
+    note = (
+        f"{n['photos']:,} photos of {n['mean photo bytes'] / 1e3:,.0f} kB and {n['crops']:,} crops, {c['cpus']} cores, "
+        f"{c['date']}, {_load(c)}. The processor time of an engine's row includes its start."
+    )
+    return "\n".join([*rows, "", note])
+
+
+def cost() -> str:
+    record = record_of("bench_batch")
+    if record is None:
+        return _ABSENT
+    rows = ["| photos | core hours | on 2 cores | on 64 cores | on 1,000 cores |", "|" + " --- |" * 5]
+    for kind, words in _KINDS.items():
+        ms = min(record[kind][name]["cpu_ms"] for name in ("plain loop", "plain loop again"))
+        for label, number in (("a million", 1e6), ("a billion", 1e9)):
+            hours = ms * number / 3.6e6
+            times = " | ".join(_time(hours / cores) for cores in (2, 64, 1000))
+            rows.append(f"| {label}: {words} | {hours:,.0f} | {times} |")
+    size = record["n"]["mean photo bytes"]
+    note = (
+        "Processor time of the plain loop, the shorter of two, times the number. "
+        f"A billion photos of {size / 1e3:,.0f} kB are {size / 1e3:,.0f} TB to be read."
+    )
+    return "\n".join([*rows, "", note])
+
+
+def _time(hours: float) -> str:
+    return f"{hours / 24:,.0f} days" if hours > 72 else f"{hours:,.1f} h" if hours >= 1 else f"{60 * hours:,.0f} min"
+
+
+def _load(conditions: dict[str, Any]) -> str:
+    start = conditions.get("load_1min_at_start")
+    load = conditions["load_1min_at_end"]
+    busy = f"{start} at the start and {load} at the end" if start is not None else str(load)
+    return f"with a load of {busy} from other work"
