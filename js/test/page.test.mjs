@@ -124,6 +124,23 @@ test("what is no picture is said, and the page goes on", { skip }, async () => {
   assert.equal(await card.locator("h3").textContent(), "note <b>.png");
 });
 
+test("a phone needs no sideways scrolling, in light and dark, and links can be read", { skip }, async () => {
+  const over = () => document.documentElement.scrollWidth - document.documentElement.clientWidth;
+  const colours = () => [...document.querySelectorAll(".facts a, .foot a")].map((link) => getComputedStyle(link).color);
+  const seen = new Set();
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    for (const width of [320, 375, 1200]) {
+      await page.setViewportSize({ width, height: 800 });
+      assert.ok((await page.evaluate(over)) <= 0, `${width} pixels, ${colorScheme}`);
+    }
+    const links = await page.evaluate(colours);
+    assert.ok(links.length >= 3); // two other networks, and whose work this is
+    links.forEach((colour) => seen.add(colour));
+  }
+  assert.equal(seen.size, 2); // one accent for each ground
+});
+
 test("the examples of docs/browser.md run: five lines in a page, a worker, a stream", { skip }, async () => {
   const own = await context.newPage();
   await own.goto(`${address}own/`);
