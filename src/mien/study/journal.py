@@ -118,8 +118,11 @@ class Journal:
 
     def add(self, found: Found, correction: Correction) -> Reviewed:
         """One more correction: into the file, and the recording as it is then. ConfigError leaves both as they are."""
-        at = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        return self._become(found, self.history.add(correction, at), {"at": at, **correction.to_dict()})
+        now, history = correct(found, self.history.replay(found), correction), self.history.add(correction, _time())
+        newest = history.entries[-1]
+        self._append({"id": newest.id, "at": newest.at, **correction.to_dict()})
+        self.history = history
+        return now
 
     def undo(self, found: Found, number: int | None = None) -> Reviewed:
         """See :meth:`History.undo`."""
@@ -130,14 +133,9 @@ class Journal:
         return self._turn(found, self.history.redo(number), "redo")
 
     def _turn(self, found: Found, history: History, do: str) -> Reviewed:
-        (number,) = set(history.gone) ^ set(self.history.gone)
-        at = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        return self._become(found, history, {"at": at, "do": do, "of": number})
-
-    def _become(self, found: Found, history: History, line: Mapping[str, Any]) -> Reviewed:
         now = history.replay(found)
-        number = {"id": len(history.entries)} if len(history.entries) > len(self.history.entries) else {}
-        self._append({**number, **line})
+        (number,) = set(history.gone) ^ set(self.history.gone)
+        self._append({"at": _time(), "do": do, "of": number})
         self.history = history
         return now
 
@@ -156,6 +154,10 @@ class Journal:
             os.fsync(file.fileno())
             self._size = file.tell()
         self.lines += 1
+
+
+def _time() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def read_history(path: Path) -> tuple[History, dict[str, Any], list[str]]:
