@@ -3,8 +3,8 @@
     python -m bench.study.effects [--draws 1000] [--study "within, no effect"] [--out results/study.json]
 
 Each of 40 participants sees two stimuli in each of two conditions. What the network says of them in every frame follows
-from who they are (their own level of each expression), how they take the condition (a slope of their own, with mean 0),
-and from moment to moment (noise that lasts about a second); one stretch in twelve is missing for more than half of its
+from who they are (their own level of each expression), how they take each condition (offsets of their own, mean 0), and
+from moment to moment (noise that lasts about a second); one stretch in twelve is missing for more than half of its
 time and falls to the rules. The planted effect raises one expression in one condition for everybody. All of it goes the
 way of ``mien study`` from the recordings on. ``called_real``: share of studies with any label whose p by Holm is at
 most 0.05. Between: the same, but each participant is in one condition only. Shares sum to 1, so a label that
@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +40,14 @@ def simulate(seed: int, effect: float, *, people: int = 40, between: bool = Fals
     rng = np.random.default_rng(seed)
     names, stretches, recorded = FER2013.names, list[Stretch](), dict[str, Recorded]()
     for person in range(people):
-        level, slope = rng.normal(0, 1.0, len(names)), rng.normal(0, 0.5, len(names))
+        level, own = rng.normal(0, 1.0, len(names)), {c: rng.normal(0, 0.35, len(names)) for c in "ab"}
         level[names.index("neutral")] += 1.5
         shown = ("ab"[person % 2],) * 4 if between else ("a", "b", "a", "b")
         recording = f"p{person}.mp4"
         parts = []
         for i, condition in enumerate(shown):
-            logits = level + rng.normal(0, 0.4, len(names)) + _drift(rng, len(names))
+            logits = level + own[condition] + rng.normal(0, 0.4, len(names)) + _drift(rng, len(names))
             if condition == "b":
-                logits = logits + slope
                 logits[:, names.index(_PLANTED)] += effect
             start = i * (_SECONDS + _PAUSE)
             stimulus = f"{condition}{i // 2}"
@@ -91,16 +92,25 @@ def _recorded(name: str, logits: Any, rng: np.random.Generator) -> Recorded:
     )
 
 
-def measure(draws: int, effect: float, first_seed: int = 0, **how: Any) -> dict[str, Any]:
+def measure(draws: int, effect: float, first_seed: int = 0, *, jobs: int = 1, **how: Any) -> dict[str, Any]:
     """Over ``draws`` studies: in how many the planted label is called real; any label, where none is planted."""
-    hits, differences = 0, list[float]()
-    for seed in range(first_seed, first_seed + draws):
-        study = simulate(seed, effect, **how)
-        real = {c.label for c in study.comparisons if c.real(study.options.alpha)}
-        hits += _PLANTED in real if effect else bool(real)
-        differences += [c.found.difference or 0.0 for c in study.comparisons if c.label == _PLANTED]
+    seeds, one = range(first_seed, first_seed + draws), partial(_one, effect=effect, how=how)
+    if jobs == 1:
+        found = [one(seed) for seed in seeds]
+    else:
+        with ProcessPoolExecutor(jobs) as pool:
+            found = list(pool.map(one, seeds, chunksize=max(1, draws // jobs // 4)))
+    hits, differences = zip(*found, strict=True)
     told = {"effect_logits": effect, "mean_difference_of_shares": round(float(np.mean(differences)), 4)}
-    return {**told, "planted_found" if effect else "called_real": _share(hits, draws)}
+    return {**told, "planted_found" if effect else "called_real": _share(sum(hits), draws)}
+
+
+def _one(seed: int, effect: float, how: dict[str, Any]) -> tuple[bool, float]:
+    """Whether a study calls it real, and the difference of the planted label."""
+    study = simulate(seed, effect, **how)
+    real = {c.label for c in study.comparisons if c.real(study.options.alpha)}
+    difference = next(c.found.difference or 0.0 for c in study.comparisons if c.label == _PLANTED)
+    return (_PLANTED in real if effect else bool(real)), difference
 
 
 def _share(hits: int, n: int) -> dict[str, Any]:
@@ -122,13 +132,14 @@ STUDIES: dict[str, tuple[float, dict[str, Any], float]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--study", action="append", choices=STUDIES, help="this kind only; the record keeps the others")
     parser.add_argument("--out", type=Path, default=RESULTS / "study.json")
     args = parser.parse_args()
     told = {"people": 40, "conditions": 2, "stimuli_each": 2, "stretch_seconds": _SECONDS, "frames_per_second": _RATE}
     for name in args.study or STUDIES:
         effect, how, share = STUDIES[name]
-        found = measure(max(1, round(share * args.draws)), effect, 10_000 if effect else 0, **how)
+        found = measure(max(1, round(share * args.draws)), effect, 10_000 if effect else 0, jobs=args.jobs, **how)
         record = json.loads(args.out.read_text(encoding="utf-8")) if args.out.is_file() else {"studies": {}}
         record["studies"][name] = {**found, "conditions": conditions("numpy", "scipy", "statsmodels", **told)}
         save(args.out, {"studies": {n: record["studies"][n] for n in STUDIES if n in record["studies"]}})

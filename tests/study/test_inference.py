@@ -54,7 +54,10 @@ def test_a_mixed_model_agrees_with_the_paired_test():
     found = mixed(v, second, [f"p{i}" for i in people])
     d = v[second] - v[~second]
     assert found.difference == pytest.approx(d.mean(), abs=1e-6)
-    assert found.p == pytest.approx(2 * stats.norm.sf(abs(stats.ttest_1samp(d, 0).statistic)), abs=1e-3)
+    expected = stats.ttest_1samp(d, 0)
+    assert found.p == pytest.approx(expected.pvalue, rel=0.01)
+    assert (found.low, found.high) == pytest.approx(expected.confidence_interval(), abs=1e-3)
+    assert mixed(v[second], second[second], people[second].astype(str)).p is None  # nobody is in both
 
 
 def test_holm():

@@ -186,7 +186,6 @@ def _study(
         by_stimulus,
         compare_conditions(
             by_condition[scores],
-            by_stimulus[scores],
             design.conditions(),
             labels,
             o.measures,

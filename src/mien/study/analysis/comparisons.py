@@ -74,7 +74,6 @@ class Comparison:
 
 def compare_conditions(
     by_condition: Cells,
-    by_stimulus: Cells,
     conditions: Sequence[str],
     labels: Sequence[str],
     measures: Sequence[str],
@@ -86,15 +85,14 @@ def compare_conditions(
 ) -> list[Comparison]:
     """All labels in all pairs of conditions, corrected together by Holm's method.
 
-    by_condition  (participant, condition) -> measured; by_stimulus has a third part, and is what a mixed model takes
+    by_condition  (participant, condition) -> measured
     """
     found = list[Comparison]()
     for measure in measures:
         table = _values(by_condition, measure)
-        finer = _values(by_stimulus, measure)
         for first, second in combinations(conditions, 2):
             if test == "mixed":
-                found += _mixed(finer, first, second, labels, measure)
+                found += _mixed(table, first, second, labels, measure)
             else:
                 found += _permuted(table, first, second, labels, measure, draws, seed)
     adjusted = holm([c.found.p for c in found])

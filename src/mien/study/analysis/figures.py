@@ -163,6 +163,7 @@ def _line(axes: Any, curve: Curve, k: int, ink: str, *, band: bool = True) -> No
     shown = curve.shown
     mean, low, high = (np.where(shown, 100 * v[:, k], np.nan) for v in (curve.mean, curve.low, curve.high))
     axes.plot(curve.times, mean, color=ink, linewidth=1.8)
+    axes.set_xlim(left=0)
     if band:
         axes.fill_between(curve.times, low, high, color=ink, alpha=0.18, linewidth=0)
 
@@ -214,7 +215,8 @@ def _legend(figure: Any, shades: dict[str, str]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], color=ink, linewidth=2.5, label=_short(name, 20)) for name, ink in shades.items()]
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), frameon=False, labelcolor=INK)
+    columns = max(1, min(len(handles), int(figure.get_figwidth() / 1.3)))
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns, frameon=False, labelcolor=INK)
 
 
 def _short(name: str, most: int = 12) -> str:

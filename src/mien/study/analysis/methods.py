@@ -30,7 +30,7 @@ _TESTS = {
     "sign-flip": "sign-flip permutation tests of the differences within participants ({how})",
     "permutation": "permutation tests between participants (Welch's t, {draws:,} shuffles)",
     "mixed model": "linear mixed models with a random intercept for participants (statsmodels {statsmodels}, "
-    "restricted likelihood, Wald tests)",
+    "restricted likelihood, t tests)",
 }
 
 
@@ -128,7 +128,7 @@ def _left_out(study: Study) -> Iterator[str]:
         *([f"{_n(rows['recording'], 'row')} of recordings that could not be read"] if rows["recording"] else []),
     ]
     if told:
-        yield f"Not used were {' and '.join(told)}."
+        yield f"Not used: {' and '.join(told)}."
 
 
 def _analysis(study: Study) -> Iterator[str]:
@@ -214,8 +214,6 @@ def notes(study: Study) -> list[str]:
         )
     if any(m == "share" for m in study.options.measures) and study.comparisons:
         found.append("Shares of all labels sum to 1: where one rises, others fall. These are not separate findings.")
-    if any(c.test == "mixed model" for c in study.comparisons):
-        found.append("The Wald tests of mixed models are somewhat bold with few participants.")
     return found
 
 
