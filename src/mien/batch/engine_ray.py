@@ -27,7 +27,10 @@ def run(
     started = not ray.is_initialized()
     if started:
         cores = None if os.environ.get("RAY_ADDRESS") else workers
-        ray.init(num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level="error")
+        try:
+            ray.init(num_cpus=cores, include_dashboard=False, log_to_driver=False, logging_level="error")
+        except Exception as error:  # what keeps ray from starting comes as a plain one
+            raise MienError(f"ray cannot start: {error}") from error
     try:
         task = ray.remote(max_retries=_AGAIN, num_cpus=1)(do_partition)
         shared = ray.put(job)

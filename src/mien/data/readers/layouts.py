@@ -4,6 +4,7 @@ FERG_DB_256   ``aia/aia_anger/aia_anger_12.png``: character, expression. Aneja e
               pixels: give a size, or they take 3.7 GB.
 CK+           ``anger/S010_004_00000017.png``, class folders of single frames, as they are often handed on; or the
               original sequences with their codes (``sequences``). Lucey et al. 2010, CVPR workshops.
+RAF-DB, AffectNet   pictures with a list, or with arrays: ``raf_db`` and ``affectnet``.
 JAFFE         ``KA.AN1.39.tiff``, all in one folder: subject, expression and take, number. Lyons et al. 1998, FG.
 
 More than half of the pictures must follow a layout for the tree to be taken for it; the others are then problems, since
@@ -20,9 +21,11 @@ from collections.abc import Collection, Mapping, Sequence, Sized
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from mien.data.readers.affectnet import is_expression, plan_affectnet
 from mien.data.readers.folders import plan_folders
 from mien.data.readers.pictures import Picture, Plan, plan_of
 from mien.data.readers.problems import Problems
+from mien.data.readers.raf_db import is_list, plan_raf_db
 from mien.data.readers.sequences import plan_sequences
 from mien.errors import DataError
 from mien.images import is_picture
@@ -42,12 +45,17 @@ def plan_layout(
     """The plan of a tree in one of the layouts above, and notes on how it was read; ``None`` for any other tree.
 
     names  every file of the tree; pictures are picked by their suffix
-    codes  the content of CK+'s ``*_emotion.txt`` by file name, or why it could not be read
+    codes  the content of CK+'s ``*_emotion.txt``, RAF-DB's list and AffectNet's ``*_exp.npy`` by file name, or why it
+           could not be read
     where  the tree, for messages
 
     Pictures that do not follow the layout that the others follow, and codes that cannot be read, go to ``problems``.
     """
     paths = [PurePosixPath(n) for n in dict.fromkeys(names) if is_picture(n)]
+    lists = {name: content for name, content in codes.items() if is_list(name)}
+    arrays = {name: content for name, content in codes.items() if is_expression(name)}
+    if known := plan_raf_db(paths, lists, where, problems) or plan_affectnet(paths, arrays, where, problems):
+        return known
     found = _ferg(paths, where, problems) or _ck_folders(paths, where, problems) or _jaffe(paths, where, problems)
     return found or plan_sequences(paths, codes, where, problems)
 

@@ -12,9 +12,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from mien.data.readers.affectnet import is_expression
 from mien.data.readers.archives import BROKEN, Entry, entries, reason
 from mien.data.readers.csv_layout import Layout, sniff
 from mien.data.readers.csv_table import MAX_LINE
+from mien.data.readers.raf_db import LIST_BYTES, is_list
 from mien.data.readers.sequences import CODE_BYTES, is_code
 from mien.data.readers.text import as_utf8
 from mien.errors import DataError
@@ -34,7 +36,7 @@ class Survey:
     names: list[str] = field(default_factory=list)
     tables: dict[str, Layout] = field(default_factory=dict)  # CSV files that look like faces
     index: dict[str, bytes] = field(default_factory=dict)  # index.csv and index.json of an export
-    codes: dict[str, bytes | DataError] = field(default_factory=dict)  # CK+'s codes, or why one could not be read
+    codes: dict[str, bytes | DataError] = field(default_factory=dict)  # labels beside pictures, or why there are none
     passed: PassedOver = field(default_factory=PassedOver)  # what was passed over on the walk
     broken: str = ""
 
@@ -68,8 +70,10 @@ def _look(entry: Entry, found: Survey) -> None:
     base = PurePosixPath(entry.name).name.lower()
     if base in ("index.csv", "index.json"):
         found.index[entry.name] = entry.read(_INDEX_BYTES)
-    elif is_code(base):
-        found.codes.setdefault(entry.name, _code(entry))
+    elif is_code(base) or is_expression(entry.name):
+        found.codes.setdefault(entry.name, _code(entry, CODE_BYTES))
+    elif is_list(base):
+        found.codes.setdefault(entry.name, _code(entry, LIST_BYTES))
     elif re.search(r"\.csv(\.(gz|bz2|xz))?$", base):
         try:
             with entry.open() as stream:
@@ -78,11 +82,11 @@ def _look(entry: Entry, found: Survey) -> None:
             _log.debug("%s is no table of faces: %s", entry.where, error)
 
 
-def _code(entry: Entry) -> bytes | DataError:
+def _code(entry: Entry, most: int) -> bytes | DataError:
     try:
-        return entry.read(CODE_BYTES)
+        return entry.read(most)
     except DataError:
-        return DataError(f"is larger than {CODE_BYTES} bytes and no code; remove it")
+        return DataError(f"is larger than {most} bytes and holds no labels; remove it")
     except BROKEN as error:
         return DataError(f"cannot be read: {reason(error)}")
 
