@@ -9,7 +9,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from review_files import LABELS, RATE, SHOWN, recorded_table
 
@@ -101,6 +101,7 @@ STEPS = st.one_of(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.sets(st.integers(1, 3)), min_size=1, max_size=30), st.lists(STEPS, max_size=12))
 def test_any_corrections_keep_every_face_and_can_all_be_taken_back_and_made_again(persons, steps):
     recording, history = found(persons), History()

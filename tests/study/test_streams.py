@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from review_files import LABELS, one_face
 
@@ -26,6 +26,7 @@ def tracked(at, faces, *, error="", clock=None):
     return TrackedFrame(Frame(0, at, clock=clock), Photo("x", drawn, 160, 120, error=error, time=at))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(0.01, 2), min_size=1, max_size=20),
     st.lists(st.tuples(st.floats(0, 20), st.one_of(st.none(), st.floats(0.01, 5))), max_size=12),
