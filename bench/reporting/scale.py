@@ -44,17 +44,20 @@ def batch() -> str:
     if record is None:
         return _ABSENT
     rows = ["| what | way | a second | processor time, ms | x the loop |", "|" + " --- |" * 5]
+    crowded = record["conditions"]["load_1min_at_start"] > record["conditions"]["cpus"]
     for kind, words in _KINDS.items():
         ways: dict[str, Any] = record[kind]
         loop = (ways["plain loop"]["per_second"] + ways["plain loop again"]["per_second"]) / 2
         for name, found in ways.items():
             rate = found["per_second"]
             own = f"{found['cpu_ms']:.1f}" if "cpu_ms" in found else ""
-            rows.append(f"| {words} | {name} | {rate:,.1f} | {own} | {rate / loop:.2f} |")
+            rows.append(f"| {words} | {name} | {rate:,.1f} | {own} | {'' if crowded else f'{rate / loop:.2f}'} |")
     n, c = record["n"], record["conditions"]
     note = (
         f"{n['photos']:,} photos of {n['mean photo bytes'] / 1e3:,.0f} kB and {n['crops']:,} crops, {c['cpus']} cores, "
         f"{c['date']}, {_load(c)}. The processor time of an engine's row includes its start."
+        + " **With more work than processors only the processor time says something: to be run again.**"
+        * crowded
     )
     return "\n".join([*rows, "", note])
 
