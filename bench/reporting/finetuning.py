@@ -26,9 +26,10 @@ def finetune() -> str:
         above = ", ".join(_above(row["paired"][f"{way} above untouched"], row["seeds"]) for way in _WAYS[2:])
         rows.append(f"| {row['task']} | {row['n']} | {cells} | {above} |")
     seeds = sorted({row["seeds"] for row in record["paired"]})
+    many = " to ".join(map(str, dict.fromkeys((seeds[0], seeds[-1])))) + (" seed" if seeds == [1] else " seeds")
     words = (
         f"Mean recall over the classes in % of `{record['network']}` on faces that take no part, mean ± standard "
-        f"deviation over {' to '.join(map(str, seeds))} seeds, each with faces of its own, the same for all ways; in "
+        f"deviation over {many}, each with faces of its own, the same for all ways; in "
         "brackets how many seeds are better. Every class has as many faces as the others in training, which is why it "
         f"counts as much as they do here. {_epochs(record)}; one core, mien {record['conditions']['versions']['mien']}."
     )
@@ -36,7 +37,8 @@ def finetune() -> str:
 
 
 def _above(found: dict[str, Any], seeds: int) -> str:
-    return f"{100 * found['mean']:+.1f} ± {100 * found['sd']:.1f} ({found['better']} of {seeds})"
+    spread = "" if found["sd"] is None else f" ± {100 * found['sd']:.1f}"
+    return f"{100 * found['mean']:+.1f}{spread} ({found['better']} of {seeds})"
 
 
 def _epochs(record: dict[str, Any]) -> str:

@@ -32,6 +32,7 @@ from mien.data import FaceDataset, read_faces, read_votes, split_train_val, trai
 from mien.data.duplicates import near_duplicates
 from mien.data.synthetic.generate import generate
 from mien.evaluation.corruptions import CORRUPTIONS, corrupt
+from mien.evaluation.metrics import mean_and_spread
 from mien.evaluation.model import open_model
 from mien.files import write_text
 from mien.models.weights import published_weights
@@ -162,8 +163,9 @@ def paired(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def _mean(values: NDArray[np.float64]) -> dict[str, float]:
-    return {"mean": float(values.mean()), "sd": float(values.std(ddof=1)) if len(values) > 1 else 0.0}
+def _mean(values: NDArray[np.float64]) -> dict[str, float | None]:
+    mean, spread = mean_and_spread(values.tolist())
+    return {"mean": mean, "sd": spread}
 
 
 def main() -> None:
