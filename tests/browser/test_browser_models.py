@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mien import __version__
 from mien.browser import copy_site, site, write_models
 from mien.errors import ConfigError, ModelError
 from mien.images import decode
@@ -80,6 +81,7 @@ def test_the_package_names_no_address_of_a_registry_and_needs_one_library():
     assert "omit-lockfile-registry-resolved=true" in (ROOT / "js" / ".npmrc").read_text(encoding="utf-8").splitlines()
     assert not [name for name, entry in lock["packages"].items() if "resolved" in entry]
     package = json.loads((ROOT / "js" / "package.json").read_text(encoding="utf-8"))
+    assert package["version"] == lock["packages"][""]["version"] == __version__
     assert package["dependencies"] == {"onnxruntime-web": "1.30.0"}
     assert lock["packages"][""]["dependencies"] == package["dependencies"]
 
