@@ -5,16 +5,17 @@
 Static quantization (Jacob et al. 2017, arXiv 1712.05877), by hand: what onnxruntime's tool makes of this graph keeps
 every ReLU apart from its convolution, which costs half of the time and a bit of every range. Here a ReLU is what
 clipping at the zero point does. Weights have a scale for each output channel and 7 bits, so that no processor's
-instruction for 8 bits overflows (AVX2's does: the sum of two products of 8 bits passes 16); activations have 8 bits and
-the range with the least squared error on generated scenes. The picture goes in as it is, 0..255; the four heads, 15 of
-the network's some 10,000 channels, stay float32. Names and meaning of input and outputs are those of the float file.
+instruction for 8 bits overflows (AVX2's does: the sum of two products of 8 bits passes 16); activations have 8 bits
+and the range with the least squared error on generated scenes. ``detector_fitting`` prepares the network for it. The
+picture goes in as it is, 0..255; the four heads, 15 of the network's some 10,000 channels, stay float32. Names and
+meaning of input and outputs are those of the float file.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,14 @@ from numpy.typing import NDArray
 from bench.conditions import ROOT
 from bench.runtime.scenes import Scenes, read_crops
 from mien.files import replace_file
-from mien.runtime.session import load_onnxruntime
 
-__all__ = ["Range", "Steps", "quantized", "ranges", "steps_of"]
+__all__ = ["Range", "Step", "Steps", "best_range", "quantized", "steps_of", "weight_scale"]
 
 WEIGHTS = ROOT / "src" / "mien" / "weights"
 HEADS, HEAT = ("heatmap", "scale", "offset", "landmarks"), "536"  # and the heat map before its sigmoid
 STEPS = 63  # of a weight, up and down: 7 bits
-_SCENES, _SAMPLES = 60, 4000  # pictures, and values of each activation and picture, that set the ranges
+SCENES, SIZE = 36, (416, 320)  # generated pictures that set the ranges, and their size
+FACES = ("near", "turned")  # kinds of those that correct what rounding shifts
 
 Floats = NDArray[np.float32]
 
@@ -129,30 +130,10 @@ def _over_blocks(weight: Floats) -> Floats:
     return np.ascontiguousarray(split.transpose(0, 3, 5, 1, 2, 4)).reshape(outputs, 4 * inputs, 2, 2)
 
 
-def ranges(model: Any, pictures: Iterable[NDArray[np.uint8]]) -> dict[str, Range]:
-    """A range for each activation of the float file ``model``, from pictures uint8 ``(H, W, 3)`` BGR."""
-    import onnx
-
-    steps = steps_of(model)
-    inside = [s.output for s in steps if s.output not in (*HEADS, HEAT, "blocks") and not s.output.endswith("_small")]
-    watched = onnx.ModelProto()
-    watched.CopyFrom(model)
-    watched.graph.output.extend(onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, None) for n in inside)
-    session = load_onnxruntime().InferenceSession(watched.SerializeToString(), providers=["CPUExecutionProvider"])
-    rng, seen = np.random.default_rng(0), dict[str, list[Floats]]()
-    for picture in pictures:
-        tensor = np.ascontiguousarray(picture[..., ::-1].transpose(2, 0, 1), dtype=np.float32)[None]
-        for name, values in zip(inside, session.run(inside, {"image": tensor}), strict=True):
-            seen.setdefault(name, []).append(rng.choice(values.ravel(), _SAMPLES))
-    found = {name: best_range(np.concatenate(values)) for name, values in seen.items()}
-    found |= {"image": Range(1.0, 0), "blocks": Range(1.0, 0)}  # as they are
-    return found | {s.inputs[0]: found[s.output] for s in steps if s.kind == "DepthToSpace"}  # which moves values only
-
-
 def best_range(values: Floats) -> Range:
     """The range, which holds 0, with the least squared error of rounding and clipping."""
     low, high = min(0.0, float(values.min())), max(1e-6, float(values.max()))
-    tried = [Range((high - low) * k / 255, round(-low * 255 / (high - low))) for k in np.linspace(0.25, 1, 31)]
+    tried = [Range(float((high - low) * k) / 255, round(-low * 255 / (high - low))) for k in np.linspace(0.25, 1, 31)]
     return min(tried, key=lambda r: float(np.square(rounded(values, r) - values).sum(dtype=np.float64)))
 
 
@@ -252,13 +233,18 @@ def weight_scale(weight: Floats) -> Floats:
 def main() -> None:
     import onnx
 
+    from bench.export.detector_fitting import fitted
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="FER2013's CSV")
     parser.add_argument("--out", type=Path, default=WEIGHTS / "centerface-int8.onnx")
     given = parser.parse_args()
-    model = onnx.load(str(WEIGHTS / "centerface.onnx"))
-    scenes = Scenes(read_crops(given.data, odd=False), seed=1).all(_SCENES)
-    made = quantized(steps_of(model), ranges(model, (scene.image for scene in scenes))).SerializeToString()
+    scenes = Scenes(read_crops(given.data, odd=False), seed=1, size=SIZE)
+    pictures = [scene.image for scene in scenes.all(SCENES)]
+    faces = [scene.image for scene in scenes.all(SCENES, FACES)]
+    made = quantized(
+        *fitted(steps_of(onnx.load(str(WEIGHTS / "centerface.onnx"))), pictures, faces)
+    ).SerializeToString()
     replace_file(given.out, lambda path: path.write_bytes(made))
     print(f"{given.out}: {len(made):,} bytes, SHA-256 {hashlib.sha256(made).hexdigest()}")
 

@@ -302,3 +302,16 @@ def test_marks_are_drawn_on_a_copy(predictor):
     assert (picture == before).all()
     assert marked.shape == picture.shape
     assert (marked != picture).any(axis=2).sum() > 300
+
+
+def test_a_head_that_tilts_over_in_a_video_is_followed_and_cropped_upright(net):
+    photo, frames = read_image(ASTRONAUT, colour=True)[0:300, 80:380], []
+    for i, degrees in enumerate((0, 30, 60, 90, 90, 60, 30, 0)):
+        matrix = cv2.getRotationMatrix2D((146, 117), -degrees, 1)  # around the face
+        frames.append(Frame(i, i / 5, cv2.warpAffine(photo, matrix, (300, 300), borderMode=cv2.BORDER_REPLICATE)))
+    predictor = Predictor(net, CenterFace(size=320, threads=1), threads=1)
+    faces = [photo[0] for photo in predictor.predict_video(frames, look=0.3) if len(photo) == 1]
+    assert len(faces) == len(frames)
+    assert {f.track for f in faces} == {1}
+    for face, degrees in zip(faces, (0, 30, 60, 90, 90, 60, 30, 0), strict=True):
+        assert abs(face.turn - degrees) < 12 or (degrees == 30 and face.turn == 0)
