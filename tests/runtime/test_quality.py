@@ -167,10 +167,10 @@ def test_turning_pays_from_its_limit_on_as_measured():
 
 
 def test_the_mean_head_is_the_measured_one():
-    from mien.runtime.quality import _HEAD
+    from mien.runtime.quality import HEAD
 
     head = json.loads((ROOT / "results" / "quality.json").read_text(encoding="utf-8"))["pose"]["head"]
-    nose, mouth = _HEAD[2], _HEAD[4]
+    nose, mouth = HEAD[2], HEAD[4]
     np.testing.assert_allclose((nose[1], *mouth[:2]), (head["nose_y"], head["mouth_x"], head["mouth_y"]), atol=0.01)
     np.testing.assert_allclose(
         (nose[2], mouth[2]), (head["nose_z"], head["mouth_z"]), atol=0.051

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -63,7 +63,8 @@ class PredictRun:
         return False
 
     def _do(self, paths: Sequence[str], jobs: int) -> None:
-        with _bar(len(paths), streams=any(output.on_stdout for output in self.outputs)) as bar:
+        bar = _bar(len(paths), streams=any(output.on_stdout for output in self.outputs))
+        with nullcontext() if bar.disable else bar:  # older versions of rich end one that is not shown with a line
             task = bar.task_ids[0]
             for photo in self.predictor.predict_many(paths, jobs=jobs, searched=lambda: bar.advance(task)):
                 self._take(photo)
