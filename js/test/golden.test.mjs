@@ -13,10 +13,10 @@ const apart = (a, b) => Math.max(0, ...a.flat().map((v, i) => Math.abs(v - b.fla
 const values = (of) => Object.values(of);
 const quantile = (list, share) => list.toSorted((a, b) => a - b)[Math.min(list.length - 1, Math.floor(share * list.length))];
 
-/** The label is the same, unless Python itself was undecided. */
+/** The label is the same, unless Python itself was undecided between two. */
 function sameLabel(said, wanted, where) {
   const [first, second] = values(wanted.probabilities).sort((a, b) => b - a);
-  if (first - second > 0.1) assert.equal(said.label, wanted.label, where);
+  if (first - second > 0.02) assert.equal(said.label, wanted.label, where);
 }
 
 /** Everything of a face but its crop; gives how far the probabilities are apart. */
@@ -42,7 +42,7 @@ function sameFace(said, wanted, where) {
 
 test("faces, their places, crops and answers are Python's", { skip }, async () => {
   const opened = new Map();
-  const probabilities = [];
+  const [probabilities, crops] = [[], []];
   for (const [i, wanted] of pictures.entries()) {
     const where = `${i} ${wanted.name}`;
     const key = `${wanted.detector} ${wanted.size}`;
@@ -58,12 +58,15 @@ test("faces, their places, crops and answers are Python's", { skip }, async () =
     photo.faces.forEach((face, k) => {
       const stretched = face.quality.contrast < 24 ? 44 / face.quality.contrast : 1; // contrast was raised, and steps with it
       const off = apart([...face.crop.data], [...crop(wanted.crops[k], face.crop.size).data]);
-      assert.ok(off <= Math.max(2, Math.ceil(2 * stretched)), `${where}: crop off by ${off}`);
+      // boxes are up to 0.04 pixels apart, which moves a steep edge by a grey value or two more than rounding does
+      assert.ok(off <= Math.ceil(3 * stretched), `${where}: crop off by ${off}`);
+      crops.push(off / stretched);
       probabilities.push(sameFace(said.faces[k], wanted.photo.faces[k], `${where}, face ${k + 1}`));
     });
   }
   // one grey value can move an int8 network over the edge of a step, and an undecided face by several per cent
   assert.ok(probabilities.length > 200);
+  assert.ok(quantile(crops, 0.98) <= 2, `98 % of the crops: ${quantile(crops, 0.98)}`);
   assert.ok(quantile(probabilities, 0.8) <= 0.01, `80 % of the faces: ${quantile(probabilities, 0.8)}`);
   assert.ok(quantile(probabilities, 1) <= 0.1, `the worst: ${quantile(probabilities, 1)}`);
 });

@@ -31,7 +31,7 @@ from mien.benchmark.table import conditions, pairs
 from mien.benchmark.task import Task
 from mien.benchmark.worker import Job
 from mien.cli import app
-from mien.cli.compare import _seconds
+from mien.cli.options import seconds_of
 from mien.data import FaceDataset
 from mien.data.synthetic.generate import generate
 from mien.errors import ConfigError
@@ -382,13 +382,13 @@ def test_two_methods_train_one_network_and_both_count_its_time(tmp_path: Path, m
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400), ("45", 45), (" 2M ", 120)])
 def test_budgets(text: str, seconds: float):
-    assert _seconds(text) == seconds
+    assert seconds_of(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "ten", "-3m", "0s", "5d", "1e3"])
 def test_budgets_that_are_none(text: str):
     with pytest.raises(ConfigError, match="--budget must be a time above 0"):
-        _seconds(text)
+        seconds_of(text)
 
 
 def test_the_command_writes_table_plot_and_results(tmp_path: Path):

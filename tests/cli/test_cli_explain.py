@@ -89,7 +89,7 @@ def test_stability_alone_is_the_diagnosis_in_words_as_a_picture_and_as_json(net,
     given = (ASTRONAUT, tmp_path / "grey.png", "--model", net, "--method", "stability")
     said = run(*given, "--out", tmp_path / "a").stdout
     assert "of 33 variants" in said
-    assert "searched at 640 pixels" in said
+    assert "searched at 480 pixels" in said
     assert sorted(f.name for f in (tmp_path / "a").iterdir()) == ["astronaut-why.png", "grey-why.png"]
     document = json.loads(run(*given, "--out", tmp_path / "b", "--json").stdout)
     assert [p["outcome"] for p in document["photos"]] == ["faces", "no face"]

@@ -186,7 +186,7 @@ def test_a_teacher_of_another_split_is_refused_with_the_remedy(
     words = ["train", recipe, "--data", table, "--device", "cpu"]
     mien(*words, "--out", tmp_path / "teacher", "--seed", 4)
     mien(*words, "--out", tmp_path / "a", "--teacher", tmp_path / "teacher", code=2)
-    assert "with --split-seed 4 (the teacher's seed)" in capfd.readouterr().err
+    assert "with --split-seed 4 (the seed of tiny)" in capfd.readouterr().err
     mien(*words, "--out", tmp_path / "a", "--teacher", tmp_path / "teacher", "--split-seed", 4)
     mien("train", recipe, "--data", DATA, "--out", tmp_path / "b", "--teacher", run, "--device", "cpu")
 

@@ -96,7 +96,8 @@ def test_a_model_whose_outputs_are_not_finite_is_not_exported(value: float, tmp_
 
 
 def test_nan_in_a_part_of_the_outputs_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
-    deployed = _Deployed(Headless()).eval()
+    spec = ModelSpec("m", LABELS)
+    deployed = _Deployed(Headless(), spec).eval()
 
     class Session:
         """Runs as a broken runtime would: one number of the second batch is no number."""
@@ -110,7 +111,7 @@ def test_nan_in_a_part_of_the_outputs_is_a_difference(monkeypatch: pytest.Monkey
             return [logits]
 
     monkeypatch.setattr("mien.export.onnx.load_onnxruntime", lambda: SimpleNamespace(InferenceSession=Session))
-    assert np.isnan(_difference(deployed, b"", ModelSpec("m", LABELS)))
+    assert np.isnan(_difference(deployed, b"", spec))
 
 
 def test_a_name_that_predict_would_refuse_is_refused_before_anything_is_done(tmp_path):
