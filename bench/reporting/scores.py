@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.reporting.comparison import rows_of
-from bench.reporting.records import mean_cell, record_of
+from bench.reporting.records import mean_cell, record_of, seeds_word
 from mien.benchmark import METHODS
 from mien.evaluation.metrics import mean_and_spread
 
@@ -18,6 +18,7 @@ NETWORKS = (
     "mien-nano",
     "deep-emotion-2019",
     "deep-emotion-2019-distilled",
+    "deep-emotion-2019-light",
     "report",
 )
 SHOWN = ("mien-base", "mien-small", "mien-nano", "deep-emotion-2019")  # in the README
@@ -151,7 +152,7 @@ def expected(record: dict[str, Any]) -> str:
     s = record["summary"]
     return (
         f"# Expected on PublicTest: {mean_cell(s['accuracy_views1'])} %, 10 views {mean_cell(s['accuracy_views10'])} % "
-        f"({len(record['seeds'])} seeds{_learnt(record)}), {_minutes(record):.0f} min on {_place(record)}"
+        f"({seeds_word(len(record['seeds']))}{_learnt(record)}), {_minutes(record):.0f} min on {_place(record)}"
     )
 
 
