@@ -11,6 +11,7 @@ const PAGE = "../src/mien/web/page";
 const ORT = "node_modules/onnxruntime-web";
 const WASM = "ort-wasm-simd-threaded.wasm";
 const FIRST = "mien-nano"; // the model of the first visit
+const EXTENSION = "jspsych.js"; // for experiments, not for this page
 const LIMIT = 6e6; // bytes of the first load, compressed with gzip, which every static host has
 
 // inline styles: positions of boxes and widths of bars, set one by one by scripts, which need no permission
@@ -19,13 +20,14 @@ const POLICY = [
   "connect-src 'self'", "worker-src 'self'", "manifest-src 'self'", "base-uri 'none'", "form-action 'none'",
 ].join("; ");
 
-export async function buildSite(models, common) {
+export async function buildSite(models, common, extension) {
   rmSync("dist", { recursive: true, force: true });
   mkdirSync("dist/models", { recursive: true });
   cpSync(PAGE, "dist/page", { recursive: true, filter: (path) => !/\.d\.ts$|\/review[^/]*$/.test(path) }); // films need a server
   writeFileSync("dist/index.html", index());
   rmSync("dist/page/index.html");
   await build({ ...common, entryPoints: { mien: "src/index.ts" }, outdir: "dist", minify: true, alias: { "onnxruntime-web/webgpu": "./src/none.ts" } });
+  await build({ ...extension, outdir: "dist", minify: true });
   copyFileSync(join(ORT, "dist", WASM), join("dist", WASM));
   for (const name of readdirSync(models)) copyFileSync(join(models, name), join("dist/models", name));
   writeFileSync("dist/models/index.json", JSON.stringify(modelList(), null, 1));
@@ -76,10 +78,10 @@ function notices() {
 /** Every file below dist/, by its path there. */
 const below = () => readdirSync("dist", { recursive: true, withFileTypes: true }).filter((e) => e.isFile()).map((e) => relative("dist", join(e.parentPath, e.name)).replaceAll("\\", "/")).sort();
 
-/** What the first visit loads; the other networks come when they are asked for. */
+/** What the first visit loads; the other networks come when they are asked for, and what is for experiments not at all. */
 function firstLoad() {
   const others = modelList().map((m) => m.name).filter((name) => name !== FIRST);
-  return below().filter((name) => name !== "sw.js" && !others.some((other) => name.startsWith(`models/${other}.`)));
+  return below().filter((name) => !["sw.js", EXTENSION].includes(name) && !others.some((other) => name.startsWith(`models/${other}.`)));
 }
 
 /** sw.js, with the list of files and a name that changes with any of them. */
@@ -96,7 +98,7 @@ function weigh() {
   const groups = new Map();
   const first = new Set([...firstLoad(), "sw.js"]);
   for (const name of below()) {
-    const group = name === WASM ? "onnxruntime (WebAssembly)" : name.startsWith("models/") ? name.replace(/\.(onnx|json)$/, "") : name === "mien.js" ? "mien.js" : "page";
+    const group = name === WASM ? "onnxruntime (WebAssembly)" : name.startsWith("models/") ? name.replace(/\.(onnx|json)$/, "") : ["mien.js", EXTENSION].includes(name) ? name : "page";
     const bytes = readFileSync(join("dist", name));
     const [raw, zip, br] = groups.get(group) ?? [0, 0, 0];
     const brotli = brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }).length;

@@ -1,21 +1,13 @@
 /* The static page in a real Chromium with a clean profile: photos and webcam, with the network cut after the first visit. */
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
-import { tmpdir } from "node:os";
-import { extname, join, normalize } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
+import { example, open, PATIENCE, SITE, skip } from "./chromium.mjs";
 import { folder } from "./golden.mjs";
 
-const SITE = new URL("../dist/", import.meta.url).pathname;
 const ASTRONAUT = new URL("../../examples/astronaut.jpg", import.meta.url).pathname;
-const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json", ".wasm": "application/wasm", ".webmanifest": "application/manifest+json" };
-const browser = ["chromium", "chromium-browser", "google-chrome"].map(which).find(Boolean);
-const skip = !browser ? "there is no Chromium here" : !existsSync(SITE) ? "make web has not built js/dist" : !folder ? "MIEN_GOLDEN names no folder" : false;
-const PATIENCE = { timeout: 90_000 };
 
 const OWN = {
   "/own/": () => example("html", "Predictor"),
@@ -24,33 +16,13 @@ const OWN = {
   "/own/photo.jpg": () => readFileSync(ASTRONAUT),
 };
 
-let [server, context, page, address, profile] = [];
+let [server, context, page, address, close] = [];
 const trouble = [];
 const asked = [];
 
-function which(name) {
-  try {
-    return execFileSync("which", [name], { encoding: "utf8" }).trim();
-  } catch {
-    return "";
-  }
-}
-
 before(async () => {
   if (skip) return;
-  server = createServer((request, response) => {
-    const path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname));
-    const body = served(path);
-    if (body === null) return response.writeHead(404).end();
-    response.writeHead(200, { "Content-Type": TYPES[extname(path || "/")] ?? "text/html" }).end(body);
-  });
-  await new Promise((done) => server.listen(0, "127.0.0.1", done));
-  address = `http://127.0.0.1:${server.address().port}/`;
-  profile = mkdtempSync(join(tmpdir(), "mien-"));
-  context = await chromium.launchPersistentContext(profile, {
-    executablePath: browser,
-    args: ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", `--use-file-for-fake-video-capture=${join(folder, "webcam.mjpeg")}`],
-  });
+  ({ server, context, address, close } = await open(served));
   page = await context.newPage();
   page.setDefaultTimeout(PATIENCE.timeout);
   page.on("console", (message) => ["error", "warning"].includes(message.type()) && trouble.push(message.text()));
@@ -60,24 +32,13 @@ before(async () => {
   await ready();
 });
 
-after(async () => {
-  await context?.close();
-  server?.closeAllConnections();
-  server?.close();
-  if (profile) rmSync(profile, { recursive: true, force: true });
-});
+after(() => close?.());
 
 /** A file of the page; below own/ what docs/browser.md shows, with the page's folder as mien/. */
 function served(path) {
   if (path in OWN) return OWN[path]();
   const file = join(SITE, path === "/" ? "index.html" : path.replace(/^\/own\/mien\//, "/"));
   return existsSync(file) ? readFileSync(file) : null;
-}
-
-/** The first example in docs/browser.md that is written in a language and holds a word. */
-function example(language, word) {
-  const text = readFileSync(new URL("../../docs/browser.md", import.meta.url), "utf8");
-  return [...text.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, "gs"))].map((found) => found[1]).find((code) => code.includes(word));
 }
 
 const ready = () => page.waitForSelector("html[data-ready]", PATIENCE);
