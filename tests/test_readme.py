@@ -87,6 +87,7 @@ def test_commands_and_flags_exist(words: str) -> None:
 @pytest.mark.parametrize(("folder", "link"), LINKS)
 def test_links_lead_to_files(folder: Path, link: str) -> None:
     assert (folder / link).exists()
+    assert folder == ROOT or (folder / link).resolve().is_relative_to(ROOT / "docs")  # the site holds nothing else
 
 
 def test_every_page_is_in_the_readme() -> None:
