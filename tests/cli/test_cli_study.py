@@ -18,7 +18,7 @@ from mien.errors import ConfigError
 from mien.results.cells import csv_line
 from mien.results.provenance import write_sidecar
 from mien.results.schema import columns
-from mien.study.analysis import figures
+from mien.study.analysis import figures, recorded
 
 LABELS = ("angry", "happy", "neutral")
 PAGE = Path(__file__).parents[2] / "docs" / "study.md"
@@ -155,6 +155,29 @@ def test_what_is_left_out_is_listed_and_told_in_the_paragraph(study, quick):
     facts = json.loads((study / "out" / "study.json").read_text(encoding="utf-8"))
     assert facts["counts"]["participants"] == 9
     assert len(facts["not_used"]) == 2
+
+
+def test_odd_stretches_and_tables_are_named_and_the_others_analysed(study, quick, monkeypatch):
+    results, design = study / "results", study / "design.csv"
+    for name in ("half", "blank", "=x"):
+        write_table(results / f"{name}.csv", [(0.2, 0.7, 0.1)] * 60)
+    write_sidecar(results / "half.csv", {**RUN, "complete": False, "video": {"sha256": "ab"}})
+    (results / "blank.csv").write_text((results / "blank.csv").read_text().replace("\n0.1,", "\n,", 1))
+    listed = [("=films/x.mp4", "=x", "=x.csv"), ("b.mp4", "b", "blank.csv")]
+    (results / "recordings.csv").write_text("source,name,table\n" + "".join(map(csv_line, listed)))
+    with design.open("a") as file:
+        file.write("p0.mp4,0,a,6,,\np0.mp4,0,b,600,,\nhalf.mp4,12,a,0,2,\nb.mp4,13,a,0,2,\n=films/x.mp4,14,a,0,2,\n")
+    seen = list[Path]()
+    person = recorded.Recorded.person
+    monkeypatch.setattr(recorded.Recorded, "person", lambda r, *a, **k: seen.append(r.path) or person(r, *a, **k))
+    result = run("study", design, "--results", results, "--out", study / "out")
+    assert "half.mp4: " in result.stderr
+    assert "is not whole, mien video was stopped: run it again" in result.stderr
+    assert "blank.csv:3: could not convert" in result.stderr
+    assert len(seen) == len(set(seen)), "the frames of a person are made once, however many stretches they have"
+    gone = {r["line"]: r["rule"] for r in read(study / "out" / "tables" / "exclusions.csv")}
+    assert [gone.get(line) for line in ("34", "35")] == ["share missing"] * 2
+    assert {r["participant"] for r in read(study / "out" / "tables" / "stretches.csv")} >= {"0", "14"}
 
 
 def test_all_three_forms_of_a_table_say_the_same(study, quick):

@@ -41,6 +41,7 @@ def test_without_conditions_there_is_one(tmp_path):
         ("a,1,x,soon,5,", "start is 'soon': seconds such as 12.5"),
         ("a,1,x,-1,5,", "before the recording starts"),
         ("a,1,x,nan,5,", "start is 'nan'"),
+        ("a,1,x,1:75,99,", "seconds, and minutes behind hours, go up to 59"),
         ("a,1,x,0,5,maybe", "baseline is 'maybe'"),
         ("b,2,y,0,5,", "says the same as line 2"),
     ],

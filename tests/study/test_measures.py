@@ -96,6 +96,12 @@ def test_two_faces_in_a_frame_are_missing_unless_a_track_is_chosen():
     assert measured(two.person([2])).missing[MISSING.index("no face")] == pytest.approx(0.1)
 
 
+def test_behind_a_recordings_end_all_is_missing_and_nothing_was_asked():
+    for start in (2.0, 99.0):
+        m = measured(recorded(np.arange(20) / 10, [HAPPY] * 20).person(), start)
+        assert (m.asked, m.measured, m.share_missing) == (0, 0, 1)
+
+
 def test_bins_share_a_frame_and_sum_to_the_whole():
     frames = recorded(np.arange(7) * 0.3, [HAPPY, NEUTRAL] * 3 + [HAPPY]).person()
     m = measured(frames, width=0.5)

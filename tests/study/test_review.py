@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import importlib.util
 import json
 from dataclasses import replace
 
@@ -14,10 +16,10 @@ from hypothesis import strategies as st
 from review_files import LABELS, RATE, SHOWN, recorded_table
 
 from mien.data import read_faces
-from mien.errors import ConfigError, DataError
+from mien.errors import ConfigError, DataError, OutputError
 from mien.spec import ModelSpec
 from mien.study.corrections import Correction, Found, as_found, correct, parse_correction
-from mien.study.faces import write_faces
+from mien.study.faces import _chosen, write_faces
 from mien.study.journal import History, Journal, read_history
 from mien.study.reviewed import read_recorded
 
@@ -50,6 +52,15 @@ def test_two_who_are_seen_together_are_two():
         correct(both, as_found(both), Correction("merge", person=2, into=1))
 
 
+def test_a_face_that_is_excluded_stands_in_no_merges_way_and_comes_back_only_where_nobody_is_twice():
+    both = found([{1}, {1, 2}, {2}])
+    now = correct(both, as_found(both), Correction("exclude", person=2, start=0.1, end=0.2))
+    now = correct(both, now, Correction("merge", person=2, into=1))
+    assert now.person.tolist() == [1, 1, 1, 1]
+    with pytest.raises(ConfigError, match=r"person 1 would be seen twice at 0\.10 s"):
+        correct(both, now, Correction("include", person=1))
+
+
 @pytest.mark.parametrize(
     ("correction", "words"),
     [
@@ -72,6 +83,8 @@ def test_what_cannot_be_done_says_why(correction, words):
     [
         ({"do": "jump"}, "do must be one of merge"),
         ([], "do must be"),
+        ({"do": []}, "do must be"),
+        ({"do": "event", "start": 0, "name": "\ud800"}, "name must be text"),
         ({"do": "merge", "person": 1}, "into is missing"),
         ({"do": "merge", "person": True, "into": 2}, "person must be"),
         ({"do": "merge", "person": 1, "into": 2, "x": 1}, "not 'x'"),
@@ -118,8 +131,9 @@ def test_any_corrections_keep_every_face_and_can_all_be_taken_back_and_made_agai
         history = tried
     now = history.replay(recording)
     assert len(now.person) == len(recording.person)
-    together = set(zip(recording.times.tolist(), now.person.tolist(), strict=True))
-    assert len(together) == len(now.person), "somebody is twice in one frame"
+    counting = ~now.excluded
+    together = set(zip(recording.times[counting].tolist(), now.person[counting].tolist(), strict=True))
+    assert len(together) == counting.sum(), "somebody is twice in one frame"
     back, undone = history, 0
     while any(not e.undone for e in back.entries):
         back, undone = back.undo(), undone + 1
@@ -168,9 +182,47 @@ def test_a_crash_a_second_program_and_another_film_are_told(tmp_path):
             Journal(journal.path, about | other)
 
 
+@pytest.mark.parametrize("cut", range(1, 120, 7))
+def test_a_file_of_corrections_that_is_cut_anywhere_opens_and_goes_on(tmp_path, cut):
+    about = {"video": "tälk.mp4", "sha256": "a", "run": "r1"}
+    path = tmp_path / "c.jsonl"
+    Journal(path, about).add(TWO, Correction("event", start=0.5, name="Türglocke"))
+    whole = path.read_bytes()
+    path.write_bytes(b"\xef\xbb\xbf" + whole[: -len(whole) * cut // 120])  # behind what an editor puts there
+    again = Journal(path, about)
+    again.add(TWO, Correction("event", start=0.7, name="bell"))
+    assert [e.correction.name for e in Journal(path, about).history.entries] == ["bell"]
+
+
+def test_a_correction_that_finds_the_disk_full_leaves_the_file_as_it_was(tmp_path, monkeypatch):
+    journal = Journal(tmp_path / "c.jsonl", {"sha256": "a"})
+    journal.add(TWO, Correction("event", start=0.5, name="bell"))
+    before = journal.path.read_bytes()
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as m:
+        m.setattr("os.fsync", full)
+        with pytest.raises(OutputError, match="No space left"):
+            journal.undo(TWO)
+    assert journal.path.read_bytes() == before
+    assert not any(e.undone for e in journal.history.entries)
+    journal.undo(TWO, 1)  # and it can be tried again
+
+
+@pytest.mark.parametrize("number", [1.0, True, "1", [1]])
+def test_a_number_that_is_none_is_not_written(tmp_path, number):
+    journal = Journal(tmp_path / "c.jsonl", {"sha256": "a"})
+    journal.add(TWO, Correction("event", start=0.5, name="bell"))
+    with pytest.raises(ConfigError, match="cannot be undone"):
+        journal.undo(TWO, number)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("a,b\nc,d\n", "none of its lines"),
         ("{}\n", "first line must have"),
         ('{"mien":"corrections","format":9}\n', "format must be 1, got 9"),
         ('{"mien":"corrections","format":1}\n{"id":2,"do":"include","person":1}\n', "c.jsonl:2: id must be 1, got 2"),
@@ -244,9 +296,37 @@ def test_events_lie_beside_the_corrected_table(tmp_path):
 
 def test_what_is_no_table_of_a_video_is_named(tmp_path):
     (tmp_path / "a.csv").write_text("time,frame\n0,1\n")
-    for name, words in (("a.csv", "lacks its columns"), ("b.csv", "no such file"), ("c.xlsx", "ends in")):
+    (tmp_path / "d.jsonl").write_text("5\n")
+    (tmp_path / "e.parquet").write_text("no Parquet")
+    kinds = {"a.csv": "lacks its columns", "b.csv": "no such file", "c.xlsx": "ends in", "d.jsonl": "no table"}
+    if importlib.util.find_spec("pyarrow"):
+        kinds["e.parquet"] = "no table"
+    for name, words in kinds.items():
         with pytest.raises(DataError, match=words):
             read_recorded(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("hand", "words"),
+    [
+        (lambda head, rows: [head, *reversed(rows)], r"row 2: time goes from 0\.9 to 0\.8 s"),
+        (lambda head, rows: [head, *(r.replace(",0.1,0.8,", ",,0.8,", 1) for r in rows)], "row 1 lacks a value"),
+        (lambda head, rows: [head, *(r.replace("0.0,0,", "nan,0,", 1) for r in rows)], "row 1: time goes"),
+    ],
+)
+def test_a_table_that_was_sorted_or_emptied_by_hand_is_named_with_its_row(tmp_path, hand, words):
+    table = recorded_table(tmp_path / "talk.csv", SHOWN[:10])
+    head, *rows = table.read_text().splitlines()
+    table.write_text("\n".join(hand(head, rows)) + "\n")
+    with pytest.raises(DataError, match=words):
+        read_recorded(table)
+
+
+def test_two_frames_at_one_time_stay_two(tmp_path):
+    recorded = read_recorded(recorded_table(tmp_path / "talk.csv", SHOWN[:3]))
+    recorded.found.times[:] = 0.0
+    now = correct(recorded.found, as_found(recorded.found), Correction("label", person=1, start=0, end=1, label="sad"))
+    assert _chosen(recorded, now, 1e9) == {0: [0], 1: [1], 2: [2]}
 
 
 def test_faces_with_labels_set_by_hand_become_a_folder_that_training_reads(tmp_path):

@@ -98,6 +98,8 @@ def test_a_merge_changes_table_and_segments_and_undo_restores_them_byte_for_byte
         ({"after": 7, "correction": {"do": "exclude", "person": 1}}, 409, "in another window"),
         ({"after": 0, "correction": {"do": "exclude", "person": 9}}, 422, "no person 9"),
         ({"after": 0, "correction": {"do": "fly"}}, 422, "do must be one of"),
+        ({"after": 0, "correction": {"do": []}}, 422, "do must be one of"),
+        ({"after": 0, "correction": {"do": "event", "start": 0, "name": "\ud800"}}, 422, "name must be text"),
         ({"after": 0}, 422, "do must be one of"),
         ({"correction": {"do": "exclude", "person": 1}}, 422, "after must be"),
     ],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mien.errors import ConfigError
-from mien.results.cells import printable
+from mien.results.cells import from_cell, printable
 from mien.study.delimited import read_sheet
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ def _beside(design: Path, name: str) -> Path:
 
 def _recordings_csv(folder: Path) -> dict[str, Mapping[str, str]]:
     path = folder / "recordings.csv"
-    return {row["source"]: row for _, row in read_sheet(path).rows} if path.is_file() else {}
+    rows = [row for _, row in read_sheet(path).rows] if path.is_file() else []
+    read = [{name: from_cell(cell, str) or "" for name, cell in row.items()} for row in rows]
+    return {row["source"]: row for row in read}
 
 
 def _find(name: str, folder: Path, known: Mapping[str, Mapping[str, str]]) -> Path | str:

@@ -15,7 +15,7 @@ from typing import Any
 from mien.errors import DataError, need
 from mien.results.forms import Form
 from mien.results.reading import has_bom, read_entries, read_metadata
-from mien.results.schema import columns
+from mien.results.schema import columns, labels_in
 
 __all__ = ["FrameTable", "open_frames"]
 
@@ -54,8 +54,7 @@ def open_frames(path: Path) -> FrameTable:
     names = _names(path, suffix)
     if not {"time", "frame", "track", "confidence", "uncertain"} <= set(names):
         raise DataError("no table of mien video: it lacks its columns", str(path))
-    found = names[names.index("confidence") + 1 : names.index("uncertain")]
-    labels = tuple(n[2:] if n.startswith("p_") else n for n in found)
+    labels = labels_in(names)
     asked = {"baseline": "relative_label" in names, "markers": "marker" in names, "review": "corrected" in names}
     kinds = columns(labels, video=True, file=True, **asked)
     if list(kinds) != names:
@@ -67,12 +66,12 @@ def open_frames(path: Path) -> FrameTable:
 
 
 def _names(path: Path, suffix: str) -> list[str]:
-    if suffix == ".parquet":
-        return list(need("pyarrow.parquet", "parquet").read_schema(path).names)
     try:
+        if suffix == ".parquet":
+            return list(need("pyarrow.parquet", "parquet").read_schema(path).names)
         with path.open(encoding="utf-8-sig", newline="") as file:
             if suffix == ".csv":
                 return next(csv.reader(file), [])
-            return list(json.loads(file.readline() or "{}"))
-    except (ValueError, csv.Error) as error:
+            return list(dict(json.loads(file.readline() or "{}")))
+    except (ValueError, TypeError, OSError, csv.Error) as error:
         raise DataError(f"no table of mien video ({error})", str(path)) from error

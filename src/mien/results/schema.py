@@ -172,6 +172,12 @@ def label_column(label: str) -> str:
     return f"p_{label}" if label in _FIXED else label
 
 
+def labels_in(names: Sequence[str]) -> tuple[str, ...]:
+    """The labels of a table with these columns, which stand between ``confidence`` and ``uncertain``."""
+    found = names[names.index("confidence") + 1 : names.index("uncertain")]
+    return tuple(name[2:] if name.startswith("p_") and name[2:] in _FIXED else name for name in found)
+
+
 def to_pandas(photos: Iterable[Photo], labels: Sequence[str] | None = None) -> Any:
     """A run as a ``pandas.DataFrame`` with the :func:`columns`; what a row has not is missing there.
 

@@ -93,9 +93,9 @@ class TableFile:
     def _make_parquet(self, path: Path) -> None:
         """The Parquet file out of the lines that have grown, some thousand rows at a time."""
         arrow, parquet = need("pyarrow", "parquet"), need("pyarrow.parquet", "parquet")
-        model = self.metadata["model"]
-        about = {METADATA_KEY: json.dumps({**self.metadata, **self.end}), "model": model["name"]}
-        schema = arrow_schema(self.form.kinds, {**about, "licence": model["licence"]})
+        model = self.metadata.get("model") or {}
+        named = {key: str(model.get(name, "")) for key, name in (("model", "name"), ("licence", "licence"))}
+        schema = arrow_schema(self.form.kinds, {METADATA_KEY: json.dumps({**self.metadata, **self.end}), **named})
         with self.growing.open(encoding="utf-8", newline="\n") as f, parquet.ParquetWriter(path, schema) as out:
             rows = []
             for line in f:

@@ -152,6 +152,8 @@ def _read_sheet(coding: Coding) -> None:
         raise DataError(
             f"needs the columns start, end (or duration) and label, has {', '.join(sheet.names)}", str(coding.path)
         )
+    for line, words in sheet.long.items():
+        coding.problems.append(Problem(f"{coding.path.name}, line {line}", words))
     for line, row in sheet.rows:
         try:
             begin = number(row[start])

@@ -8,6 +8,7 @@ Leaves out: the lines in which corrections are kept (``journal``), the table the
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -20,6 +21,7 @@ from mien.errors import ConfigError
 __all__ = ["KINDS", "Correction", "Event", "Found", "Reviewed", "as_found", "correct", "new_person", "parse_correction"]
 
 _LONGEST = 200  # characters of an event's name
+_NO_TEXT = re.compile("[\ud800-\udfff]")  # half characters, which JSON can hold and no file of text
 
 #: What can be done -> what it needs, then what it may have.
 KINDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -119,7 +121,7 @@ def _merge(found: Found, now: Reviewed, c: Correction) -> Reviewed:
         raise ConfigError(f"person {c.person} cannot be merged with themselves: choose another one")
     assert c.into is not None
     mine, theirs = _rows(found, now, c), _of(now, c.into)
-    both = np.intersect1d(found.times[mine], found.times[theirs])
+    both = np.intersect1d(found.times[mine & ~now.excluded], found.times[theirs & ~now.excluded])
     if len(both):
         raise ConfigError(
             f"persons {c.person} and {c.into} are both seen at {both[0]:.2f} s, so they are two: split or exclude first"
@@ -146,7 +148,11 @@ def _exclude(found: Found, now: Reviewed, c: Correction) -> Reviewed:
 
 
 def _include(found: Found, now: Reviewed, c: Correction) -> Reviewed:
-    return replace(now, excluded=now.excluded & ~_rows(found, now, c))
+    excluded = now.excluded & ~_rows(found, now, c)
+    times = found.times[(now.person == c.person) & ~excluded]
+    if len(twice := times[1:][times[1:] == times[:-1]]):
+        raise ConfigError(f"person {c.person} would be seen twice at {twice[0]:.2f} s: split or undo a merge first")
+    return replace(now, excluded=excluded)
 
 
 def _label(found: Found, now: Reviewed, c: Correction) -> Reviewed:
@@ -191,16 +197,16 @@ def _rows(found: Found, now: Reviewed, c: Correction) -> NDArray[np.bool_]:
 
 def parse_correction(given: Any) -> Correction:
     """A correction out of JSON; ConfigError names the field, its value and the rule."""
-    if not isinstance(given, dict) or given.get("do") not in KINDS:
-        do = given.get("do") if isinstance(given, dict) else given
-        raise ConfigError(f"do must be one of {', '.join(KINDS)}, got {do!r}")
-    needed, possible = KINDS[given["do"]]
+    do = given.get("do") if isinstance(given, dict) else given
+    if not isinstance(do, str) or do not in KINDS:
+        raise ConfigError(f"do must be one of {', '.join(KINDS)}, got {do!r:.60}")
+    needed, possible = KINDS[do]
     if lacking := [name for name in needed if given.get(name) is None]:
-        raise ConfigError(f"{given['do']} needs {', '.join(needed)}; {lacking[0]} is missing")
+        raise ConfigError(f"{do} needs {', '.join(needed)}; {lacking[0]} is missing")
     if unknown := sorted(set(given) - {"do", *needed, *possible}):
-        raise ConfigError(f"{given['do']} has {', '.join((*needed, *possible))}, not {unknown[0]!r}")
+        raise ConfigError(f"{do} has {', '.join((*needed, *possible))}, not {unknown[0]!r:.60}")
     read = {name: _READ[name](name, value) for name, value in given.items() if name != "do" and value is not None}
-    c = Correction(given["do"], **read)
+    c = Correction(do, **read)
     if c.start is not None and c.end is not None and not c.end > c.start:
         raise ConfigError(f"end must lie after start, got {c.end:g} and {c.start:g}")
     return c
@@ -219,7 +225,7 @@ def _seconds(name: str, value: Any) -> float:
 
 
 def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not 0 < len(value.strip()) <= _LONGEST:
+    if not isinstance(value, str) or not 0 < len(value.strip()) <= _LONGEST or _NO_TEXT.search(value):
         raise ConfigError(f"{name} must be text of 1 to {_LONGEST} characters, got {value!r:.60}")
     return value.strip()
 

@@ -6,6 +6,7 @@ Leaves out: what the columns mean.
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,29 +20,41 @@ class Sheet:
     """The cells of a file.
 
     names  of the columns, as they stand there
-    rows   line number in the file -> the row's cells, by column; a row that is short has fewer
+    rows   number of the line in the file that a row ends in, and its cells by column; a short row has fewer
+    long   the same line of each row with more cells than columns, which is none of ``rows`` -> what is wrong with it
     """
 
     names: tuple[str, ...]
     rows: list[tuple[int, dict[str, str]]]
+    long: dict[int, str]
+
+    def check(self, path: Path) -> None:
+        """DataError for the first of the ``long`` rows."""
+        for line, words in self.long.items():
+            raise DataError(words, f"{path}:{line}")
 
 
 def read_sheet(path: Path) -> Sheet:
     """Read a file with a head; DataError for one that cannot be read as text or has no head."""
-    text = _decode(path)
-    if text.startswith("sep="):
-        text = text.partition("\n")[2]
-    first = text.partition("\n")[0]
-    delimiter = max(("\t", ";", ","), key=first.count)
+    text = list(io.StringIO(_decode(path), newline=""))
+    skipped = "".join(text[:1]).startswith("sep=")  # a spreadsheet's word for its delimiter
+    del text[:skipped]
+    reader = csv.reader(text, delimiter=max(("\t", ";", ","), key="".join(text[:1]).count))
     try:
-        lines = list(csv.reader(text.splitlines(keepends=True), delimiter=delimiter))
+        lines = [(reader.line_num + skipped, cells) for cells in reader]
     except csv.Error as error:
-        raise DataError(f"no table: {error}", str(path)) from error
-    if not lines or not any(cell.strip() for cell in lines[0]):
+        raise DataError(f"no table: {error}", f"{path}:{reader.line_num + skipped}") from error
+    names = tuple(cell.strip() for cell in lines[0][1]) if lines else ()
+    if not any(names):
         raise DataError("no table: its first line must name the columns", str(path))
-    names = tuple(cell.strip() for cell in lines[0])
-    rows = [(i, dict(zip(names, cells, strict=False))) for i, cells in enumerate(lines[1:], 2) if any(cells)]
-    return Sheet(names, rows)
+    rule = "which is whose? One that holds the delimiter, such as a decimal comma, needs quotes"
+    long = {
+        line: f"has {len(cells)} cells, and there are {len(names)} columns: {rule}"
+        for line, cells in lines[1:]
+        if any(cells[len(names) :])
+    }
+    rows = [(line, dict(zip(names, cells, strict=False))) for line, cells in lines[1:] if any(cells)]
+    return Sheet(names, [row for row in rows if row[0] not in long], long)
 
 
 def number(cell: str) -> float:

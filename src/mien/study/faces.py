@@ -60,7 +60,7 @@ def write_faces(
                     raise DataError(f"frame {frame.number} cannot be read, which the table has", str(video))
                 label = recorded.found.labels[int(now.label[i])]
                 crop = crop_face(frame.pixels, recorded.boxes[i].tolist(), spec, turns.get(int(recorded.rows[i]), 0.0))
-                who = f"{safe_name(video.stem, int(now.person[i]))}"
+                who = safe_name(video.stem, int(now.person[i]))
                 _write(folder / label / who / f"{frame.number:07}.png", crop)
                 counts[label] = counts.get(label, 0) + 1
             progress(min(1.0, frame.number / max(1, last)))
@@ -73,14 +73,13 @@ def write_faces(
 
 def _chosen(recorded: Recorded, now: Reviewed, a_second: float) -> dict[int, list[int]]:
     """Frame -> faces to be taken from it, so that none of a person comes sooner than ``1 / a_second`` after another."""
-    number_at = dict(zip(recorded.times.tolist(), recorded.frames.tolist(), strict=True))
     out: dict[int, list[int]] = {}
     newest: dict[tuple[int, int], float] = {}
     for i in np.flatnonzero(now.by_hand & ~now.excluded & recorded.usable).tolist():
         time, who = float(recorded.found.times[i]), (int(now.person[i]), int(now.label[i]))
         if time >= newest.get(who, -np.inf) + 1 / a_second - 1e-6:
             newest[who] = time
-            out.setdefault(number_at[time], []).append(i)
+            out.setdefault(int(recorded.frames[i]), []).append(i)
     return out
 
 

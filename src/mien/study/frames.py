@@ -17,14 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ConfigError, DataError, need
+from mien.results.schema import labels_in
 from mien.study.delimited import number, read_sheet
 
-__all__ = ["COLUMNS", "Frames", "is_table", "labels_in", "read_frames", "table_rows", "yes"]
+__all__ = ["COLUMNS", "Frames", "is_table", "read_frames", "table_rows", "yes"]
 
 #: The columns that can be compared.
 COLUMNS = ("label", "raw_label", "relative_label")
 
-_NEEDED = ("time", "face", "track", "outcome", "label", "uncertain", "usable")
+_NEEDED = ("time", "face", "track", "outcome", "label", "confidence", "uncertain", "usable")
 _YES = {"1": True, "0": False, "": False, "true": True, "false": False}
 
 
@@ -147,12 +148,6 @@ def yes(cell: Any) -> bool:
     return bool(cell) if cell is None or isinstance(cell, bool) else _YES[str(cell).lower()]
 
 
-def labels_in(names: Sequence[str]) -> tuple[str, ...]:
-    """The labels of a table with these columns: the schema puts theirs between ``confidence`` and ``uncertain``."""
-    found = names[names.index("confidence") + 1 : names.index("uncertain")]
-    return tuple(n[2:] if n.startswith("p_") and n[2:] in names else n for n in found)
-
-
 def table_rows(path: Path) -> tuple[Sequence[str], Iterator[tuple[int, dict[str, Any]]]]:
     """The columns of a table of frames, and its rows with their lines; cells of CSV are text, others have types."""
     suffix = path.suffix.lower()
@@ -170,4 +165,5 @@ def table_rows(path: Path) -> tuple[Sequence[str], Iterator[tuple[int, dict[str,
             raise DataError(f"is no JSON lines ({error})", str(path)) from error
         return list(lines[0]) if lines else [], iter(enumerate(lines, 1))
     sheet = read_sheet(path)
+    sheet.check(path)
     return sheet.names, iter(sheet.rows)

@@ -7,6 +7,8 @@ Leaves out: what corrections do (``corrections``).
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -15,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from mien.errors import ConfigError, DataError
+from mien.errors import ConfigError, DataError, OutputError
 from mien.files import reported
 from mien.results.cells import json_line
 from mien.study.corrections import Correction, Found, Reviewed, as_found, correct, new_person, parse_correction
@@ -24,6 +26,8 @@ __all__ = ["FORMAT", "Entry", "History", "Journal", "read_history"]
 
 #: Number of the file's format.
 FORMAT = 1
+
+_BELONGING = {"sha256": "another film", "run": "a table of another run, whose persons have other numbers"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class History:
 def _chosen(number: int | None, possible: Sequence[int], done: str, state: str) -> int:
     if number is None and not possible:
         raise ConfigError(f"nothing can be {done}: there is no correction that {state}")
-    if number is not None and number not in possible:
+    if number is not None and (type(number) is not int or number not in possible):
         raise ConfigError(f"correction {number} cannot be {done}: there is none of this number that {state}")
     return possible[-1] if number is None else number
 
@@ -100,18 +104,13 @@ class Journal:
     def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
         self.path, self.about = path, dict(about)
         self.history, self.notes = History(), list[str]()
-        self.lines, self._size = 0, 0
+        self.lines, self._size, self._headed = 0, 0, False
         if path.exists():
             self.history, head, self.notes = read_history(path)
-            self._size = path.stat().st_size
+            self._size, self._headed = path.stat().st_size, bool(head)
             self.lines = path.read_bytes().count(b"\n")
-            for name in ("sha256", "run"):
+            for name, what in _BELONGING.items():
                 if head.get(name) != self.about.get(name) and head.get(name) and self.about.get(name):
-                    what = (
-                        "another film"
-                        if name == "sha256"
-                        else "a table of another run, whose persons have other numbers"
-                    )
                     raise DataError(
                         f"these corrections belong to {what}: move the file away or name its table", str(path)
                     )
@@ -140,20 +139,32 @@ class Journal:
         return now
 
     def _append(self, line: Mapping[str, Any]) -> None:
-        """Write a line through to the disk; another program that wrote meanwhile is an error."""
-        with reported(self.path), self.path.open("ab+") as file:
-            size = file.seek(0, os.SEEK_END)
-            if size != self._size:
-                raise DataError("another program has written it meanwhile: start the review again", str(self.path))
-            text = "" if size else json_line({"mien": "corrections", "format": FORMAT, **self.about})
-            if size:
-                file.seek(size - 1)
-                text = "" if file.read(1) == b"\n" else "\n"  # behind a line that a crash cut short
-            file.write((text + json_line(line)).encode())
-            file.flush()
-            os.fsync(file.fileno())
-            self._size = file.tell()
-        self.lines += 1
+        """Write a line through to the disk, or nothing at all; another program that wrote meanwhile is an error."""
+        size = self.path.stat().st_size if self.path.exists() else 0
+        if size != self._size:
+            raise DataError("another program has written it meanwhile: start the review again", str(self.path))
+        head = {"mien": "corrections", "format": FORMAT, **self.about}
+        text = ("" if self._headed else json_line(head)) + json_line(line)
+        try:
+            with reported(self.path):
+                self._size = _appended(self.path, text.encode())
+        except OutputError:  # a full disk may have taken a part of it
+            with contextlib.suppress(OSError):
+                os.truncate(self.path, size)
+            raise
+        self._headed, self.lines = True, self.lines + 1
+
+
+def _appended(path: Path, data: bytes) -> int:
+    """The file's new size."""
+    with path.open("ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            data = data if file.read() == b"\n" else b"\n" + data  # behind a line that a crash cut short
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+        return file.tell()
 
 
 def _time() -> str:
@@ -163,16 +174,16 @@ def _time() -> str:
 def read_history(path: Path) -> tuple[History, dict[str, Any], list[str]]:
     """The corrections of a file, its first line, and what was passed over; DataError with the line of what is wrong."""
     try:
-        lines = path.read_bytes().decode("utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")
+    except OSError as error:
         raise DataError(f"no file of corrections ({error})", str(path)) from error
     history, head, notes = History(), dict[str, Any](), list[str]()
     for i, text in enumerate(lines, 1):
         if not text.strip():
             continue
         try:
-            read = json.loads(text)
-        except ValueError:
+            read = json.loads(text.decode("utf-8"))
+        except (ValueError, RecursionError):
             notes.append(f"{path.name}, line {i}: cut short, passed over")
             continue
         try:
@@ -182,6 +193,8 @@ def read_history(path: Path) -> tuple[History, dict[str, Any], list[str]]:
                 history = _after(history, read)
         except ConfigError as error:
             raise DataError(str(error), f"{path}:{i}") from error
+    if len(notes) > 1 and not head:
+        raise DataError("no file of corrections: none of its lines can be read", str(path))
     return history, head, notes
 
 
@@ -198,9 +211,8 @@ def _after(history: History, read: Any) -> History:
     if not isinstance(read, dict):
         raise ConfigError("a line must be an object")
     if read.get("do") in ("undo", "redo"):
-        number = read.get("of")
-        if not isinstance(number, int):
-            raise ConfigError(f"of must be the number of a correction, got {number!r}")
+        if (number := read.get("of")) is None:
+            raise ConfigError(f"{read['do']} needs of, the number of a correction")
         return history.undo(number) if read["do"] == "undo" else history.redo(number)
     if read.get("id") != len(history.entries) + 1:
         raise ConfigError(f"id must be {len(history.entries) + 1}, got {read.get('id')!r}: a line is missing")

@@ -27,6 +27,7 @@ def read_markers(path: Path) -> list[Marker]:
     DataError with the line of what is wrong: a marker that is lost would be missed by nobody.
     """
     sheet = read_sheet(path)
+    sheet.check(path)
     columns = {name.lower(): name for name in sheet.names}
     start, name = _column(columns, _STARTS, "a time", path), _column(columns, _NAMES, "a name", path)
     end = next((columns[word] for word in _ENDS if word in columns), None)

@@ -7,19 +7,21 @@ Leaves out: what corrections do (``corrections``), how they are kept (``journal`
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ConfigError, DataError
-from mien.files import replace_file, temporary_name
+from mien.files import replace_file, reported
 from mien.results.frame_tables import FrameTable, open_frames
 from mien.results.provenance import sidecar
 from mien.results.recorder import SEGMENT_COLUMNS
@@ -42,11 +44,11 @@ class Recorded:
     table          where it lies
     found          who is who and what they show, by mien
     rows           int64 ``(N,)``, number of each row in the table, from 0
+    frames         int64 ``(N,)``, number of the frame of each row
     boxes          float32 ``(N, 4)``, left, top, right, bottom in pixels
     probabilities  float32 ``(N, K)``
     usable         bool ``(N,)``
     times          float64 ``(M,)``, of all frames, also those without a face
-    frames         int64 ``(M,)``, their numbers
     size           width and height of the picture; 0 where no frame could be read
     end            seconds at which the recording ends
     """
@@ -54,11 +56,11 @@ class Recorded:
     table: FrameTable
     found: Found
     rows: NDArray[np.int64]
+    frames: NDArray[np.int64]
     boxes: NDArray[np.float32]
     probabilities: NDArray[np.float32]
     usable: NDArray[np.bool_]
     times: NDArray[np.float64]
-    frames: NDArray[np.int64]
     size: tuple[int, int]
     end: float
 
@@ -92,10 +94,8 @@ class Recorded:
 
     def _outcomes(self, now: Reviewed) -> dict[int, str]:
         """Frame -> ``unusable`` where the last usable face of it is excluded."""
-        numbers = dict(zip(self.times.tolist(), self.frames.tolist(), strict=True))
-        was = set(self.found.times[self.usable].tolist())
-        left = set(self.found.times[self.usable & ~now.excluded].tolist())
-        return {numbers[time]: "unusable" for time in was - left}
+        was, left = self.frames[self.usable], self.frames[self.usable & ~now.excluded]
+        return dict.fromkeys(np.setdiff1d(was, left).tolist(), "unusable")
 
     def write(self, path: Path, now: Reviewed, about: Mapping[str, Any]) -> list[Path]:
         """Write the corrected table at ``path``, of the table's own kind, with its segments and events beside it.
@@ -132,16 +132,19 @@ class Recorded:
         asked = {"baseline": "relative_label" in own.kinds, "markers": "marker" in own.kinds, "review": True}
         form = replace(own, kinds=columns(self.found.labels, video=True, file=True, **asked))
         metadata = {k: v for k, v in self.table.metadata.items() if k not in ("complete", "counts")}
-        temporary = temporary_name(path)
-        table = TableFile(temporary, form, metadata)
-        rows = self.corrected_rows(now)
-        while some := list(islice(rows, _TOGETHER)):
-            table.add_rows(some)
         complete = bool(self.table.metadata.get("complete", True))
-        table.close(complete, {"counts": self.table.metadata.get("counts", {}), "corrected": dict(about)})
-        os.replace(temporary, path)
-        if sidecar(temporary).exists():
-            os.replace(sidecar(temporary), sidecar(path))
+        ended = {"counts": self.table.metadata.get("counts", {}), "corrected": dict(about)}
+        with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder, reported(path):
+            table = TableFile(Path(folder, path.name), form, metadata)
+            rows = self.corrected_rows(now)
+            try:
+                while some := list(islice(rows, _TOGETHER)):
+                    table.add_rows(some)
+            finally:
+                table.end_growing()
+            table.close(complete, ended)
+            for made in sorted(Path(folder).iterdir()):
+                os.replace(made, path.with_name(made.name))
 
 
 def read_recorded(path: Path) -> Recorded:
@@ -153,6 +156,8 @@ def read_recorded(path: Path) -> Recorded:
             read.add(number, row)
         except (KeyError, TypeError) as error:
             raise DataError(f"row {number + 1} lacks a value ({error}): was it changed by hand?", str(path)) from error
+        except ValueError as error:
+            raise DataError(f"row {number + 1}: {error}; was it sorted or changed by hand?", str(path)) from error
     if not read.times:
         raise DataError("has no frame", str(path))
     return read.recorded(table)
@@ -163,20 +168,24 @@ class _Columns:
 
     def __init__(self, labels: tuple[str, ...]) -> None:
         self.labels, self.names = labels, [label_column(label) for label in labels]
-        self.times, self.frames, self.size = list[float](), list[int](), (0, 0)
-        self._face = {name: list[Any]() for name in ("row", "time", "person", "label", "usable", "box", "chances")}
+        self.times, self.size, self._frame = list[float](), (0, 0), -1
+        names = ("row", "frame", "time", "person", "label", "usable", "box", "chances")
+        self._face = {name: list[Any]() for name in names}
 
     def add(self, number: int, row: Mapping[str, Any]) -> None:
-        if not self.frames or row["frame"] != self.frames[-1] or row["time"] != self.times[-1]:
-            self.times.append(row["time"])
-            self.frames.append(row["frame"])
+        frame, time, last = int(row["frame"]), float(row["time"]), self.times[-1] if self.times else -math.inf
+        if not last <= time < math.inf:
+            raise ValueError(f"time goes from {last:g} to {time:g} s")
+        if frame != self._frame or time != last:
+            self.times.append(time)
+            self._frame = frame
         if row["width"]:
             self.size = row["width"], row["height"]
         if not row["face"]:
             return
         label = self.labels.index(row["label"]) if row["label"] in self.labels else -1
-        values = number, row["time"], row["track"] or 0, label, bool(row["usable"])
-        given = *values, [row[side] for side in _BOX], [row[name] for name in self.names]
+        values = number, frame, time, int(row["track"] or 0), label, bool(row["usable"])
+        given = *values, [float(row[side]) for side in _BOX], [float(row[name]) for name in self.names]
         for kept, value in zip(self._face.values(), given, strict=True):
             kept.append(value)
 
@@ -192,11 +201,11 @@ class _Columns:
             table,
             found,
             np.array(face["row"], np.int64),
+            np.array(face["frame"], np.int64),
             np.array(face["box"], np.float32).reshape(n, 4),
             np.array(face["chances"], np.float32).reshape(n, len(self.labels)),
             np.array(face["usable"], bool),
             np.array(self.times, np.float64),
-            np.array([-1 if f is None else f for f in self.frames], np.int64),
             self.size,
             self._end(table),
         )

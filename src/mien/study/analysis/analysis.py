@@ -138,7 +138,8 @@ def analyse(
     labels, bad = _labels(recorded)
     recorded = {name: r for name, r in recorded.items() if name not in {p.where for p in bad}}
     there = [s for s in design.stretches if s.recording in recorded]
-    frames = {s: recorded[s.recording].person(s.tracks) for s in there}
+    persons = {key: recorded[key[0]].person(key[1]) for key in dict.fromkeys((s.recording, s.tracks) for s in there)}
+    frames = {s: persons[s.recording, s.tracks] for s in there}
     rests = _rests(frames, labels, options)
     scores = _scores(options, recorded, rests, there)
     conditions = [s for s in there if not s.baseline]
@@ -264,11 +265,16 @@ def _relative_frames(
     if "neutral" not in labels:
         raise ConfigError(f"a baseline needs a model with the label neutral, this one has {', '.join(labels)}")
     neutral, calm = labels.index("neutral"), {who: rest_of(p, median=median) for who, p in rests.items()}
-    able = [s for s in stretches if s.participant in calm]
-    return {
-        s: replace(frames[s], probabilities=relative(frames[s].probabilities, calm[s.participant], neutral))
-        for s in able
-    }
+    made = dict[tuple[str, tuple[int, ...], str], PersonFrames]()
+    found = dict[Stretch, PersonFrames]()
+    for s in stretches:
+        if s.participant in calm:
+            key = s.recording, s.tracks, s.participant
+            if key not in made:
+                shifted = relative(frames[s].probabilities, calm[s.participant], neutral)
+                made[key] = replace(frames[s], probabilities=shifted)
+            found[s] = made[key]
+    return found
 
 
 def _without_rest(stretches: Sequence[Stretch], rests: Mapping[str, NDArray[np.float64]]) -> list[Exclusion]:

@@ -84,7 +84,8 @@ def read_design(path: Path) -> Design:
     found = {column: _first(by_fold, names) for column, names in COLUMNS.items()}
     if lacking := [name for name in ("recording", "participant") if found[name] is None]:
         raise DataError(f"needs the columns {' and '.join(lacking)}, has {', '.join(sheet.names)}", str(path))
-    design = Design(path)
+    long = [Problem(f"{path.name}, line {line}", words, whole=True) for line, words in sheet.long.items()]
+    design = Design(path, problems=long)
     seen: dict[Stretch, int] = {}
     for line, row in sheet.rows:
         cells = {column: (row.get(name or "") or "").strip() for column, name in found.items()}
@@ -126,7 +127,10 @@ def _seconds(cell: str, name: str) -> float | None:
     if not cell:
         return None
     if clock := _CLOCK.fullmatch(cell):
-        return 3600 * int(clock[1] or 0) + 60 * int(clock[2]) + number(clock[3])
+        hours, minutes, seconds = int(clock[1] or 0), int(clock[2]), number(clock[3])
+        if seconds >= 60 or (clock[1] and minutes >= 60):
+            raise ValueError(f"{name} is {cell!r}: seconds, and minutes behind hours, go up to 59")
+        return 3600 * hours + 60 * minutes + seconds
     try:
         value = number(cell)
     except ValueError:

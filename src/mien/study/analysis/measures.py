@@ -54,8 +54,8 @@ class Measured:
 
     @property
     def share_missing(self) -> float:
-        """Of the seconds asked for, 0..1."""
-        return min(1.0, max(0.0, 1 - self.measured / self.asked))
+        """Of the seconds asked for, 0..1; 1 where none were, as behind a recording's end."""
+        return min(1.0, max(0.0, 1 - self.measured / self.asked)) if self.asked else 1.0
 
     @property
     def share_unsure(self) -> float:
@@ -80,7 +80,7 @@ def measure(
     """
     until = frames.times + frames.steps
     begin = float(frames.times[0]) if start is None else start
-    finish = float(until[-1]) if end is None else end
+    finish = max(begin, float(until[-1])) if end is None else end
     weights = np.maximum(np.minimum(until, finish) - np.maximum(frames.times, begin), 0.0)
     told = np.flatnonzero((frames.reasons == 0) & (weights > 0))
     w, p = weights[told], frames.probabilities[told]

@@ -132,7 +132,7 @@ def _missing(study: Study) -> Table:
         if not parts:
             continue
         m = together(parts)
-        why = [f"{100 * v / m.asked:.1f}" for v in m.missing]
+        why = [f"{100 * v / m.asked:.1f}" if m.asked else "–" for v in m.missing]
         rows.append([name, f"{len(parts):,}", f"{m.asked:,.1f}", f"{100 * m.share_missing:.1f}", *why])
         rows[-1].append(f"{100 * m.share_unsure:.1f}")
     return ["Condition", "Stretches", "Seconds", "Missing, %", *(f"{n}, %" for n in MISSING), "Unsure, %"], rows

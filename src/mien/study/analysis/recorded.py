@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError, need
 from mien.results.provenance import read_sidecar
-from mien.results.schema import label_column
+from mien.results.schema import label_column, labels_in
 from mien.results.writers import METADATA_KEY
-from mien.study.frames import labels_in, table_rows, yes
+from mien.study.delimited import number
+from mien.study.frames import table_rows, yes
 
 __all__ = ["REASONS", "PersonFrames", "Recorded", "durations", "read_recorded"]
 
@@ -83,10 +84,10 @@ class Recorded:
         """One person's frames; without ``tracks`` whoever is alone in a frame."""
         chosen = np.isin(self.tracks, list(tracks)) if tracks else np.ones(len(self.at), bool)
         at, rows = self.at[chosen], np.flatnonzero(chosen)
-        number = np.bincount(at, minlength=len(self.times))
-        reasons = np.where(number > 1, 4, np.where(number == 0, 1, 0)).astype(np.int8)
+        faces = np.bincount(at, minlength=len(self.times))
+        reasons = np.where(faces > 1, 4, np.where(faces == 0, 1, 0)).astype(np.int8)
         reasons[self.unreadable] = 2
-        alone = number[at] == 1
+        alone = faces[at] == 1
         at, rows = at[alone], rows[alone]
         reasons[at[~self.usable[rows]]] = 3
         said = self.relative if relative else self.probabilities
@@ -94,7 +95,7 @@ class Recorded:
         p = np.full((len(self.times), len(self.labels)), np.nan)
         p[at] = said[rows]
         p[reasons > 0] = np.nan
-        reasons[(reasons == 0) & np.isnan(p).any(1)] = 3  # without a value, such as relative ones without a rest
+        reasons[(reasons == 0) & ~np.isfinite(p).all(1)] = 3  # without a value, such as relative ones without a rest
         p[reasons > 0] = np.nan
         unsure = np.zeros(len(self.times), bool)
         unsure[at] = self.unsure[rows]
@@ -129,20 +130,25 @@ def read_recorded(path: Path) -> Recorded:
     said = list[list[float]]()
     for line, row in rows:
         try:
-            time = _number(row["time"])
+            time = number(str(row["time"]))
             if not times or time > times[-1]:
                 times.append(time)
                 unreadable.append(row["outcome"] == "unreadable")
             elif time < times[-1]:
                 raise ValueError(f"time goes back to {time:g} s")
             if row["track"] not in (None, "") and "excluded" not in (row.get("corrected") or ""):
-                faces.append((len(times) - 1, int(_number(row["track"])), yes(row["usable"]), yes(row["uncertain"])))
+                faces.append(
+                    (len(times) - 1, int(number(str(row["track"]))), yes(row["usable"]), yes(row["uncertain"]))
+                )
                 said.append([_number(row[name]) for name in wanted])
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{error}; has a spreadsheet changed it?", f"{path}:{line}") from error
     if not times:
         raise DataError("has no frame", str(path))
-    return _recorded(path, labels, times, unreadable, faces, said, has_relative)
+    metadata = _metadata(path)
+    if metadata.get("complete") is False and "sha256" in (metadata.get("video") or {}):  # a camera has no end
+        raise DataError("is not whole, mien video was stopped: run it again", str(path))
+    return _recorded(path, labels, times, unreadable, faces, said, has_relative, metadata)
 
 
 def _recorded(
@@ -153,6 +159,7 @@ def _recorded(
     faces: Sequence[tuple[int, int, bool, bool]],
     said: Sequence[Sequence[float]],
     has_relative: bool,
+    metadata: Mapping[str, Any],
 ) -> Recorded:
     at, tracks, usable, unsure = zip(*faces, strict=True) if faces else ((), (), (), ())
     k = len(labels)
@@ -168,7 +175,7 @@ def _recorded(
         np.array(unsure, bool),
         values[:, :k],
         values[:, k:] if has_relative else None,
-        _metadata(path),
+        metadata,
     )
 
 

@@ -113,7 +113,7 @@ def _csv(path: Path, rows: Rows, columns: Sequence[str], name: str, facts: Mappi
 
 def _parquet(path: Path, rows: Rows, columns: Sequence[str], name: str, facts: Mapping[str, Any]) -> None:
     arrow, parquet = need("pyarrow", "study"), need("pyarrow.parquet", "study")
-    whole = {c for c in columns if any(isinstance(r.get(c), int) for r in rows)}
+    whole = {c for c in columns if {type(r.get(c)) for r in rows} - {type(None)} == {int}}
     kinds = {c: arrow.string() if c in _TEXT else arrow.int64() if c in whole else arrow.float64() for c in columns}
     schema = arrow.schema(list(kinds.items()), metadata={"mien": json.dumps(dict(facts))})
     parquet.write_table(arrow.Table.from_pylist([{c: r.get(c) for c in columns} for r in rows], schema=schema), path)
