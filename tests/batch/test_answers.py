@@ -49,6 +49,8 @@ def test_a_struct_with_bytes_and_no_ids(predictor):
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     batch = pa.record_batch({"image": pa.array([{"bytes": png(50), "path": "a.png"}], kind)})
     assert predict_batch(batch, predictor).column("photo").to_pylist() == ["0"]
+    two = pa.record_batch({"image": pa.array([png(50)] * 2, pa.binary()), "id": ["a", None]})
+    assert predict_batch(two, predictor).column("photo").to_pylist() == ["a", "1"]
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,13 @@ pytest.importorskip("fsspec")
 import pyarrow.parquet as pq  # noqa: E402
 from deadly import KILLS, Deadly  # noqa: E402
 
-from mien.batch import run_batch  # noqa: E402
+from mien.batch import engine_local, run_batch  # noqa: E402
+from mien.batch.partition import Job  # noqa: E402
+from mien.batch.plan import Partition  # noqa: E402
+from mien.batch.storage import Folder  # noqa: E402
 from mien.cli import app  # noqa: E402
 from mien.errors import ConfigError  # noqa: E402
+from mien.results.provenance import provenance_of  # noqa: E402
 from mien.runtime import Predictor  # noqa: E402
 
 
@@ -62,12 +66,13 @@ def test_pictures_and_tables_each_once_and_bad_ones_as_rows(tmp_path, predictor,
     (folder / "bad.jpg").write_bytes(b"no picture")
     (folder / "notes.txt").write_text("x")
     ends = [png(60), b"", png(61), png(62), png(63)]
-    table = pa.table({"key": list("abcde"), "image": pa.array(ends, pa.binary())})
+    table = pa.table({"key": ["a", "b", "c", None, "e"], "image": pa.array(ends, pa.binary())})
     pq.write_table(table, folder / "more.parquet", row_group_size=3)
     monkeypatch.chdir(tmp_path)
     given = ["album", "album/00*.png", str(tmp_path / "gone.png")]
     summary = run_batch(given, "out", predictor, workers=1, size=2)
-    names = [f"album/{i:03}.png" for i in range(5)] + ["album/bad.jpg", str(tmp_path / "gone.png"), *"abcde"]
+    table_ids = ["a", "b", "c", "album/more.parquet#1.0", "e"]
+    names = [f"album/{i:03}.png" for i in range(5)] + ["album/bad.jpg", str(tmp_path / "gone.png"), *table_ids]
     assert ids(tmp_path / "out") == names
     assert {r["photo"]: r["error"] for r in rows(tmp_path / "out") if r["error"]}.keys() == {
         "album/bad.jpg",
@@ -80,6 +85,9 @@ def test_pictures_and_tables_each_once_and_bad_ones_as_rows(tmp_path, predictor,
     assert (record["complete"], record["photos"], record["model"]["name"]) == (True, 12, "tiny")
     about = json.loads(pq.read_schema(tmp_path / "out" / "part-000000.parquet").metadata[b"mien"])
     assert (about["run"], about["counts"]["photos"]) == (record["run"], 2)
+    pq.write_table(pa.concat_tables([table, table]), folder / "more.parquet", row_group_size=3)
+    with pytest.raises(ConfigError, match=r"more\.parquet: has changed since the run began \(10 rows, 5 then\)"):
+        run_batch(given, "album/../out", predictor, workers=1, size=2, resume=True)
 
 
 def test_killed_workers_cost_nothing_and_what_kills_them_is_a_row(tmp_path, predictor):
@@ -98,6 +106,19 @@ def test_killed_workers_cost_nothing_and_what_kills_them_is_a_row(tmp_path, pred
     assert ids(tmp_path / "out") == [f"{folder}/{i:03}.png" for i in range(60)]
     assert [r["photo"][-7:] for r in rows(tmp_path / "out") if r["error"]] == ["030.png"]
     assert summary.counts["photos"] == 60
+
+
+def test_a_worker_that_is_killed_while_it_waits_is_replaced(tmp_path, predictor):
+    out, names = Folder(str(tmp_path)), [str(file) for file in sorted(album(tmp_path / "album", 2).iterdir())]
+    job = Job(predictor, provenance_of(predictor, "none"), out)
+    done = engine_local.run(job, [Partition(i, (name,)) for i, name in enumerate(names)], 1)
+    assert next(done).number == 0
+    for worker in multiprocessing.active_children():
+        worker.kill()
+        worker.join()
+    time.sleep(0.2)  # until the pool has seen it
+    assert next(done).number == 1
+    done.close()
 
 
 def test_a_killed_run_goes_on_and_takes_new_pictures(tmp_path, net):
@@ -125,7 +146,9 @@ def test_a_killed_run_goes_on_and_takes_new_pictures(tmp_path, net):
     assert "it was written with the detector name none" in str(other.exception)
 
 
-def test_workers_that_die_at_everything_end_the_run(tmp_path, predictor):
+def test_workers_that_die_at_everything_end_the_run(tmp_path, predictor, monkeypatch):
+    monkeypatch.setattr(engine_local, "_DEATHS", 1)  # each death costs a process' start
+    monkeypatch.setattr(engine_local, "_IN_A_ROW", 2)
     folder = album(tmp_path / "album", 4)
     for file in folder.iterdir():
         file.write_bytes(png(KILLS))

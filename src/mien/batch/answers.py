@@ -21,7 +21,7 @@ from mien.runtime import CenterFace, Predictor, WholeImage, YuNet
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["column_names", "detector_name", "output_schema", "photos_of", "predict_batch", "rows_of"]
+__all__ = ["column_names", "detector_name", "ids_of", "output_schema", "photos_of", "predict_batch", "rows_of"]
 
 _IMAGE = ("image", "photo", "picture", "img", "face", "image_bytes", "bytes", "content", "data")
 _ID = ("id", "photo_id", "image_id", "key", "name", "path", "filename", "file_name", "url", "uri")
@@ -34,7 +34,7 @@ def predict_batch(
 
     batch      has a column of encoded pictures (bytes, or a struct with ``bytes``), and one of ids
     predictor  None is the default one, opened once in each process. It can be pickled
-    image, id  names of the columns; None takes the only ones that can be meant. Without ids rows are numbered
+    image, id  names of the columns; None takes the only ones that can be meant. Rows without an id are numbered
 
     The result has the columns of ``mien predict --out``, ``photo`` being the id as text: :func:`output_schema`.
     ConfigError where the columns are not there.
@@ -42,9 +42,9 @@ def predict_batch(
     arrow = need("pyarrow", "batch")
     used = _default() if predictor is None else predictor
     image, id = column_names(batch.schema, image, id)
-    ids = batch.column(id).to_pylist() if id else range(batch.num_rows)
+    ids = ids_of(batch, id, list(map(str, range(batch.num_rows))))
     provenance = _provenance(used)
-    rows = rows_of(photos_of(used, list(map(str, ids)), batch.column(image).to_pylist()), provenance)
+    rows = rows_of(photos_of(used, ids, batch.column(image).to_pylist()), provenance)
     return arrow.RecordBatch.from_pylist(list(rows), schema=output_schema(used))
 
 
@@ -70,6 +70,12 @@ def column_names(schema: pa.Schema, image: str | None = None, id: str | None = N
         if not image:
             raise ConfigError(f"several columns may hold the pictures ({', '.join(pictures)}): name one")
     return image, id or next((name for name in _ID if name in kinds and name not in pictures), None)
+
+
+def ids_of(batch: pa.RecordBatch, id: str | None, numbers: Sequence[str]) -> list[str]:
+    """The ids of a batch's rows as text; of a row that has none, its number."""
+    found = batch.column(id).to_pylist() if id else numbers
+    return [number if value is None else str(value) for value, number in zip(found, numbers, strict=True)]
 
 
 def photos_of(

@@ -69,7 +69,7 @@ class _Crew:
         while waiting or self.busy:
             while waiting and free:
                 slot, partition = free.pop(), waiting.pop()
-                self.busy[self.pools[slot].submit(_do, partition)] = slot, partition
+                self.busy[self._submit(slot, partition)] = slot, partition
             ended, _ = wait(self.busy, timeout=_POLL, return_when=FIRST_COMPLETED)
             for future in ended:
                 slot, partition = self.busy.pop(future)
@@ -80,6 +80,13 @@ class _Crew:
                 else:
                     yield done
             progress(sum(self.ticks))
+
+    def _submit(self, slot: int, partition: Partition) -> Future[Done]:
+        try:
+            return self.pools[slot].submit(_do, partition)
+        except BrokenProcessPool:  # killed while it had nothing to do
+            self._replace(slot)
+            return self.pools[slot].submit(_do, partition)
 
     def _result(self, future: Future[Done], slot: int, partition: Partition) -> Done | None:
         """What came of a partition; None where its worker died and it is to be done again."""

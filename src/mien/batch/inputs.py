@@ -7,6 +7,7 @@ Leaves out: how the inputs are shared out (``plan``), reading pictures (``storag
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -48,7 +49,7 @@ def find_inputs(given: Sequence[str], out: Folder) -> Inputs:
         if not item:
             raise ConfigError("PHOTOS must not be empty: '' is no name; for the current folder give '.'")
         listed = _at_address(item, found.passed) if is_address(item) else _on_disk(item, found.passed)
-        inside = [n for n in listed if not (n if is_address(n) else str(Path(n).absolute())).startswith(own)]
+        inside = [n for n in listed if not (n if is_address(n) else os.path.abspath(n)).startswith(own)]
         if not inside:
             raise ConfigError(f"{item}: holds no pictures and no Parquet files ({found.passed or 'it is empty'})")
         names.update(dict.fromkeys(inside))

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mien.batch.answers import column_names, photos_of, rows_of
+from mien.batch.answers import column_names, ids_of, photos_of, rows_of
 from mien.batch.inputs import open_parquet
 from mien.batch.plan import Partition
 from mien.batch.storage import Folder, read_many
@@ -103,8 +103,8 @@ def _rows_of_table(job: Job, p: Partition) -> Iterator[tuple[list[str], list[Any
             begin, end = max(p.first, row), min(p.first + p.count, row + batch.num_rows)
             if begin < end:
                 part = batch.slice(begin - row, end - begin)
-                ids = part.column(id).to_pylist() if id else _numbered(p, begin - p.first, end - p.first)
-                yield [str(v) for v in ids], part.column(image).to_pylist()
+                ids = ids_of(part, id, _numbered(p, begin - p.first, end - p.first))
+                yield ids, part.column(image).to_pylist()
                 at = end - p.first
             row += batch.num_rows
             if at == p.count:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -47,13 +48,25 @@ class Partition:
 
 
 def add_inputs(plan: Sequence[Partition], inputs: Inputs, size: int) -> list[Partition]:
-    """The plan with partitions of up to ``size`` pictures for the inputs that it does not have yet."""
+    """The plan with partitions of up to ``size`` pictures for the inputs that it does not have yet.
+
+    ConfigError for a table whose rows are other ones than the plan has: they would be lost.
+    """
     known = {name for partition in plan for name in (partition.table, *partition.pictures)}
+    rows = Counter[tuple[str, int]]()
+    for p in plan:
+        rows[p.table, p.group] += p.count
     new = [name for name in inputs.pictures if name not in known]
     out = list(plan)
     for i in range(0, len(new), size):
         out.append(Partition(len(out), tuple(new[i : i + size])))
     for table in inputs.tables:
+        was = [n for (name, _), n in sorted(rows.items()) if name == table.name]
+        if was and was != [n for n in table.groups if n]:
+            raise ConfigError(
+                f"{table.name}: has changed since the run began ({sum(table.groups):,} rows, {sum(was):,} then): give "
+                "new rows in a table of another name, or --force begins anew"
+            )
         if table.name not in known:
             out += [Partition(len(out) + i, (), *part) for i, part in enumerate(_parts(table, size))]
     return out

@@ -76,7 +76,7 @@ class Folder:
     def __init__(self, address: str) -> None:
         self.address = address.rstrip("/") or address
         if not is_address(self.address):
-            self.address = str(Path(self.address).absolute())  # a worker may start elsewhere
+            self.address = os.path.abspath(self.address)  # a worker may start elsewhere
 
     def names(self) -> set[str]:
         """The files that lie directly in it; none where there is no such folder."""
