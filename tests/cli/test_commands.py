@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from typer.core import TyperArgument
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -49,6 +50,10 @@ def test_a_command_shows_examples_that_its_parser_takes(name):
         ALL[name].make_context(name, words[1 + len(name.split()) :]).close()  # raises for a flag or value that is none
     shown = re.sub(r"\s+", " ", CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "80"}).stdout)
     assert f"$ {examples[0][:60]}" in shown
+    assert "<bool>" not in shown, "a flag takes no value"
+    for argument in (p for p in ALL[name].params if isinstance(p, TyperArgument)):
+        assert argument.metavar.isupper()
+        assert f" {argument.metavar} " in shown
 
 
 @pytest.mark.parametrize("name", ALL)

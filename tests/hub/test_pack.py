@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -81,15 +82,15 @@ def test_a_model_without_scores_has_a_card_without_an_index():
     assert data.license == "other"
 
 
-def test_a_file_that_was_changed_is_refused(run, tmp_path):
-    folder = pack(str(run), tmp_path / "mine")
+def test_a_file_that_was_changed_is_refused(packed, tmp_path):
+    folder = Path(shutil.copytree(packed, tmp_path / "mine"))
     (folder / "model.safetensors").write_bytes(b"other")
     with pytest.raises(ModelError, match=r"model\.safetensors: is not the file that config\.json names"):
         from_pretrained(folder)
     with pytest.raises(ConfigError, match="holds something already"):
-        pack(str(run), folder)
-    pack(str(run), folder, force=True)
-    from_pretrained(folder)
+        pack("mien-nano", folder)
+    pack("mien-nano", folder, force=True)
+    assert from_pretrained(folder)[1].name == "mien-nano"
 
 
 def test_shipped_models_are_packed_with_the_weights_that_came_along(tmp_path):

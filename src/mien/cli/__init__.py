@@ -15,7 +15,7 @@ import typer
 from mien import __version__
 from mien.cli.agree import agree
 from mien.cli.batch import batch
-from mien.cli.commands import Commands
+from mien.cli.commands import Commands, Group
 from mien.cli.compare import compare
 from mien.cli.data import data_app
 from mien.cli.demo import demo
@@ -37,6 +37,7 @@ from mien.errors import MienError
 __all__ = ["app", "main"]
 
 app = typer.Typer(
+    cls=Group,
     help="Facial expression recognition: train, evaluate, explain and use it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

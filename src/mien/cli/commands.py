@@ -10,10 +10,23 @@ from collections.abc import Callable
 from typing import Any
 
 import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
-__all__ = ["Commands", "examples_of"]
+__all__ = ["Commands", "Group", "examples_of"]
 
 _HEAD = "Examples:"
+
+
+class Group(TyperGroup):
+    """For ``typer.Typer(cls=...)`` of an app that :class:`Commands` are added to."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _plain(super().get_params(ctx))
+
+
+class _Command(TyperCommand):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _plain(super().get_params(ctx))
 
 
 class Commands:
@@ -30,7 +43,11 @@ class Commands:
         about = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
         lines = [f"[bold]{_HEAD}[/]", *(f"[cyan]$ {_escaped(example)}[/]" for example in examples)]
         add = self._app.command(
-            help=about, epilog="\n\n".join(lines) if examples else None, hidden=hidden, rich_help_panel=panel
+            cls=_Command,
+            help=about,
+            epilog="\n\n".join(lines) if examples else None,
+            hidden=hidden,
+            rich_help_panel=panel,
         )
         add(command)
 
@@ -39,6 +56,16 @@ def examples_of(epilog: str | None) -> list[str]:
     """The examples that a command's epilog shows, as they are typed."""
     lines = (epilog or "").split("\n\n")[1:]
     return [line.removeprefix("[cyan]$ ").removesuffix("[/]").replace("\\[", "[") for line in lines]
+
+
+def _plain(parameters: list[Any]) -> list[Any]:
+    """Arguments in capitals, as errors name them, and no type beside a flag: typer from 0.29 on has both otherwise."""
+    for p in parameters:
+        if p.metavar is None and isinstance(p, TyperArgument):
+            p.metavar = p.name.upper()
+        elif p.metavar is None and p.is_flag:
+            p.metavar = ""
+    return parameters
 
 
 def _escaped(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.audit import audit
-from mien.cli.commands import Commands
+from mien.cli.commands import Commands, Group
 from mien.cli.reading import Data, SkipBad, left_out, name_left_out
 from mien.cli.screen import stdout
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["data_app"]
 
-data_app = typer.Typer(no_args_is_help=True)
+data_app = typer.Typer(cls=Group, no_args_is_help=True)
 
 
 def info(

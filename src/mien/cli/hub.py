@@ -6,11 +6,11 @@ from pathlib import Path
 
 import typer
 
-from mien.cli.commands import Commands
+from mien.cli.commands import Commands, Group
 
 __all__ = ["hub_app"]
 
-hub_app = typer.Typer(no_args_is_help=True)
+hub_app = typer.Typer(cls=Group, no_args_is_help=True)
 
 
 def pack(
