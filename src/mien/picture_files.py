@@ -87,15 +87,13 @@ def kind_passed_over(name: str | os.PathLike[str]) -> str:
     return "heic_without_extra" if PurePath(base).suffix.lower() in HEIF_SUFFIXES else "other_ending"
 
 
-def find_pictures(
-    folder: str | os.PathLike[str], passed: PassedOver | None = None, *, follow: bool = False
-) -> Iterator[Path]:
+def find_pictures(folder: str | os.PathLike[str], passed: PassedOver | None = None) -> Iterator[Path]:
     """The pictures in ``folder`` and below it, by name; everything else is counted in ``passed``.
 
     Arguments and errors as for :func:`walk_files`. Whether a file is a picture is told by its name alone.
     """
     passed = PassedOver() if passed is None else passed
-    for file in walk_files(folder, passed, follow=follow):
+    for file in walk_files(folder, passed):
         if kind := kind_passed_over(file):
             passed.add(kind, file)
         else:

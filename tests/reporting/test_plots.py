@@ -11,7 +11,7 @@ import pytest
 
 from mien.errors import ConfigError, MissingExtra, OutputError
 from mien.evaluation.metrics import Robustness, score
-from mien.labels import FER2013, colour
+from mien.labels import FER2013
 from mien.reporting import plots
 
 NAMES = FER2013.names
@@ -72,13 +72,8 @@ def test_confusion_of_a_class_without_images(tmp_path):
     assert plots.confusion(absent, tmp_path / "c.png").stat().st_size > 1000
 
 
-def test_reliability_and_bars(tmp_path, report):
+def test_reliability(tmp_path, report):
     assert _has(_pixels(plots.reliability(report, tmp_path / "r.png")), "#68707c") > 50
-    values = dict.fromkeys(NAMES, 1 / 7)
-    image = _pixels(plots.bars(values, tmp_path / "b.png", title="A face"))
-    assert all(_has(image, colour(n)) > 200 for n in NAMES)
-    with pytest.raises(ConfigError, match="values"):
-        plots.bars({}, tmp_path / "c.png")
 
 
 @pytest.mark.parametrize("kinds", [1, 4, 9])
@@ -104,7 +99,7 @@ def test_leaves_no_global_state(tmp_path):
         "keys = [k for k in matplotlib.rcParams if k != 'backend']\n"  # asking for it loads pyplot
         "before = [matplotlib.rcParams[k] for k in keys]\n"
         "from mien.reporting import plots\n"
-        f"plots.bars({{'happy': 1.0}}, {str(tmp_path / 'b.png')!r})\n"
+        f"plots.curves({_history(1)!r}, {str(tmp_path / 'b.png')!r})\n"
         "assert [matplotlib.rcParams[k] for k in keys] == before\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
@@ -113,7 +108,7 @@ def test_leaves_no_global_state(tmp_path):
 
 
 def test_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):
-    path = plots.bars({"happy": 1.0}, tmp_path / "b.png")
+    path = plots.curves(_history(1), tmp_path / "b.png")
     before = path.read_bytes()
 
     def full(*_args, **_kwargs):
@@ -121,7 +116,7 @@ def test_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
     with pytest.raises(OutputError, match=r"b\.png: cannot be written \(No space left"):
-        plots.bars({"sad": 1.0}, path)
+        plots.curves(_history(2), path)
     assert path.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -129,7 +124,7 @@ def test_failed_write_leaves_the_old_picture(tmp_path, monkeypatch):
 def test_missing_matplotlib_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtra, match=r"pip install .*\[train\]"):
-        plots.bars({"happy": 1.0}, tmp_path / "b.png")
+        plots.curves(_history(1), tmp_path / "b.png")
 
 
 def test_speed_names_points_without_covering_them(tmp_path, report, monkeypatch):

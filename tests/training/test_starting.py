@@ -148,6 +148,8 @@ def test_what_cannot_be_started_from_is_said_before_the_first_step(run: Path, tm
         train(TINY, TRAIN, VAL, init=run, add_head="mine", freeze="none")
     with pytest.raises(ConfigError, match="must differ from labels"):
         train(TINY, TRAIN, VAL, init=run, add_head="labels")
+    with pytest.raises(ConfigError, match=r"must differ from fer2013, fer\+ in letters"):  # or be its output's twin
+        train(TINY, TRAIN, VAL, init="mien-nano", add_head="ferplus")
     with pytest.raises(ConfigError, match="the network to start from tiny has learnt faces that are to validate here"):
         train(TINY, VAL, TRAIN, init=run)
 

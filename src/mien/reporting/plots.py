@@ -1,4 +1,4 @@
-"""Pictures of training and evaluation as PNG files: curves, confusion, reliability, robustness, bars.
+"""Pictures of training and evaluation as PNG files: curves, confusion, reliability, robustness.
 
 Every function draws on a figure of its own (no pyplot, no global state), writes a temporary file beside ``path`` and
 renames it, and returns ``path``. Needs the extra ``train`` (matplotlib). Leaves out: computing (``evaluation``).
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from mien.errors import ConfigError, need
 from mien.evaluation.metrics import Report, Robustness
-from mien.labels import colour, short
+from mien.labels import short
 from mien.reporting.style import INK, PAPER, QUIET, house_style, new_figure, save_figure
 
-__all__ = ["bars", "confusion", "curves", "reliability", "robustness", "speed"]
+__all__ = ["confusion", "curves", "reliability", "robustness", "speed"]
 
 _TRAIN, _VAL, _BAR = "#8d99ae", "#d1495b", "#c3c9d4"
 _NAME = 8.5  # size of a point's name
@@ -114,25 +114,6 @@ def robustness(found: Robustness, path: str | Path) -> Path:
         title = f"Accuracy {found.clean:.1%} clean, {found.mean:.1%} over all corruptions (dashed)"
         where = ", ".join(filter(None, [found.split, f"n {found.n:,}"]))
         figure.suptitle(f"{title}: {where}", x=0.01, ha="left", fontsize=11)
-        return save_figure(figure, path)
-
-
-def bars(values: Mapping[str, float], path: str | Path, *, title: str = "") -> Path:
-    """One horizontal bar a class, 0..1 shown in %, in the colours of the expressions and the order given."""
-    if not values:
-        raise ConfigError("values must hold at least one class, got none")
-    names, numbers = list(values), np.array(list(values.values()), dtype=np.float64)
-    with house_style():
-        figure, axes = new_figure(4.8, 0.42 * len(names) + 0.7)
-        axes.grid(False)
-        axes.barh(names, numbers, color=[colour(n) for n in names], height=0.62)
-        for row, number in enumerate(numbers):
-            axes.text(number + 0.015, row, f"{number:.0%}", va="center", color=INK, fontsize=9.5)
-        axes.set(xlim=(0, max(0.35, 1.15 * numbers.max())), xticks=[])
-        axes.invert_yaxis()
-        axes.tick_params(labelcolor=INK)
-        axes.spines[:].set_visible(False)
-        axes.set_title(title)
         return save_figure(figure, path)
 
 

@@ -63,7 +63,7 @@ class LslOutlet:
 
     def __init__(self, labels: Sequence[str], about: Mapping[str, Any], name: str = "mien") -> None:
         lsl = need("pylsl", "lsl")
-        self.labels, self._changes, self._lsl = tuple(labels), LabelChanges(), lsl
+        self.labels, self._changes = tuple(labels), LabelChanges()
         source = f"{name}-{about.get('source', '')}-{about.get('run', '')}"
         chances = lsl.StreamInfo(name, "Expression", 2 + len(labels), 0.0, lsl.cf_float32, source)
         words = lsl.StreamInfo(f"{name}-labels", "Markers", 1, 0.0, lsl.cf_string, f"{source}-labels")

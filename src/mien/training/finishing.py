@@ -42,11 +42,12 @@ def head_name(labels: Sequence[str], otherwise: str) -> str:
 
 def check_new_head(name: str, start: Start, ready: Prepared) -> None:
     """Raise :class:`ConfigError` where a head called ``name`` cannot stand beside those of ``start``."""
-    old = [h.name for h in _heads(start.spec)]
-    if name in old or not re.fullmatch(r"[A-Za-z0-9 ._+-]+", name):
+    heads = _heads(start.spec)
+    old = [h.name for h in heads]
+    if _output(name) in [h.output for h in heads] or not re.fullmatch(r"[A-Za-z0-9 ._+-]+", name):
         raise ConfigError(
-            f"the new head's name must differ from {', '.join(old)} and hold letters, digits, spaces and . _ + - only, "
-            f"got {name!r}"
+            f"the new head's name must differ from {', '.join(old)} in letters or digits, and hold letters, digits, "
+            f"spaces and . _ + - only, got {name!r}"
         )
     if ready.recipe.freeze != "trunk":
         raise ConfigError(
@@ -145,10 +146,14 @@ def _heads(spec: ModelSpec) -> tuple[Head, ...]:
 
 
 def _head(name: str, spec: ModelSpec) -> Head:
-    output = "logits_" + re.sub(r"\W", "_", name.replace("+", "plus"))
     return Head(
-        name, spec.labels, output, temperature=spec.temperature, calibration=spec.calibration, scores=spec.scores
+        name, spec.labels, _output(name), temperature=spec.temperature, calibration=spec.calibration, scores=spec.scores
     )
+
+
+def _output(name: str) -> str:
+    """What the exported file calls a head's output."""
+    return "logits_" + re.sub(r"\W", "_", name.replace("+", "plus"))
 
 
 def _by_second(faces: FaceDataset) -> FaceDataset:

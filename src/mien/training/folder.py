@@ -36,7 +36,7 @@ _FINISHED = ("model.safetensors", "second.safetensors", "evaluation.json")
 
 
 @contextmanager
-def claimed(out: Path | None, *, resume: bool = False, need_bytes: int = 0) -> Iterator[None]:
+def claimed(out: Path | None, *, resume: bool = False) -> Iterator[None]:
     """Hold ``out`` for as long as it lasts, so that no other training writes there; nothing to hold where it is None.
 
     Raises :class:`ConfigError` where another process holds it, where it holds a run that ``resume`` does not continue,
@@ -45,7 +45,7 @@ def claimed(out: Path | None, *, resume: bool = False, need_bytes: int = 0) -> I
     if out is None:
         yield
         return
-    check_writable(out, need_bytes)
+    check_writable(out)
     try:
         with FileLock(out / ".lock", timeout=0):
             _check_free(out, resume)

@@ -60,7 +60,7 @@ def _word(content: bytes | DataError) -> str:
         raise content
     try:
         number = int(np.load(io.BytesIO(content), allow_pickle=False).item())
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, TypeError, OverflowError, EOFError, OSError) as error:
         raise DataError(f"its {_END} cannot be read ({error})") from error
     if not 0 <= number < len(_WORDS):
         raise DataError(f"its {_END} says {number}, which is no expression: it must be 0 to 7")
