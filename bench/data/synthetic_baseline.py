@@ -60,9 +60,9 @@ def linear(train: FaceDataset, val: FaceDataset) -> dict[str, Any]:
     model = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=1000))
     start = time.perf_counter()
     with threadpool_limits(1):  # its products are too small to share
-        model.fit(train.images.reshape(len(train), -1).astype(np.float32), train.labels)
+        model.fit(train.array.reshape(len(train), -1).astype(np.float32), train.labels)
     seconds = time.perf_counter() - start
-    return score(model.predict(val.images.reshape(len(val), -1).astype(np.float32)), val, seconds)
+    return score(model.predict(val.array.reshape(len(val), -1).astype(np.float32)), val, seconds)
 
 
 def network(train: FaceDataset, val: FaceDataset, epochs: int, seed: int) -> dict[str, Any]:

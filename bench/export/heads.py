@@ -106,7 +106,7 @@ def join(name: str, data: str, votes: str) -> None:
 
     _, _, features = read_linear_head(proto)
     assert soft.votes is not None
-    rows, bias = fitted_head(features_of(proto, features, spec, soft.images, _FITTED_VIEWS), soft.votes)
+    rows, bias = fitted_head(features_of(proto, features, spec, soft.array, _FITTED_VIEWS), soft.votes)
     how = f"fitted on the finished trunk by the taggers' shares, {_FITTED_VIEWS} views of each face of Training"
     add_linear_head(proto, OUTPUTS[SECOND], features, rows, bias)
 

@@ -205,7 +205,7 @@ def main() -> None:
     }
     measures = {"size": "side", "blur": "sharpness", "contrast": "contrast"}
     _, plain = taken(part.images, model.spec)
-    pose, turned = by_pose(model, part.images, np.asarray(part.labels))
+    pose, turned = by_pose(model, part.array, np.asarray(part.labels))
     by_rule = {what: limit(found[name], what, chance) for name, what in measures.items()}
     by_rule |= {name: 5.0 * math.ceil(pose[name]["percentiles"][str(KEPT)] / 5) for name in ("pitch",)}
     limits = {name: float(f"{value:.2g}") for name, value in by_rule.items() if value is not None}

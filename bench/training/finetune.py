@@ -54,7 +54,7 @@ def drawn(_: FaceDataset, __: FaceDataset) -> Task:
 
 def corrupted(public: FaceDataset, _: FaceDataset) -> Task:
     """Each face in one of the nine ways, in turn."""
-    images = public.images.copy()
+    images = public.array.copy()
     for i, kind in enumerate(CORRUPTIONS):
         images[i :: len(CORRUPTIONS)] = corrupt(images[i :: len(CORRUPTIONS)], kind, 5, 0)
     return _halves(replace(public, images=images), public)
@@ -102,7 +102,7 @@ def run(network: str, way: str, pool: FaceDataset, test: FaceDataset, n: int, se
     if way == "untouched":
         loaded = open_model(published_weights()[network])
         names = loaded.labels
-        said = loaded.predict(test.images).argmax(1)
+        said = loaded.predict(test.array).argmax(1)
         faces = 0
     else:
         recipe = replace(load_recipe("finetune").override(seed=seed), epochs=EPOCHS[n], init=network)
@@ -112,7 +112,7 @@ def run(network: str, way: str, pool: FaceDataset, test: FaceDataset, n: int, se
         recipe = replace(recipe, freeze="trunk" if way == "heads alone" else "none")
         part, val = split_train_val(replace(chosen(pool, n, seed), split=None), 0.1, seed)
         model = train(recipe, part, val, device="cpu")
-        names, said, faces = pool.names, model.predict(test.images).argmax(1), len(part)
+        names, said, faces = pool.names, model.predict(test.array).argmax(1), len(part)
     assert test.labels is not None
     guess = np.array([test.names.index(name) for name in names])[said]
     return {

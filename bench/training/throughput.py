@@ -69,7 +69,7 @@ DEGREES = 10
 class PictureFolder(Dataset[tuple[Tensor, int]]):
     """PNG files in class folders, opened and transformed one by one, as image folders usually are."""
 
-    def __init__(self, root: Path, mean: float, std: float) -> None:
+    def __init__(self, root: Path, mean: Any, std: Any) -> None:
         classes = sorted(p for p in root.iterdir() if p.is_dir())
         self.files = [(file, i) for i, folder in enumerate(classes) for file in sorted(folder.iterdir())]
         self.mean, self.std = mean, std

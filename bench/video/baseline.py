@@ -41,7 +41,7 @@ def measure(traits: dict[str, float], people: int, frames: int, predictor: Predi
     assert faces.subject is not None
     labels = list(predictor.spec.labels)
     truth = np.array([labels.index(name) for name in faces.names])[faces.labels]
-    neutral, p = labels.index("neutral"), predictor.predict_crops(faces.images).astype(np.float64)
+    neutral, p = labels.index("neutral"), predictor.predict_crops(faces.array).astype(np.float64)
     said = {"raw": p, "relative": p.copy(), "ratio": p.copy()}
     scored = np.zeros(len(p), bool)
     for person in np.unique(faces.subject):

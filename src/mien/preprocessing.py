@@ -19,13 +19,17 @@ from mien.spec import ModelSpec
 __all__ = [
     "CONTRAST",
     "Normalisation",
+    "channels_first",
+    "channels_last",
     "crop_face",
     "crop_matrix",
     "extent",
+    "grey_of",
     "log_softmax",
     "normalise",
     "preprocess",
     "raise_contrast",
+    "shown",
     "softmax",
     "to_crop",
     "to_photo",
@@ -44,21 +48,52 @@ CONTRAST = Contrast(24.0, 44.0)
 
 
 class Normalisation(Protocol):
-    """How the grey values of the training images lay on the 0..1 scale, as a :class:`ModelSpec` has it.
+    """How the values of the training images lay on the 0..1 scale, as a :class:`ModelSpec` has it.
 
-    mean  of them all
-    std   their standard deviation
+    mean  of them all, or of each channel
+    std   their standard deviation, alike
     """
 
     @property
-    def mean(self) -> float: ...
+    def mean(self) -> Any: ...
     @property
-    def std(self) -> float: ...
+    def std(self) -> Any: ...
 
 
 def normalise(images: Any, spec: Normalisation) -> Any:
-    """Grey values 0..255 (numpy or torch, any shape) -> network input, ``(x / 255 - mean) / std``."""
-    return (images - 255.0 * spec.mean) / (255.0 * spec.std)
+    """Values 0..255 (numpy or torch) -> network input, ``(x / 255 - mean) / std``: grey of any shape, or colours
+    ``(..., C, H, W)``.
+    """
+    mean, std = (_by_channel(images, value) for value in (spec.mean, spec.std))
+    return (images - 255.0 * mean) / (255.0 * std)
+
+
+def _by_channel(images: Any, value: Any) -> Any:
+    """``value`` itself, or its numbers, one a channel, in the kind, and on the device, that ``images`` are."""
+    if not isinstance(value, tuple):
+        return value
+    own = np.array(value, np.float32)[:, None, None]
+    return own if isinstance(images, np.ndarray) else images.new_tensor(own)
+
+
+def channels_first(faces: NDArray[Any]) -> NDArray[Any]:
+    """Faces ``(N, H, W)`` or ``(N, H, W, 3)`` as networks take them, ``(N, C, H, W)``; a view."""
+    return faces[:, None] if faces.ndim == 3 else faces.transpose(0, 3, 1, 2)
+
+
+def channels_last(images: NDArray[Any]) -> NDArray[Any]:
+    """The way back from :func:`channels_first`."""
+    return images[:, 0] if images.shape[1] == 1 else images.transpose(0, 2, 3, 1)
+
+
+def grey_of(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A face in grey: ``(S, S)`` as it is, ``(S, S, 3)`` RGB as its luma."""
+    return crop if crop.ndim == 2 else np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def shown(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A face as OpenCV draws and writes it: ``(S, S)`` grey as it is, ``(S, S, 3)`` RGB as BGR."""
+    return crop if crop.ndim == 2 else np.ascontiguousarray(crop[..., ::-1])
 
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
@@ -76,7 +111,8 @@ def log_softmax(logits: ArrayLike) -> NDArray[np.float64]:
 
 
 def crop_face(image: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec, turn: float = 0.0) -> NDArray[np.uint8]:
-    """Cut the square that the network wants around a detector's box, grey, ``(size, size)`` uint8.
+    """Cut the square that the network wants around a detector's box, uint8 ``(size, size)`` grey, or for a network of
+    three channels ``(size, size, 3)`` RGB.
 
     image  uint8 ``(H, W)`` grey or ``(H, W, 3)`` BGR, as OpenCV reads it
     box    left, top, right, bottom in pixels; parts outside the image are filled by repeating the edge
@@ -87,13 +123,20 @@ def crop_face(image: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec, t
     sigma = 0.5 * shrink if shrink > 1 else 0.0
     left, top, right, bottom = _reached(matrix, spec.size, 3 * sigma + 3, image.shape[:2])
     part = image[top:bottom, left:right]  # first, so that a face costs what it is large, not what the photo is
-    grey = part if part.ndim == 2 else cv2.cvtColor(part, cv2.COLOR_BGR2GRAY)
+    values = _in_channels(part, spec.channels)
     if sigma:  # warpAffine samples four pixels only: smooth before, so that fine structure does not alias
-        grey = cv2.GaussianBlur(grey, (0, 0), sigma)
+        values = cv2.GaussianBlur(values, (0, 0), sigma)
     matrix[:, 2] += matrix[:, :2] @ (left, top)
-    side = (spec.size, spec.size)
-    out: NDArray[np.uint8] = cv2.warpAffine(grey, matrix, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    side, edge = (spec.size, spec.size), cv2.BORDER_REPLICATE
+    out: NDArray[np.uint8] = cv2.warpAffine(values, matrix, side, flags=cv2.INTER_LINEAR, borderMode=edge)
     return out
+
+
+def _in_channels(photo: NDArray[np.uint8], channels: int) -> Any:
+    """Grey or BGR pixels as grey for one channel, as RGB for three."""
+    if channels == 1:
+        return photo if photo.ndim == 2 else cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY)
+    return cv2.cvtColor(photo, cv2.COLOR_GRAY2RGB if photo.ndim == 2 else cv2.COLOR_BGR2RGB)
 
 
 def _reached(
@@ -113,12 +156,14 @@ def _reached(
 
 
 def raise_contrast(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A crop uint8 ``(S, S)`` of hardly any contrast, drawn apart around its mean grey; any other one as it is.
+    """A crop uint8 ``(S, S)``, or ``(S, S, 3)``, of hardly any contrast, drawn apart around its mean grey; any other as
+    it is.
 
     The networks have seen few faces whose grey values have a standard deviation below 24, and answer poorly on them;
     at 44, FER2013's usual one, they answer as on others (``bench/runtime/tilt.py`` has the figures).
     """
-    mean, spread = float(crop.mean()), float(crop.std())
+    grey = grey_of(crop)
+    mean, spread = float(grey.mean()), float(grey.std())
     if not 0 < spread < CONTRAST.flat:
         return crop
     return np.asarray(np.clip(np.round((crop - mean) * (CONTRAST.usual / spread) + mean), 0, 255), np.uint8)
@@ -168,7 +213,7 @@ def to_photo(points: ArrayLike, box: Sequence[float], spec: ModelSpec, turn: flo
 def preprocess(
     image: NDArray[np.uint8], box: Sequence[float], spec: ModelSpec, turn: float = 0.0
 ) -> NDArray[np.float32]:
-    """A photo and a face's box -> network input, float32 ``(1, 1, size, size)``."""
+    """A photo and a face's box -> network input, float32 ``(1, channels, size, size)``."""
     face = raise_contrast(crop_face(image, box, spec, turn)).astype(np.float32)
-    out: NDArray[np.float32] = normalise(face, spec).astype(np.float32)[None, None]
+    out: NDArray[np.float32] = normalise(channels_first(face[None]), spec).astype(np.float32)
     return out

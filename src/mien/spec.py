@@ -14,7 +14,10 @@ from typing import Any
 
 from mien.errors import ModelError
 
-__all__ = ["FORMAT", "SPEC_KEY", "Crop", "Head", "ModelSpec"]
+__all__ = ["FORMAT", "SPEC_KEY", "Crop", "Head", "ModelSpec", "Scale"]
+
+#: A mean or a deviation on the 0..1 scale: a number, or one for each channel.
+Scale = float | tuple[float, ...]
 
 #: Key of the spec in the metadata of safetensors and ONNX files.
 SPEC_KEY = "mien"
@@ -68,7 +71,8 @@ class ModelSpec:
 
     labels      class names in output order
     size        side of the square input in pixels
-    mean, std   of the training images, on the 0..1 scale
+    channels    1 for grey faces, 3 for RGB
+    mean, std   of the training images, on the 0..1 scale; three each, of R, G and B, in colour
     model       name and keyword arguments for ``create_model``
     crop        from a detector's box to the network's square
     temperature logits are still to be divided by it before softmax; 1 where a file's graph does so itself
@@ -91,8 +95,8 @@ class ModelSpec:
     labels: tuple[str, ...]
     size: int = 48
     channels: int = 1
-    mean: float = 0.5
-    std: float = 0.25
+    mean: Scale = 0.5
+    std: Scale = 0.25
     model: dict[str, Any] = field(default_factory=dict)
     crop: Crop = field(default_factory=Crop)
     temperature: float = 1.0
@@ -106,6 +110,18 @@ class ModelSpec:
     heads: tuple[Head, ...] = ()
     answer: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        if self.channels not in (1, 3):
+            raise ModelError(f"channels of {self.name} must be 1 (grey) or 3 (RGB), got {self.channels}")
+        wrong = [v for v in (self.mean, self.std) if isinstance(v, tuple) and len(v) != self.channels]
+        if wrong:
+            raise ModelError(f"mean and std of {self.name} must be one number, or {self.channels}, got {wrong[0]}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one face, uint8: ``(size, size)`` grey or ``(size, size, 3)`` RGB."""
+        return (self.size, self.size, 3) if self.channels == 3 else (self.size, self.size)
 
     def head(self, name: str) -> Head:
         """The head of that name (``ferplus`` and ``fer+`` are one); ModelError names those there are."""
@@ -149,6 +165,7 @@ class ModelSpec:
                 raise ModelError(f"{where}: spec has {what}; a newer mien wrote it: upgrade mien")
             heads = tuple(Head(**{**h, "labels": tuple(h["labels"])}) for h in raw.get("heads", ()))
             made = {"labels": tuple(raw["labels"]), "crop": Crop(**raw.get("crop", {})), "heads": heads}
+            made |= {k: tuple(raw[k]) for k in ("mean", "std") if isinstance(raw.get(k), list)}
             return cls(**{**raw, **made, "format": FORMAT})
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise ModelError(f"{where}: the spec cannot be read ({error}); export the model again") from error

@@ -117,9 +117,9 @@ def _identity(model: Loaded, task: Task) -> dict[str, float] | None:
     if len(people) < 2:
         return None
     val, who = task.val, task.val.subject
-    pixels = val.images[:, ::2, ::2].reshape(len(val), -1) / 255.0
+    pixels = val.array[:, ::2, ::2].reshape(len(val), -1) / 255.0
     found = {}
-    for name, x in (("representation", features(model, val.images)), ("pixels", pixels)):
+    for name, x in (("representation", features(model, val.array)), ("pixels", pixels)):
         reader = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
         reader.fit(x[learn], who[learn])
         found[name] = float(reader.score(x[test], who[test]))

@@ -63,7 +63,7 @@ def _fit_pipeline(task: Task, name: str) -> Fitted:
     pipeline = make_classical(name, seed=task.seed, n_jobs=task.threads)
     start = time.perf_counter()
     with report_progress(lambda step, done, total: task.progress(step, done / max(total, 1))):
-        pipeline.fit(task.train.images, task.train.labels)
+        pipeline.fit(task.train.array, task.train.labels)
     seconds = time.perf_counter() - start
     task.folder.mkdir(parents=True, exist_ok=True)
     about = {"name": name, "names": list(task.train.names), "train": task.train.fingerprint, "seed": task.seed}
@@ -91,7 +91,8 @@ def fit_vgg_svm(task: Task) -> Fitted:
     task.folder.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     task.progress("support vector machine", 0.0)
-    x = np.concatenate([features(model, task.train.images), features(model, task.train.images[:, :, ::-1])])
+    faces = task.train.array
+    x = np.concatenate([features(model, faces), features(model, faces[:, :, ::-1])])
     twice = np.tile(np.arange(len(task.train)), 2)
     assert task.train.labels is not None
     head = Pipeline([("scale", StandardScaler()), ("svm", LinearSVM(C=_C, seed=task.seed))])

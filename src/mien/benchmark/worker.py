@@ -100,7 +100,7 @@ def _fold(job: Job, fold: Fold, folder: Path, progress: Any) -> dict[str, Any]:
     fitted: Fitted = METHODS[job.method].fit(task)
     progress("predicting", 1.0)
     start = time.perf_counter()
-    p = fitted.predict(val.images)
+    p = fitted.predict(val.array)
     return {
         "probabilities": p,
         "labels": val.labels,

@@ -144,7 +144,7 @@ def export(
         raise ConfigError("--int8 needs --data with the faces that the model was trained on")
     model, spec = load_network(run / "model.safetensors" if run.is_dir() else run)
     if int8 and data is not None:
-        faces = read_data(data, size=spec.size)
+        faces = read_data(data, size=spec.size).with_channels(spec.channels)
         train = [s for s in faces.splits if split_rank(s) == 0]
         with tempfile.TemporaryDirectory() as folder:
             full = Path(folder) / "float32.onnx"

@@ -133,7 +133,7 @@ def explain_data(
         task = bar.add_task("explaining", total=len(faces))
         means = mean_maps(
             opened.answer,
-            faces.images,
+            faces.array,
             faces.labels,
             spec.labels,
             **options,

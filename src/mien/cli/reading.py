@@ -9,13 +9,15 @@ import typer
 
 if TYPE_CHECKING:
     from mien.data import FaceDataset, Reading
+    from mien.data.votes import Target
 
-__all__ = ["Data", "SkipBad", "left_out", "name_left_out", "read_data"]
+__all__ = ["Colour", "Data", "SkipBad", "left_out", "name_left_out", "read_data", "target_of"]
 
 Data = Annotated[
     str,
-    typer.Argument(metavar="DATA", help="A FER2013 CSV (also .gz, zip, tar), pictures, Parquet, or synthetic[:N]."),
+    typer.Argument(metavar="DATA", help="A FER2013 CSV (also .gz, zip, tar), pictures, Parquet, a pack, synthetic:N."),
 ]
+Colour = Annotated[bool, typer.Option("--colour", help="Read faces in colour (RGB), not in grey.")]
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Leave out rows and pictures that cannot be read, and name them.")
 ]
@@ -41,19 +43,8 @@ def left_out(reading: Reading) -> dict[str, Any]:
     return {"skipped": skipped, "passed_over": reading.passed.to_dict(), "notes": reading.notes}
 
 
-def read_data(
-    data: str,
-    *,
-    votes: Path | None = None,
-    target: str | None = None,
-    skip_bad: bool = False,
-    size: int | None = None,
-    mixed: int = 48,
-) -> FaceDataset:
-    """The faces at ``data``; with ``votes`` and ``target`` those that FER+ labels, see ``data.votes``; ``size`` and
-    ``mixed`` as for ``data.read_source``.
-    """
-    from mien.data import read_source
+def target_of(target: str | None, votes: Path | None) -> Target | None:
+    """``--target`` as ``data.votes`` takes it; ConfigError for another word, or without ``--votes``."""
     from mien.data.votes import Target
     from mien.errors import ConfigError
 
@@ -62,7 +53,26 @@ def read_data(
         raise ConfigError(f"--target must be one of {', '.join(get_args(Target))}, got {target!r}")
     if target is not None and votes is None:
         raise ConfigError("--target needs --votes FILE")
-    reading = read_source(data, votes=votes, target=kinds[target], skip_bad=skip_bad, size=size, mixed=mixed)
+    return kinds[target]
+
+
+def read_data(
+    data: str,
+    *,
+    votes: Path | None = None,
+    target: str | None = None,
+    skip_bad: bool = False,
+    size: int | None = None,
+    mixed: int = 48,
+    colour: bool = False,
+) -> FaceDataset:
+    """The faces at ``data``; with ``votes`` and ``target`` those that FER+ labels, see ``data.votes``; ``size``,
+    ``mixed`` and ``colour`` as for ``data.read_source``.
+    """
+    from mien.data import read_source
+
+    kind = target_of(target, votes)
+    reading = read_source(data, votes=votes, target=kind, skip_bad=skip_bad, size=size, mixed=mixed, colour=colour)
     for note in reading.notes:
         typer.echo(f"note: {note}", err=True)
     name_left_out(reading)

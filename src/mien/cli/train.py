@@ -25,6 +25,7 @@ def train(
         None, help="With --votes: train on FER+ majority, argmax or soft targets, or on both labellings at once."
     ),
     size: int | None = typer.Option(None, help="Side in pixels that faces are resized to; 48 where not given."),
+    colour: bool = typer.Option(False, "--colour", help="Learn faces in colour (RGB), not in grey."),
     epochs: int | None = typer.Option(None, help="Instead of the recipe's."),
     batch_size: int | None = typer.Option(None, help="Instead of the recipe's."),
     lr: float | None = typer.Option(None, help="Peak learning rate, instead of the recipe's."),
@@ -82,6 +83,7 @@ def train(
 
     weight_decay = renamed("--l2", "--weight-decay", l2, weight_decay)
     given = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "weight_decay": weight_decay, "size": size}
+    given["channels"] = 3 if colour else None
     with show_warnings():
         chosen = load_recipe(recipe).override(**given, seed=seed)
     seconds = seconds_of(budget)
@@ -92,7 +94,9 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     keep_memory()
-    faces = read_data(data, votes=votes, target=target, skip_bad=skip_bad, mixed=chosen.size)
+    faces = read_data(
+        data, votes=votes, target=target, skip_bad=skip_bad, mixed=chosen.size, colour=chosen.channels == 3
+    )
     part, held = train_val(faces, val_split=val_split, seed=chosen.seed if split_seed is None else split_seed)
     if teacher is not None and not all(t.strip() for t in teacher.split(",")):
         raise ConfigError(f"--teacher must name models, A[,B...], got {teacher!r}; leave it out to train without")

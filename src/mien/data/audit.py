@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
-from mien.data.duplicates import check_threshold, closest, copy_keys, near_duplicates_within, thumbnails
+from mien.data.duplicates import check_threshold, closest, copy_keys, even, near_duplicates_within, thumbnails
 from mien.data.splits import split_rank
 
 __all__ = ["Across", "Audit", "Pair", "audit"]
@@ -106,7 +106,7 @@ def audit(
     small, keys = thumbnails(ds.images), copy_keys(ds.images)
     across = tuple(_across(ds, (other, parts[other]), (split, parts[split]), small, keys, threshold, count)
                    for other, split in pairs)  # fmt: skip
-    constant = ds.images.min((1, 2)) == ds.images.max((1, 2))
+    constant = even(ds.images)
     return Audit(
         source=ds.source,
         fingerprint=ds.fingerprint,

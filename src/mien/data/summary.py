@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mien.data.dataset import FaceDataset
+from mien.data.duplicates import even
 from mien.data.splits import copy_groups
 
 __all__ = ["Summary", "summarise"]
@@ -25,6 +26,7 @@ class Summary:
     source: str
     images: int
     size: tuple[int, int]
+    channels: int
     fingerprint: str
     counts: dict[str, dict[str, int]]
     unlabelled: dict[str, int]
@@ -36,8 +38,7 @@ class Summary:
 
 def summarise(ds: FaceDataset) -> Summary:
     """Count ``ds``: per class and split, constant images, exact copies within and across splits, class imbalance."""
-    flat = ds.images.reshape(len(ds), -1)
-    constant = int((flat.min(1) == flat.max(1)).sum()) if flat.size else 0
+    constant = int(even(ds.images).sum())
     groups = copy_groups(replace(ds, subject=None))
     parts = {s: ds.part(s) for s in ds.splits}
     unlabelled = {s: int(len(p) - p.counts().sum()) for s, p in parts.items()}
@@ -45,6 +46,7 @@ def summarise(ds: FaceDataset) -> Summary:
         source=ds.source,
         images=len(ds),
         size=ds.size,
+        channels=ds.channels,
         fingerprint=ds.fingerprint,
         counts={s: dict(zip(ds.names, p.counts().tolist(), strict=True)) for s, p in parts.items()},
         unlabelled=unlabelled,

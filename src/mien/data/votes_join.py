@@ -47,7 +47,7 @@ def join_votes(ds: FaceDataset, votes: FerPlusVotes) -> NDArray[np.int64]:
     assert ds.split is not None
     rows = np.full(len(ds), -1, np.int64)
     if len(votes) >= KNOWN_ROWS and votes.fingerprint(KNOWN_ROWS) == _OFFICIAL:
-        rows = find_rows(ds.images, ds.rows.tolist())
+        rows = find_rows(ds.array, ds.rows.tolist())
     proven = rows >= 0
     if 2 * proven.sum() > (ds.split != _SEALED).sum():
         _place(rows, ds, votes)

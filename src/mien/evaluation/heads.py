@@ -21,6 +21,7 @@ from mien.evaluation.model import Loaded
 from mien.models.inference import view_logits
 from mien.preprocessing import log_softmax
 from mien.spec import ModelSpec
+from mien.stored import Images
 
 __all__ = ["Mean", "calibrate_mean", "choose_mean", "joined", "mean_of_heads", "shared_classes"]
 
@@ -114,14 +115,14 @@ def calibrate_mean(
 def joined(
     spec: ModelSpec,
     heads: Sequence[Loaded],
-    images: NDArray[np.uint8],
+    images: Images,
     labels: NDArray[np.int64],
     others: NDArray[np.int64],
 ) -> ModelSpec:
     """``spec``, whose first two heads these are, with the mean that :func:`choose_mean` finds best for its answer, and
     that answer's calibration for each number of test-time views.
 
-    images  faces uint8 ``(N, S, S)`` that the heads have not learnt; ``labels`` and ``others`` as for choose_mean
+    images  faces, uint8, that the heads have not learnt; ``labels`` and ``others`` as for choose_mean
     """
     columns = shared_classes(heads[0].labels, heads[1].labels)
     z1, z2 = (

@@ -31,7 +31,8 @@ class Model(Protocol):
     size    side in pixels of the faces that it takes; None where it takes any
     file    where it came from; may be empty
 
-    An attribute ``notes``, words or numbers by name, is added to the conditions of its report where there is one.
+    An attribute ``channels`` of 3 asks for faces ``(N, H, W, 3)`` RGB instead of grey ones. An attribute ``notes``,
+    words or numbers by name, is added to the conditions of its report where there is one.
     """
 
     @property
@@ -44,13 +45,13 @@ class Model(Protocol):
     def file(self) -> str: ...
 
     def predict(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
-        """Probabilities ``(N, K)`` for grey faces uint8 ``(N, H, W)``, the mean over 1..10 test-time views."""
+        """Probabilities ``(N, K)`` for faces uint8 ``(N, H, W)``, the mean over 1..10 test-time views."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A model to score: ``forward`` maps normalised float ``(N, 1, S, S)`` to logits ``(N, K)``."""
+    """A model to score: ``forward`` maps normalised float ``(N, C, S, S)`` to logits ``(N, K)``."""
 
     forward: Callable[[Tensor], Tensor]
     spec: ModelSpec
@@ -71,8 +72,15 @@ class Loaded:
         """Side of its square input in pixels."""
         return self.spec.size
 
+    @property
+    def channels(self) -> int:
+        """1 for grey faces, 3 for colour."""
+        return self.spec.channels
+
     def predict(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
-        """Probabilities ``(N, K)`` for grey faces uint8 ``(N, S, S)``, the mean over test-time views."""
+        """Probabilities ``(N, K)`` for faces uint8 ``(N, S, S)``, or ``(N, S, S, 3)`` RGB where ``channels`` is 3, the
+        mean over test-time views.
+        """
         spec = self.spec
         return predict(
             self.forward, images, mean=spec.mean, std=spec.std, views=views, temperature=self.temperature(views)

@@ -27,6 +27,7 @@ from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from mien.evaluation.metrics import Report, Robustness, score
 from mien.evaluation.model import Loaded, Model
 from mien.evaluation.opening import as_model
+from mien.stored import Images, StoredImages, blocks
 
 __all__ = [
     "Scored",
@@ -90,7 +91,7 @@ def scored(model: Model, faces: FaceDataset, *, clean: NDArray[np.bool_] | None 
     clean  bool, one for each labelled face, True where it has no near-duplicate in Training; None where nobody knows
     """
     faces = fitting(model, faces)
-    p = model.predict(_sized(model, faces), views=views)
+    p = _predicted(model, _sized(model, faces), views)
     assert faces.labels is not None
     split, conditions = "+".join(faces.splits), _conditions(model, faces, views)  # the notes are complete by now
     report = score(p, faces.labels, model.labels, clean=clean, split=split, conditions=conditions)
@@ -112,7 +113,7 @@ def measure_robustness(
     on_pass  called after each pass over the faces with the number done and the number of all
     """
     faces = fitting(model, faces)
-    clean = _sized(model, faces)
+    clean = np.asarray(_sized(model, faces))
     passes = [(kind, s) for kind in CORRUPTIONS for s in range(1, len(SEVERITIES[kind]) + 1)]
     threshold = model.threshold(views) if isinstance(model, Loaded) else None
     right, held = list[float](), list[float]()
@@ -154,9 +155,16 @@ def fitting(model: Model, faces: FaceDataset) -> FaceDataset:
     return faces
 
 
-def _sized(model: Model, faces: FaceDataset) -> NDArray[np.uint8]:
-    """The pictures of ``faces`` at the side that ``model`` needs."""
+def _sized(model: Model, faces: FaceDataset) -> Images:
+    """The pictures of ``faces`` in the colours and at the side that ``model`` needs."""
+    faces = faces.with_channels(getattr(model, "channels", 1))
     return faces.images if model.size is None else faces.resized(model.size).images
+
+
+def _predicted(model: Model, images: Images, views: int) -> NDArray[np.float64]:
+    """What ``model`` says of all images, which it gets as arrays: at once, or in passes where they are stored."""
+    parts = blocks(images) if isinstance(images, StoredImages) else [images]
+    return np.concatenate([model.predict(part, views=views) for part in parts])
 
 
 def _conditions(model: Model, faces: FaceDataset, views: int) -> dict[str, Any]:
@@ -173,11 +181,13 @@ def _conditions(model: Model, faces: FaceDataset, views: int) -> dict[str, Any]:
 
 
 def _resized(model: Model, faces: FaceDataset) -> dict[str, str]:
-    """A word for the conditions where the model saw the faces at another size than theirs."""
+    """A word for the conditions where the model saw the faces at another size, or in other colours, than theirs."""
+    channels = getattr(model, "channels", 1)
+    said = {} if channels == faces.channels else {"colours": "made grey" if channels == 1 else "grey, three times"}
     if model.size is None or faces.size == (model.size, model.size):
-        return {}
+        return said
     before, after = (" x ".join(map(str, size)) for size in (faces.size, (model.size, model.size)))
-    return {"resized": f"from {before} to {after} pixels"}
+    return {**said, "resized": f"from {before} to {after} pixels"}
 
 
 def versions() -> dict[str, str]:

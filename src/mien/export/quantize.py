@@ -21,30 +21,33 @@ from numpy.typing import NDArray
 from mien.errors import ConfigError, DataError, ModelError, need
 from mien.export.onnx import embed_spec
 from mien.files import replace_file
-from mien.preprocessing import normalise
+from mien.preprocessing import channels_first, normalise
 from mien.runtime import Classifier
+from mien.stored import Images
 
 __all__ = ["quantize_onnx"]
 
 _FACES, _BATCH = 512, 32
 
 
-def quantize_onnx(source: Path, target: Path, faces: NDArray[np.uint8], *, seed: int = 0) -> None:
+def quantize_onnx(source: Path, target: Path, faces: Images, *, seed: int = 0) -> None:
     """Write the int8 version of the float32 ONNX file ``source`` to ``target``; its spec says ``precision`` int8.
 
-    faces  uint8 ``(N, S, S)`` grey, of the training data, N >= 32; at most 512 of them, drawn at random, set the scales
+    faces  uint8 ``(N, S, S)``, or ``(N, S, S, 3)`` RGB, of the training data, N >= 32; at most 512 of them, drawn at
+           random, set the scales
     """
     spec = Classifier(source, threads=1).spec  # first: it imports onnxruntime as mien wants it
     onnx, quantization = need("onnx", "train"), need("onnxruntime.quantization", "train")
     shape = need("onnxruntime.quantization.shape_inference", "train")
     if spec.precision != "float32":
         raise ModelError(f"{source}: is {spec.precision} already; quantize the float32 export")
-    if faces.dtype != np.uint8 or faces.shape[1:] != (spec.size, spec.size):
-        raise DataError(f"faces must be uint8 (N, {spec.size}, {spec.size}), got {faces.dtype} {faces.shape}")
+    if faces.dtype != np.uint8 or faces.shape[1:] != spec.shape:
+        raise DataError(f"faces must be uint8 (N, {', '.join(map(str, spec.shape))}), got {faces.dtype} {faces.shape}")
     if len(faces) < _BATCH:
         raise ConfigError(f"faces must be at least {_BATCH} to set the scales, got {len(faces)}")
     chosen = np.random.default_rng(seed).permutation(len(faces))[:_FACES]
-    batches = normalise(faces[np.sort(chosen)].astype(np.float32), spec).astype(np.float32)[:, None]
+    drawn = channels_first(np.asarray(faces[np.sort(chosen)])).astype(np.float32)
+    batches = np.ascontiguousarray(normalise(drawn, spec), np.float32)
     logging.getLogger().disabled, before = True, logging.getLogger().disabled  # advice about preprocessing, done below
     try:
         with tempfile.TemporaryDirectory() as folder:

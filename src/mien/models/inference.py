@@ -16,14 +16,16 @@ from torch import Tensor, nn
 
 from mien.errors import ConfigError
 from mien.models.registry import Output, outputs
-from mien.preprocessing import normalise
+from mien.preprocessing import channels_first, normalise
+from mien.spec import Scale
+from mien.stored import Images, blocks
 
 __all__ = ["predict", "test_time_views", "view_logits"]
 
 
-class _Scale(NamedTuple):
-    mean: float
-    std: float
+class _Normalisation(NamedTuple):
+    mean: Scale
+    std: Scale
 
 
 Forward = Callable[[Tensor], Output | Tensor]
@@ -42,11 +44,12 @@ def test_time_views(x: Tensor, count: int) -> list[Tensor]:
 
 @torch.no_grad()
 def predict(
-    forward: Forward, images: NDArray[np.uint8], *, mean: float, std: float, views: int = 1, temperature: float = 1.0
+    forward: Forward, images: Images, *, mean: Scale, std: Scale, views: int = 1, temperature: float = 1.0
 ) -> NDArray[np.float64]:
-    """Probabilities ``(N, K)`` for grey images uint8 ``(N, S, S)``, the mean over test-time :func:`test_time_views`.
+    """Probabilities ``(N, K)`` for images uint8 ``(N, S, S)`` or ``(N, S, S, 3)``, the mean over test-time
+    :func:`test_time_views`; those that are stored are read block by block.
 
-    forward  a model in eval mode, or any function from normalised float ``(N, 1, S, S)`` to logits ``(N, K)`` or an
+    forward  a model in eval mode, or any function from normalised float ``(N, C, S, S)`` to logits ``(N, K)`` or an
              ``Output``
     """
     logits = _in_blocks(forward, images, mean, std, views)
@@ -54,22 +57,21 @@ def predict(
 
 
 @torch.no_grad()
-def view_logits(
-    forward: Forward, images: NDArray[np.uint8], *, mean: float, std: float, views: int = 1
-) -> NDArray[np.float64]:
-    """Logits ``(views, N, K)`` for grey images uint8 ``(N, S, S)`` as :func:`predict` takes them, one test-time view
+def view_logits(forward: Forward, images: Images, *, mean: Scale, std: Scale, views: int = 1) -> NDArray[np.float64]:
+    """Logits ``(views, N, K)`` for images as :func:`predict` takes them, one test-time view
     after the other; those of fewer views are the first of them."""
     return np.asarray(torch.cat(list(_in_blocks(forward, images, mean, std, views)), 1))
 
 
-def _in_blocks(forward: Forward, images: NDArray[np.uint8], mean: float, std: float, views: int) -> Iterator[Tensor]:
+def _in_blocks(forward: Forward, images: Images, mean: Scale, std: Scale, views: int) -> Iterator[Tensor]:
     """Logits float64 ``(views, n, K)`` on the CPU, block by block, which bounds memory."""
     if not 1 <= views <= 10:
         raise ConfigError(f"views must lie in 1..10, got {views}")
     if not len(images):
         raise ConfigError("images must hold at least one image, got none")
     device = next(forward.parameters()).device if isinstance(forward, nn.Module) else torch.device("cpu")
-    for part in torch.split(torch.from_numpy(np.ascontiguousarray(images))[:, None], 512):
-        x = normalise(part.to(device).float(), _Scale(mean, std))
+    for block in blocks(images, 512):
+        part = torch.from_numpy(np.ascontiguousarray(channels_first(block)))
+        x = normalise(part.to(device).float(), _Normalisation(mean, std))
         # to the CPU first: MPS has no float64
         yield torch.stack([outputs(forward, v).logits.cpu().double() for v in test_time_views(x, views)])

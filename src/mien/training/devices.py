@@ -80,7 +80,7 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 
 class Graph:
-    """A function of one tensor on a CUDA device that becomes a CUDA graph: its kernels are launched together, since
+    """A function of tensors on a CUDA device that becomes a CUDA graph: its kernels are launched together, since
     launching them one by one takes longer than running them where networks are small.
 
     The first calls are ordinary ones, in which libraries choose their algorithms; then a call is recorded, and every
@@ -90,27 +90,28 @@ class Graph:
 
     _FIRST = 3
 
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, function: Callable[..., Tensor]) -> None:
         self.function = function
         self.calls = 0
         self.graph: torch.cuda.CUDAGraph | None = None
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, *x: Tensor) -> Tensor:
         self.calls += 1
         if self.calls == self._FIRST + 1:
-            graph, self.x = torch.cuda.CUDAGraph(), x.clone()
+            graph, self.x = torch.cuda.CUDAGraph(), [t.clone() for t in x]
             with torch.cuda.graph(graph):
-                self.out = self.function(self.x)
+                self.out = self.function(*self.x)
             self.graph = graph
         if self.graph is not None:
-            self.x.copy_(x)
+            for own, given in zip(self.x, x, strict=True):
+                own.copy_(given, non_blocking=True)
             self.graph.replay()
             return self.out
         # not on the default stream, which recording must not depend on
         side, usual = torch.cuda.Stream(), torch.cuda.current_stream()  # type: ignore[no-untyped-call]
         side.wait_stream(usual)
         with torch.cuda.stream(side):
-            out = self.function(x)
+            out = self.function(*x)
         usual.wait_stream(side)
         return out
 

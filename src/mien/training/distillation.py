@@ -30,6 +30,8 @@ from mien.evaluation.model import Loaded, open_model
 from mien.files import replace_file
 from mien.models.inference import predict
 from mien.models.weights import read_spec
+from mien.preprocessing import channels_first, channels_last
+from mien.stored import Images, blocks
 from mien.training import transforms
 from mien.training.devices import autocast, pick_device
 from mien.training.ranks import ALONE, Ranks
@@ -305,24 +307,24 @@ class _Question:
     def _views(self, teacher: Loaded, rows: slice) -> Array:
         """Float16 ``(augmented_views, n, K)``; the views are rounded to whole grey values."""
         where = next(teacher.forward.parameters()).device if isinstance(teacher.forward, nn.Module) else "cpu"
-        faces = torch.from_numpy(np.ascontiguousarray(self.faces.images[rows]))[:, None]
+        faces = self.faces.images[rows]
         out = []
         for draws in transforms.augmented_views(len(self.faces), self.distill.augmented_views)[:, rows]:
             parts = []
-            for x, own in zip(torch.split(faces, 512), torch.split(draws, 512), strict=True):
-                source = iter(own.to(where).unbind(1))
-                turned = transforms.augment(x.to(where).float(), self.augment, source, self.faces.size[0])
-                parts.append(turned[:, 0].round().byte().cpu().numpy())
-            with autocast(torch.device(where)):
-                out.append(self._predict(teacher, np.concatenate(parts)).astype(np.float16))
+            for block, own in zip(blocks(faces, 512), torch.split(draws, 512), strict=True):
+                x = torch.from_numpy(np.ascontiguousarray(channels_first(block))).to(where).float()
+                turned = transforms.augment(x, self.augment, iter(own.to(where).unbind(1)), self.faces.size[0])
+                seen = turned.round().byte().cpu().numpy()
+                with autocast(torch.device(where)):
+                    parts.append(self._predict(teacher, channels_last(seen)))
+            out.append(np.concatenate(parts).astype(np.float16))
         return np.stack(out)
 
-    def _predict(self, teacher: Loaded, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def _predict(self, teacher: Loaded, images: Images) -> NDArray[np.float64]:
         s, views = teacher.spec, self.distill.views
-        if images.shape[1:] != (s.size, s.size):
-            images = FaceDataset(images, ("",)).resized(s.size).images
+        faces = FaceDataset(images, ("",)).with_channels(s.channels).resized(s.size)
         p = predict(
-            teacher.forward, images, mean=s.mean, std=s.std, views=views, temperature=teacher.temperature(views)
+            teacher.forward, faces.images, mean=s.mean, std=s.std, views=views, temperature=teacher.temperature(views)
         )
         return np.log(np.clip(p, 1e-6, None))
 

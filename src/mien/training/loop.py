@@ -11,8 +11,11 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Generator as Steps
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -25,6 +28,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mien.data import FaceDataset
 from mien.errors import ConfigError, MienError
 from mien.models import Output, fuse, outputs
+from mien.spec import Scale
 from mien.training import transforms
 from mien.training.devices import Graph, autocast, lent, pick_device
 from mien.training.optim import EMA, make_optimizer, schedule
@@ -84,7 +88,7 @@ def fit(
     recipe: Recipe,
     *,
     teacher: Mapping[tuple[str, ...], NDArray[np.floating[Any]]] | None = None,
-    statistics: tuple[float, float] | None = None,
+    statistics: tuple[Scale, Scale] | None = None,
     device: str = "auto",
     graph: bool = True,
     state: State | None = None,
@@ -95,7 +99,7 @@ def fit(
 ) -> tuple[nn.Module, list[Epoch]]:
     """Train ``model`` in place as the recipe says; returns the deployed (averaged, fused, eval) copy and the history.
 
-    train, val  faces of one size with the same class names
+    train, val  faces of one size with the same class names; those that are stored are read ahead of each step
     statistics  mean and standard deviation, 0..1, that faces are normalised by; None for those of ``train``
     teacher     class names -> soft targets ``(R, N, K)`` for ``train``, shares that sum to 1, R = 1, or as many as
                 ``distill.augmented_views``; the names are those of ``train``, of its second labelling, or both; see
@@ -128,11 +132,12 @@ def fit(
     with lent(where) as dropout:
         trainer = _Trainer(model.to(where), own, recipe, where, dropout, state or State(), record, ranks)
         while trainer.epoch < recipe.epochs:
-            for batch in trainer.run_epoch():
-                if ranks.any(bool(on_batch and on_batch(batch))):
-                    raise Stopped(trainer.state())
-                if on_state and batch.step < batch.steps:
-                    on_state(trainer.state, False)
+            with closing(trainer.run_epoch()) as batches:
+                for batch in batches:
+                    if ranks.any(bool(on_batch and on_batch(batch))):
+                        raise Stopped(trainer.state())
+                    if on_state and batch.step < batch.steps:
+                        on_state(trainer.state, False)
             trainer.close_epoch(validation)
             if on_epoch:
                 on_epoch(trainer.history[-1])
@@ -162,7 +167,7 @@ class _Trainer:
         self.frozen = [m for m in model.modules() if _all_frozen(list(m.parameters(recurse=False)))]
         self.ema = EMA(model, recipe.ema) if recipe.ema else None
         # a short last batch is left out; the next epoch's order is another
-        self.steps = max(1, len(train.images) // recipe.batch_size)
+        self.steps = max(1, len(train) // recipe.batch_size)
         counts = train.target[:, train.columns["logits"]].sum(0).clamp_min(1)
         weight = (counts.sum() / (len(counts) * counts)) ** recipe.class_weighting
         self.weight = weight if recipe.class_weighting else None
@@ -172,7 +177,7 @@ class _Trainer:
         if state.tensors:
             self._load(state.tensors)
         if ranks.count > 1:
-            smallest = min(recipe.batch_size, len(train.images))
+            smallest = min(recipe.batch_size, len(train))
             if smallest < 2 * ranks.count:
                 raise ConfigError(
                     f"batches of {smallest} faces are too few for {ranks.count} processes, which need 2 each: start "
@@ -180,26 +185,37 @@ class _Trainer:
                 )
             self.forward = DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)
 
-    def run_epoch(self) -> Iterator[Batch]:
+    def run_epoch(self) -> Steps[Batch]:
         """The steps of the present epoch that are still to do."""
         size = self.recipe.batch_size
-        order = torch.randperm(len(self.train.images), generator=_generator(self.recipe.seed, 1, self.epoch))
+        order = torch.randperm(len(self.train), generator=_generator(self.recipe.seed, 1, self.epoch))
         self.model.train()
         for frozen in self.frozen:
             frozen.eval()
-        for k in range(self.step - self.epoch * self.steps, self.steps):
-            start = time.perf_counter()
-            index = order[k * size : (k + 1) * size].to(self.device)
-            loss, right = self._step(index)  # of all ranks together
-            if not math.isfinite(loss):
-                raise Diverged(f"the training loss became {loss} in epoch {self.epoch + 1}, step {k + 1}; lower --lr")
-            self.step += 1
-            done = (loss * len(index), right, len(index), time.perf_counter() - start)
-            self.sums = [a + b for a, b in zip(self.sums, done, strict=True)]
-            n = self.sums[2]
-            yield Batch(self.epoch + 1, self.recipe.epochs, k + 1, self.steps, self.sums[0] / n, self.sums[1] / n)
+        left = range(self.step - self.epoch * self.steps, self.steps)
+        with closing(self._pixels([order[k * size : (k + 1) * size] for k in left])) as pixels:
+            for k in left:
+                yield self._batch(k, order[k * size : (k + 1) * size], pixels)
 
-    def _step(self, index: Tensor) -> tuple[float, float]:
+    def _pixels(self, batches: Sequence[Tensor]) -> Steps[Tensor | None]:
+        """Of stored faces this rank's share of each batch, read ahead; None for faces that are on the device."""
+        if not self.train.stored:
+            yield from repeat(None)
+        yield from self.train.pixels([index[self.ranks.rows(len(index))] for index in batches])
+
+    def _batch(self, k: int, index: Tensor, pixels: Steps[Tensor | None]) -> Batch:
+        """Learn step ``k`` of the epoch."""
+        start = time.perf_counter()
+        loss, right = self._step(index.to(self.device), next(pixels))  # of all ranks together
+        if not math.isfinite(loss):
+            raise Diverged(f"the training loss became {loss} in epoch {self.epoch + 1}, step {k + 1}; lower --lr")
+        self.step += 1
+        done = (loss * len(index), right, len(index), time.perf_counter() - start)
+        self.sums = [a + b for a, b in zip(self.sums, done, strict=True)]
+        n = self.sums[2]
+        return Batch(self.epoch + 1, self.recipe.epochs, k + 1, self.steps, self.sums[0] / n, self.sums[1] / n)
+
+    def _step(self, index: Tensor, pixels: Tensor | None) -> tuple[float, float]:
         """One batch, of which each rank learns its share: mean loss and number of right answers."""
         g = _generator(self.recipe.seed, 2, self.step)
         self.dropout.manual_seed(int(torch.randint(2**62, (1,), generator=g)) + self.ranks.rank)
@@ -209,26 +225,26 @@ class _Trainer:
                 group["lr"].fill_(lr)
             else:
                 group["lr"] = lr
-        size = self.recipe.size_at(self.epoch, self.train.images.shape[3])
+        size = self.recipe.size_at(self.epoch, self.train.side)
         if self.record:
             if size not in self.graphs:
                 # all draws come from the default generator, the one that a graph knows
-                self.graphs = {size: Graph(lambda index: self._learn(index, size, self.dropout))}
-            done = self.graphs[size](index)
+                self.graphs = {size: Graph(lambda index, *pixels: self._learn(index, size, self.dropout, *pixels))}
+            done = self.graphs[size](index, *(() if pixels is None else (pixels,)))
         elif self.ranks.count == 1:
-            done = self._learn(index, size, g)
+            done = self._learn(index, size, g, pixels)
         else:
             rows = self.ranks.rows(len(index))
-            done = self._learn(index[rows], size, transforms.Share(g, len(index), rows))
+            done = self._learn(index[rows], size, transforms.Share(g, len(index), rows), pixels)
         if self.ema:
             self.ema.update(self.step)
         loss, right = done.tolist()
         return loss, right
 
-    def _learn(self, index: Tensor, size: int, g: Generator | transforms.Share) -> Tensor:
+    def _learn(self, index: Tensor, size: int, g: Generator | transforms.Share, pixels: Tensor | None = None) -> Tensor:
         """Learn from the faces at ``index``, at ``size`` pixels; gives mean loss and number of right answers."""
         r = self.recipe
-        images, target, source = self.train.batch(index, g)
+        images, target, source = self.train.batch(index, g, pixels)
         x = transforms.augment(images, r.augment, source, size)
         x, target = transforms.mixup(x, target, g if isinstance(g, Generator) else g.generator, r.augment.mixup)
         with autocast(self.device):

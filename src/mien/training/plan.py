@@ -14,6 +14,8 @@ from torch import Tensor
 from mien.data import FaceDataset
 from mien.errors import ConfigError
 from mien.models import outputs
+from mien.stored import Images, StoredImages
+from mien.training.ahead import BUFFER
 from mien.training.devices import autocast, lent
 from mien.training.preparation import make_network, prepare
 from mien.training.ranks import Ranks
@@ -30,7 +32,8 @@ class Plan:
 
     steps, epochs  steps of an epoch, whatever the number of ranks, and epochs
     batch          the whole one, and ``batch_a_rank`` each rank's share of it
-    faces          to learn; ``faces_a_rank`` of an epoch goes through each rank. Every rank holds all in memory
+    faces          to learn; ``faces_a_rank`` of an epoch goes through each rank. Every rank holds all in memory, unless
+                   they are stored
     weights        bytes of weights, gradients, optimizer and moving average
     activations    bytes that a forward pass keeps for the backward pass
     data           bytes of the faces and their targets
@@ -75,15 +78,20 @@ def plan(recipe: Recipe, train: FaceDataset, val: FaceDataset, ranks: int, *, ta
         generator.manual_seed(recipe.seed)
         network = make_network(recipe, faces)
         own = sum(p.nbytes for p in network.parameters())
-        kept = _kept_for_backward(network, max(sizes), recipe.size)
+        kept = _kept_for_backward(network, max(sizes), (recipe.channels, recipe.size, recipe.size))
     steps = max(1, len(faces) // recipe.batch_size)
     weights = own * (2 + _KEPT[recipe.optimizer.name] + (recipe.ema > 0))
-    data = sum(d.images.nbytes + 4 * len(d) * len(d.names) for d in (faces, ready.val))
+    data = sum(_held(d.images) + 4 * len(d) * len(d.names) for d in (faces, ready.val))
     through = tuple(n * steps for n in sizes)
     return Plan(ranks, steps, recipe.epochs, batch, tuple(sizes), len(faces), through, weights, kept, data)
 
 
-def _kept_for_backward(network: torch.nn.Module, n: int, size: int) -> int:
+def _held(images: Images) -> int:
+    """Bytes of the faces in memory, which of stored ones are those that were read ahead."""
+    return min(images.nbytes, BUFFER) if isinstance(images, StoredImages) else images.nbytes
+
+
+def _kept_for_backward(network: torch.nn.Module, n: int, shape: tuple[int, ...]) -> int:
     """Bytes that a forward pass of ``n`` faces keeps, each tensor once, weights left out."""
     seen = {p.untyped_storage().data_ptr() for p in network.parameters()}
     found: dict[int, int] = {}
@@ -96,7 +104,7 @@ def _kept_for_backward(network: torch.nn.Module, n: int, size: int) -> int:
 
     network.train()
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x), autocast(torch.device("cpu")):
-        kept = outputs(network, torch.zeros(n, 1, size, size)).logits  # held until all is counted
+        kept = outputs(network, torch.zeros(n, *shape)).logits  # held until all is counted
     del kept
     return sum(found.values())
 

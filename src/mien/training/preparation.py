@@ -16,6 +16,7 @@ from torch import nn
 from mien.data import FaceDataset
 from mien.errors import ConfigError, ModelError
 from mien.models import create_model, outputs
+from mien.stored import Images
 from mien.training.distillation import Teacher
 from mien.training.provenance import seen
 from mien.training.recipe import Distill, Recipe
@@ -62,7 +63,11 @@ def prepare(recipe: Recipe, train: FaceDataset, val: FaceDataset, *, taught: boo
     if sizes := sorted({part.size for part in (train, val)} - {(side, side)}):
         were = " and ".join(f"{w} x {h}" for h, w in sizes)
         notes.append(f"faces of {were} pixels are resized to {side} x {side} (--size takes another side)")
-    return Prepared(recipe, train.resized(side), val.resized(side), tuple(notes))
+    kinds = {1: "grey", 3: "colour"}
+    if wrong := sorted({part.channels for part in (train, val)} - {recipe.channels}):
+        notes.append(f"faces in {kinds[wrong[0]]} are learnt in {kinds[recipe.channels]}, as the recipe has it")
+    train, val = (part.with_channels(recipe.channels).resized(side) for part in (train, val))
+    return Prepared(recipe, train, val, tuple(notes))
 
 
 def _applicable(recipe: Recipe, train: FaceDataset, val: FaceDataset, taught: bool) -> tuple[Recipe, list[str]]:
@@ -94,13 +99,23 @@ def _labelled(ds: FaceDataset, purpose: str, recipe: Recipe) -> tuple[FaceDatase
 
 
 def _check_enough(train: FaceDataset, val: FaceDataset) -> None:
-    different = len({image.tobytes() for image in train.images})
+    different = _different(train.images)
     shown = int((train.counts() > 0).sum())
     if different < _FEWEST or not len(val) or (train.labels is not None and shown < _FEWEST):
         raise ConfigError(
             f"too few faces: {different} different ones of {shown} classes to train and {len(val)} to validate; "
             f"it takes at least {_FEWEST} different faces of {_FEWEST} classes to train and 1 to validate"
         )
+
+
+def _different(images: Images) -> int:
+    """How many different faces there are, counted no further than need be."""
+    seen = set[bytes]()
+    for image in images:
+        seen.add(image.tobytes())
+        if len(seen) >= _FEWEST:
+            break
+    return len(seen)
 
 
 def make_network(recipe: Recipe, train: FaceDataset) -> nn.Module:
@@ -113,9 +128,11 @@ def make_network(recipe: Recipe, train: FaceDataset) -> nn.Module:
         more["second"] = len(train.second_names)
     if recipe.adversary:
         more["identities"] = 0 if train.subject is None else len(np.unique(train.subject))
-    network = create_model(recipe.model, num_classes=len(train.names), **recipe.options, **more)
+    network = create_model(
+        recipe.model, num_classes=len(train.names), in_chans=train.channels, **recipe.options, **more
+    )
     for side in sorted({recipe.size, *(side for _, side in recipe.sizes)}):
-        _classes(network, recipe.model, (side, side))
+        _classes(network, recipe.model, (side, side), train.channels)
     return network
 
 
@@ -123,11 +140,11 @@ def check_fits(network: nn.Module, train: FaceDataset, val: FaceDataset) -> None
     """Raise :class:`ConfigError` where there is too little to learn from, or ``network`` cannot take these faces or
     gives another number of classes.
     """
-    if train.names != val.names or train.size != val.size:
-        got = f"{train.names} {train.size} and {val.names} {val.size}"
+    if (train.names, train.images.shape[1:]) != (val.names, val.images.shape[1:]):
+        got = f"{train.names} {train.images.shape[1:]} and {val.names} {val.images.shape[1:]}"
         raise ConfigError(f"train and val must have the same classes and size, got {got}")
     _check_enough(train, val)
-    found, wanted = _classes(network, type(network).__name__, train.size), len(train.names)
+    found, wanted = _classes(network, type(network).__name__, train.size, train.channels), len(train.names)
     if found != wanted:
         raise ConfigError(
             f"the network tells {found} classes apart and the data have {wanted} ({', '.join(train.names)}): "
@@ -136,12 +153,12 @@ def check_fits(network: nn.Module, train: FaceDataset, val: FaceDataset) -> None
 
 
 @torch.no_grad()
-def _classes(network: nn.Module, name: str, size: tuple[int, int]) -> int:
+def _classes(network: nn.Module, name: str, size: tuple[int, int], channels: int) -> int:
     """How many classes ``network`` has; ConfigError where it cannot take faces of ``size``, height and width."""
     training, first = network.training, next(network.parameters(), torch.zeros(1))
     network.eval()
     try:
-        return outputs(network, torch.zeros(1, 1, *size, device=first.device)).logits.shape[1]
+        return outputs(network, torch.zeros(1, channels, *size, device=first.device)).logits.shape[1]
     except (RuntimeError, ModelError) as error:
         why = f" ({error})" if isinstance(error, ModelError) else ""
         raise ConfigError(

@@ -13,14 +13,16 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.stored import Images
+
 __all__ = ["merged", "seen", "sketch"]
 
 _KEPT = 256  # hashes: 1 % of FER2013's Training, so some 30 of 3,589 other faces can be checked
 _DIGITS = 12
 
 
-def sketch(images: NDArray[np.uint8]) -> str:
-    """The sketch of faces uint8 ``(N, H, W)``: the hashes, smallest first, 12 hex digits each; ``.`` ends a part that
+def sketch(images: Images) -> str:
+    """The sketch of faces uint8 ``(N, ...)``: the hashes, smallest first, 12 hex digits each; ``.`` ends a part that
     holds all of them.
     """
     hashes = sorted(_hashes(images))
@@ -39,7 +41,7 @@ def merged(*learnt: str) -> str:
     return "".join(every[:_KEPT]) + ("." if whole else "")
 
 
-def seen(learnt: str, images: NDArray[np.uint8], known: NDArray[np.uint8] | None = None) -> tuple[int, int]:
+def seen(learnt: str, images: Images, known: Images | None = None) -> tuple[int, int]:
     """How many of the faces ``images`` were learnt according to a sketch, and how many could be checked.
 
     known  faces that do not count although they are among ``images``, since whoever asks learns them anyway

@@ -138,6 +138,7 @@ class Recipe(_Checked):
 
     model            name for ``create_model``; ``options`` are its keyword arguments
     size             side in pixels that faces are resized to
+    channels         1: faces are learnt in grey, 3: in colour
     smoothing        label smoothing, 0..1
     targets          "labels", or "votes" for the taggers' votes as soft targets
     class_weighting  0 none .. 1 inverse class frequency, as weights in the loss
@@ -159,6 +160,7 @@ class Recipe(_Checked):
     model: str
     options: Mapping[str, Any] = field(default_factory=dict)
     size: Side = 48
+    channels: Literal[1, 3] = 1
     epochs: Annotated[int, Meta(ge=1, le=100_000)] = 30
     batch_size: Annotated[int, Meta(ge=2, le=65_536)] = 128
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0

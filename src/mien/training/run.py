@@ -64,7 +64,8 @@ def train(
     """Train as ``recipe`` says, calibrate on ``val`` and evaluate there.
 
     recipe    a recipe, or the name of one that comes with mien, or of a TOML file
-    train, val  faces of any size with the same class names; ``mien.data.train_val`` makes both of one data set
+    train, val  faces of any size with the same class names; ``mien.data.train_val`` makes both of one data set. Those
+                of a packed folder stay on the disk and are read ahead
     out       folder for the weights and for what ``resume`` needs; None: nothing is written
     teacher   models to follow too: folders of runs, files, names of shipped models, .npz files of predictions
     init      weights to start from: a published name such as ``mien-small``, a run's folder or its file; instead of the

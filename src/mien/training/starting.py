@@ -21,7 +21,7 @@ from mien.files import sha256_of
 from mien.models import fuse, unfuse
 from mien.models.heads import answering, classifier, head_layers
 from mien.models.weights import load_network, published_weights
-from mien.preprocessing import normalise
+from mien.preprocessing import channels_first, normalise
 from mien.spec import ModelSpec
 from mien.training.distillation import Teacher
 from mien.training.optim import HEADS
@@ -71,12 +71,13 @@ def open_start(weights: str) -> Start:
 
 
 def as_it_starts(recipe: Recipe, start: Start, size: int | None) -> Recipe:
-    """``recipe`` for the network that the weights belong to, at its size unless another is wanted."""
+    """``recipe`` for the network that the weights belong to, in its colours, at its size unless another is wanted."""
     model = dict(start.spec.model)
     name = model.pop("name")
     if "dropout" in recipe.options:
         model["dropout"] = recipe.options["dropout"]
-    return replace(recipe, model=name, options=model).override(size=size or start.spec.size)
+    own = {"model": name, "options": model, "channels": start.spec.channels}
+    return replace(recipe, **own).override(size=size or start.spec.size)
 
 
 def begin(network: nn.Module, start: Start, recipe: Recipe, train: FaceDataset) -> tuple[nn.Module, str]:
@@ -84,7 +85,8 @@ def begin(network: nn.Module, start: Start, recipe: Recipe, train: FaceDataset) 
     if recipe.freeze == "trunk":
         network = fuse(network).train()
     rows = np.random.default_rng(recipe.seed).permutation(len(train))[:_FACES]
-    x = normalise(torch.from_numpy(train.images[np.sort(rows)].astype(np.float32)), start.spec)[:, None]
+    faces = channels_first(np.asarray(train.images[np.sort(rows)]))
+    x = normalise(torch.from_numpy(faces.astype(np.float32)), start.spec)
     unfuse(network, start.network, torch.split(x, _BATCH), but=[h.rstrip(".") for h in HEADS])
     said = _begin_head(classifier(network), start, train.names)
     second = getattr(network, "second", None)

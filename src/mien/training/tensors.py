@@ -5,7 +5,7 @@ Leaves out: how they are learnt (``mien.training.loop``) and who is a teacher (`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +16,12 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from mien.data import FaceDataset
+from mien.data.duplicates import copy_keys
 from mien.errors import ConfigError
-from mien.preprocessing import normalise
+from mien.preprocessing import channels_first, normalise
+from mien.spec import Scale
+from mien.stored import Images, StoredImages
+from mien.training.ahead import read_ahead
 from mien.training.recipe import Distill, Recipe
 from mien.training.transforms import Share, Source, augmented_views
 
@@ -28,26 +32,26 @@ Soft = Mapping[tuple[str, ...], NDArray[np.floating[Any]]]
 
 @dataclass(frozen=True)
 class LearningSet:
-    """Faces on the device: uint8 ``(N, 1, H, W)``, all soft targets side by side ``(N, ...)`` with the columns of each
-    (logits, second, identity, teacher.logits, teacher.second), and how the faces are normalised.
+    """Faces on the device, uint8 ``(N, C, H, W)``, or stored ones, which are read batch by batch; all soft targets side
+    by side ``(N, ...)`` with the columns of each (logits, second, identity, teacher.logits, teacher.second), and how
+    the faces are normalised.
 
     Where teachers have predicted R augmented views of each face, ``views`` holds the numbers that make these
     ``(R, N, 11)`` and the soft targets of each ``(R, N, ...)``, the last columns of the targets.
     """
 
-    images: Tensor
+    images: Tensor | StoredImages
     target: Tensor
     columns: dict[str, slice]
-    mean: float
-    std: float
+    mean: float | Tensor
+    std: float | Tensor
     views: tuple[Tensor, Tensor] | None = None
 
     @classmethod
     def of(
-        cls, ds: FaceDataset, recipe: Recipe, device: torch.device, mean: float, std: float, teacher: Soft | None
+        cls, ds: FaceDataset, recipe: Recipe, device: torch.device, mean: Scale, std: Scale, teacher: Soft | None
     ) -> LearningSet:
         """What ``recipe`` needs of ``ds``; ``teacher`` as for ``loop.fit``; ConfigError where it is missing."""
-        images = torch.from_numpy(np.ascontiguousarray(ds.images))[:, None]
         parts = {"logits": _targets(ds, recipe.targets)}
         if recipe.votes_weight:
             if ds.second is None:
@@ -71,7 +75,8 @@ class LearningSet:
         ends = np.cumsum([0, *widths.values()]).tolist()
         columns = {k: slice(i, j) for k, i, j in zip(widths, ends[:-1], ends[1:], strict=True)}
         target = torch.cat(list(parts.values()), 1).to(device)
-        found = cls(images.to(device), target, columns, mean, std)
+        scale = _by_channel(mean, device), _by_channel(std, device)
+        found = cls(_held(ds.images, device), target, columns, *scale)
         if not soft or not count:
             return found
         targets = torch.cat(list(soft.values()), 2).half().to(device)
@@ -82,16 +87,40 @@ class LearningSet:
         out: Tensor = normalise(x, self)
         return out
 
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def stored(self) -> bool:
+        """Whether the faces stay on the disk."""
+        return isinstance(self.images, StoredImages)
+
+    @property
+    def side(self) -> int:
+        """Width of the faces in pixels."""
+        return int(self.images.shape[3] if isinstance(self.images, Tensor) else self.images.shape[2])
+
+    def pixels(self, wanted: Sequence[Tensor]) -> Iterator[Tensor]:
+        """uint8 ``(n, C, H, W)`` on the device for each of ``wanted``, row numbers; stored ones are read ahead."""
+        device = self.target.device
+        if isinstance(self.images, Tensor):
+            yield from (self.images[index.to(device)] for index in wanted)
+            return
+        for faces in read_ahead(self.images, [index.cpu().numpy() for index in wanted], pin=device.type == "cuda"):
+            yield faces.to(device, non_blocking=True)
+
     def take(self, index: Tensor) -> LearningSet:
         """The faces at ``index``."""
         own = None if self.views is None else (self.views[0][:, index], self.views[1][:, index])
-        return replace(self, images=self.images[index], target=self.target[index], views=own)
+        images = self.images[index if isinstance(self.images, Tensor) else index.cpu().numpy()]
+        return replace(self, images=images, target=self.target[index], views=own)
 
-    def batch(self, index: Tensor, g: Generator | Share) -> tuple[Tensor, Tensor, Source]:
-        """The faces at ``index`` as float32 ``(n, 1, H, W)``, their targets, and the source of their augmentation:
-        ``g``, or the views that it chooses.
+    def batch(self, index: Tensor, g: Generator | Share, pixels: Tensor | None = None) -> tuple[Tensor, Tensor, Source]:
+        """The faces at ``index`` as float32 ``(n, C, H, W)``, their targets, and the source of their augmentation:
+        ``g``, or the views that it chooses. ``pixels``, as :meth:`pixels` gives them, of faces that are stored.
         """
-        images, target = self.images[index].float(), self.target[index]
+        pixels = self.images[index] if pixels is None else pixels
+        images, target = pixels.float().contiguous(), self.target[index]
         if self.views is None:
             return images, target, g
         draws, soft = self.views
@@ -104,8 +133,20 @@ class LearningSet:
 
     def deduplicated(self) -> LearningSet:
         """The first of each group of faces with the same pixels."""
-        first = {image.numpy().tobytes(): i for i, image in reversed(list(enumerate(self.images.cpu())))}
-        return self.take(torch.tensor(sorted(first.values()), device=self.images.device))
+        images = self.images.cpu().numpy() if isinstance(self.images, Tensor) else self.images
+        _, first = np.unique(copy_keys(images), return_index=True)
+        return self.take(torch.from_numpy(first).to(self.target.device))
+
+
+def _held(images: Images, device: torch.device) -> Tensor | StoredImages:
+    if isinstance(images, StoredImages):
+        return images
+    return torch.from_numpy(channels_first(np.ascontiguousarray(images))).to(device)
+
+
+def _by_channel(value: Scale, device: torch.device) -> float | Tensor:
+    """A number as it is; one for each channel as ``(C, 1, 1)`` on the device, where a recorded step needs it."""
+    return torch.tensor(value, device=device)[:, None, None] if isinstance(value, tuple) else value
 
 
 def _soft(targets: NDArray[np.floating[Any]], shape: tuple[int, int, int]) -> Tensor:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mien.data import FaceDataset
-from mien.errors import DataError
 from mien.evaluation.metrics import Report
 from mien.evaluation.model import Loaded
 from mien.evaluation.scoring import evaluate, versions
@@ -59,17 +58,17 @@ class TrainedModel:
         return Loaded(answering(self.whole or self.network, self.spec, name), spec, spec.name)
 
     def predict(self, images: NDArray[np.uint8], *, views: int = 1) -> NDArray[np.float64]:
-        """Probabilities ``(N, K)`` in the order of ``spec.labels`` for grey faces uint8 ``(N, H, W)`` of any size.
+        """Probabilities ``(N, K)`` in the order of ``spec.labels`` for faces of any size, uint8 ``(N, H, W)`` grey or
+        ``(N, H, W, 3)`` RGB, whichever the network takes.
 
         views  test-time views whose mean is taken, 1..10
         """
-        if images.dtype != np.uint8 or images.ndim != 3:
-            raise DataError(f"images must be grey faces, uint8 (N, H, W), got {images.dtype} {images.shape}")
-        return self.loaded.predict(FaceDataset(images, ("",)).resized(self.spec.size).images, views=views)
+        faces = FaceDataset(images, ("",)).with_channels(self.spec.channels).resized(self.spec.size)
+        return self.loaded.predict(faces.array, views=views)
 
     def evaluate(self, faces: FaceDataset, *, train: FaceDataset | None = None, views: int = 1) -> Report:
         """Score it on labelled faces of any size; ``train`` and ``views`` as for ``mien.evaluate``."""
-        return evaluate(self.loaded, faces.resized(self.spec.size), train=train, views=views)
+        return evaluate(self.loaded, faces, train=train, views=views)
 
     def save(self, path: str | Path) -> None:
         """Write the weights with their spec, as safetensors; ``mien evaluate`` and ``mien export`` read them."""
@@ -95,12 +94,16 @@ def make_spec(
     train, val  as they were before faces were resized, so that ``fingerprint`` and ``learnt`` are those of the data
     start       the weights that it started from, whose normalisation it keeps
     """
-    mean, std = (start.spec.mean, start.spec.std) if start else train.resized(recipe.size).statistics
+    if start:
+        mean, std = start.spec.mean, start.spec.std
+    else:
+        mean, std = train.with_channels(recipe.channels).resized(recipe.size).statistics
     learnt = sketch(train.images)
     return ModelSpec(
         name=recipe.name,
         labels=train.names,
         size=recipe.size,
+        channels=recipe.channels,
         mean=mean,
         std=std,
         model={"name": recipe.model, **recipe.options},

@@ -36,9 +36,9 @@ def validated(model: nn.Module, data: LearningSet, ranks: Ranks) -> dict[str, fl
 @torch.no_grad()
 def _outputs(model: nn.Module, data: LearningSet, ranks: Ranks) -> dict[str, Tensor]:
     """The model's logits, second and theta for all faces, as far as it has them, in full precision."""
-    n = len(data.images)
-    own = data.images[ranks.rows(n)] if n >= ranks.count else data.images
-    parts = [outputs(model, data.normal(images.float())) for images in torch.split(own, 512)]
+    n = len(data)
+    rows = torch.arange(n)[ranks.rows(n) if n >= ranks.count else slice(n)]
+    parts = [outputs(model, data.normal(images.float())) for images in data.pixels(torch.split(rows, 512))]
     found = {key: [getattr(part, key) for part in parts] for key in ("logits", "second", "theta")}
     shares = {key: torch.cat(every).float() for key, every in found.items() if every[0] is not None}
     return {key: ranks.whole(share, n) if len(share) < n else share for key, share in shares.items()}

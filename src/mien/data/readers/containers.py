@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from mien.data.dataset import FaceDataset, Size
+from mien.data.dataset import FaceDataset, Form
 from mien.data.readers.archives import BROKEN, entries, reason
 from mien.data.readers.csv_table import read_csv
 from mien.data.readers.export_index import plan_index
@@ -30,7 +30,7 @@ __all__ = ["read_container"]
 _Read = tuple[FaceDataset, tuple[str, ...], set[str]]  # faces, notes, and the names of what was read or noted
 
 
-def read_container(path: Path, kind: str, size: Size, problems: Problems) -> Reading:
+def read_container(path: Path, kind: str, form: Form, problems: Problems) -> Reading:
     """The faces in the folder or archive at ``path``, with what was chosen and what was passed over.
 
     ``kind`` is that of ``archives.kind_of``. Raises :class:`DataError` where there is nothing to read.
@@ -40,13 +40,13 @@ def read_container(path: Path, kind: str, size: Size, problems: Problems) -> Rea
         problems.report(f"is there {again} times; only the first is read", f"{path}/{name}")
     root = export_root(found, str(path))
     if root is not None:
-        ds, notes, read = _exported(path, kind, found, root, size, problems)
+        ds, notes, read = _exported(path, kind, found, root, form, problems)
     elif found.shards:
-        ds, notes = read_parquet(path, kind, found.shards, size, problems)
+        ds, notes = read_parquet(path, kind, found.shards, form, problems)
         others = (f"read Parquet files; left out: {len(found.pictures)} pictures",) if found.pictures else ()
         notes, read = (*notes, *others, *_left(found.tables, "Parquet files")), {*found.shards, *found.pictures}
     elif found.pictures:
-        ds, notes, read = _pictures(path, kind, found, size, problems)
+        ds, notes, read = _pictures(path, kind, found, form, problems)
     elif found.tables:
         name = best_table(found.tables, str(path))
         ds, notes = _table(path, kind, name, problems)
@@ -70,21 +70,21 @@ def _nothing(found: Survey, where: str) -> DataError:
     )
 
 
-def _exported(path: Path, kind: str, found: Survey, root: str, size: Size, problems: Problems) -> _Read:
+def _exported(path: Path, kind: str, found: Survey, root: str, form: Form, problems: Problems) -> _Read:
     table, record = f"{root}index.csv", f"{root}index.json"
     plan, fingerprint = plan_index(found.index[table], found.index[record], root, str(path))
-    ds = read_pictures(path, kind, plan, size, problems)
-    changed = size.side is None and not problems.found and ds.fingerprint != fingerprint
+    ds = read_pictures(path, kind, plan, form, problems)
+    changed = form.side is None and not form.colour and not problems.found and ds.fingerprint != fingerprint
     notes = (f"the images differ from those exported (then {fingerprint})",) if changed else ()
     others = {*found.tables, *found.shards}
     return ds, (*notes, *_left(others, table)), {*plan.files, table, record, *found.shards}
 
 
-def _pictures(path: Path, kind: str, found: Survey, size: Size, problems: Problems) -> _Read:
+def _pictures(path: Path, kind: str, found: Survey, form: Form, problems: Problems) -> _Read:
     known = plan_layout(found.pictures, found.codes, str(path), problems)
     plan, notes = known or plan_folders(found.pictures, str(path), problems)
     read = {*found.pictures, *(found.codes if known else ())}
-    return read_pictures(path, kind, plan, size, problems), (*notes, *_left(found.tables, "the pictures")), read
+    return read_pictures(path, kind, plan, form, problems), (*notes, *_left(found.tables, "the pictures")), read
 
 
 def _left(tables: Iterable[str], taken: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from mien.data.dataset import FaceDataset, Size
+from mien.data.dataset import FaceDataset, Form
 from mien.data.readers.archives import BROKEN, MAX_UNPACKED, entries, reason
 from mien.data.readers.classes import NUMBERED, class_order, class_words
 from mien.data.readers.parquet_columns import class_names, columns_of, features_of, label_of, picture_of, text_of
@@ -58,13 +58,13 @@ def split_of(name: str) -> str:
 
 
 def read_parquet(
-    path: Path, kind: str, names: Sequence[str], size: Size, problems: Problems
+    path: Path, kind: str, names: Sequence[str], form: Form, problems: Problems
 ) -> tuple[FaceDataset, tuple[str, ...]]:
     """Every face of a Parquet file, or of the files ``names`` in a folder or archive; and notes on what was chosen.
 
     path, kind  the file (``"parquet"``), folder or archive, as ``archives.kind_of`` tells them apart
     names       the files to read; not used for a single file
-    size        as for pictures in folders
+    form        as for pictures in folders
 
     ``rows`` count every row from 0, files in the order train, validation, test, then by name. The split of a row stands
     in its split column, or else in the file's name. Labels without names are FER2013's where they are exactly 0..6, and
@@ -74,7 +74,7 @@ def read_parquet(
     """
     need("pyarrow", "parquet")
     order = [path.name] if kind == "parquet" else sorted(set(names), key=lambda n: (split_rank(split_of(n)), n))
-    reader = _Reader(Faces(size), problems, [_Shard(split_of(n)) for n in order])
+    reader = _Reader(Faces(form), problems, [_Shard(split_of(n)) for n in order])
     try:
         with closing(_opened(path, kind, set(order))) as files:
             for name, where, stream in files:
@@ -186,7 +186,7 @@ class _Reader:
         rows = [self.kept[i] for i in order]
         subjects = [self.shards[s].subjects[r] for s, r in rows]
         return FaceDataset(
-            images=np.stack([self.faces.images[i] for i in order]),
+            images=self.faces.together(order),
             names=names,
             labels=None if labels is None else np.array([labels[s][r] for s, r in rows], dtype=np.int64),
             split=np.array([self.shards[s].splits[r] for s, r in rows], dtype=np.str_),

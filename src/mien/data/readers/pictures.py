@@ -5,7 +5,7 @@ Leaves out: what makes a plan (``folders``, ``layouts``, ``sequences``, ``export
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.dataset import FaceDataset, Size
+from mien.data.dataset import FaceDataset, Form, Kept
 from mien.data.readers.archives import BROKEN, entries, reason
 from mien.data.readers.classes import class_order
 from mien.data.readers.problems import Problems
@@ -21,6 +21,7 @@ from mien.data.splits import split_rank
 from mien.errors import DataError
 from mien.images import MAX_BYTES, decode, resize
 from mien.labels import FER2013
+from mien.stored import Images
 
 __all__ = ["UNLABELLED", "Faces", "Picture", "Plan", "plan_of", "read_pictures"]
 
@@ -67,9 +68,9 @@ def plan_of(pictures: Iterable[Picture]) -> Plan:
     )
 
 
-def read_pictures(path: Path, kind: str, plan: Plan, size: Size, problems: Problems) -> FaceDataset:
-    """Decode every picture of ``plan``, at the size that ``size`` says."""
-    faces = Faces(size)
+def read_pictures(path: Path, kind: str, plan: Plan, form: Form, problems: Problems) -> FaceDataset:
+    """Decode every picture of ``plan``, as ``form`` says."""
+    faces = Faces(form)
     _decode_all(path, kind, {name: i for i, name in enumerate(plan.files)}, faces, problems)
     for i, name in enumerate(plan.files):
         if i not in faces.images and name not in faces.failed:
@@ -78,7 +79,7 @@ def read_pictures(path: Path, kind: str, plan: Plan, size: Size, problems: Probl
     if not len(kept):
         raise problems.nothing_left(str(path))
     return FaceDataset(
-        images=np.stack([faces.images[i] for i in kept.tolist()]),
+        images=faces.together(kept.tolist()),
         names=plan.names,
         labels=None if plan.labels is None else np.array(plan.labels, dtype=np.int64)[kept],
         votes=None if plan.votes is None else np.array(plan.votes, dtype=np.float32)[kept],
@@ -93,25 +94,32 @@ class Faces:
     """Pictures by place in the plan, made one size as soon as two differ; ``failed`` names those already reported.
 
     Where a side is given each picture is resized as it comes, so that no more than one is held at its own size, and
-    a large JPEG is decoded no larger than that needs.
+    a large JPEG is decoded no larger than that needs. In colour they are RGB.
     """
 
-    def __init__(self, size: Size) -> None:
-        self.size, self.mixed = size.side, size.mixed
-        self._enough = None if size.side is None else _SPARE * size.side  # not one found later: the order would matter
-        self.images: dict[int, NDArray[np.uint8]] = {}
+    def __init__(self, form: Form) -> None:
+        self.size, self.mixed, self.colour = form.side, form.mixed, form.colour
+        self._enough = None if form.side is None else _SPARE * form.side  # not one found later: the order would matter
+        self.images: dict[int, NDArray[np.uint8]] | Kept = {} if form.kept is None else form.kept
         self.failed: set[str] = set()
 
     def read(self, place: int, data: bytes, where: str) -> None:
         """Decode a picture and keep it at ``place``; DataError where it cannot be read."""
-        self.add(place, decode(data, where, colour=False, enough=self._enough))
+        image = decode(data, where, colour=self.colour, enough=self._enough)
+        self.add(place, np.ascontiguousarray(image[..., ::-1]) if self.colour else image)
 
     def add(self, place: int, image: NDArray[np.uint8]) -> None:
-        """Keep ``image``, uint8 ``(H, W)``, at ``place``."""
-        if self.size is None and self.images and image.shape != next(iter(self.images.values())).shape:
+        """Keep ``image``, uint8 ``(H, W)`` or ``(H, W, 3)``, at ``place``."""
+        held = self.images
+        if isinstance(held, dict) and self.size is None and held and image.shape != next(iter(held.values())).shape:
             self.size = self.mixed
-            self.images = {i: resize(face, self.size) for i, face in self.images.items()}
-        self.images[place] = image if self.size is None else resize(image, self.size)
+            self.images = held = {i: resize(face, self.size) for i, face in held.items()}
+        held[place] = image if self.size is None else resize(image, self.size)
+
+    def together(self, order: Sequence[int]) -> Images:
+        """The faces at the places ``order``, one after the other."""
+        held = self.images
+        return np.stack([held[i] for i in order]) if isinstance(held, dict) else held.images(order)
 
 
 def _decode_all(path: Path, kind: str, place: dict[str, int], faces: Faces, problems: Problems) -> None:
