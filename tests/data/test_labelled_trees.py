@@ -87,3 +87,62 @@ def test_affectnets_numbers_that_are_no_expression_are_named(tmp_path):
         "8.png: its _exp.npy says 10, which is no expression: it must be 0 to 7",
         "77.png: has no array in annotations/ beside its folder: take it out",
     }
+
+
+HEAD = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
+
+
+def affectnet_tables(root: Path, *more: str) -> Path:
+    """Eight photographs of 40 x 30 with a face of 10 x 10 at (20, 10), and one beside its edge."""
+    tree, rows = {}, {"training": [HEAD], "validation": [HEAD]}
+    for i in range(9):
+        photo = np.full((30, 40), 200, np.uint8)
+        photo[10:20, 20:30] = 10 * i + 10
+        tree[f"Manually_Annotated_Images/{i % 3}/{i}.png"] = png(photo)
+        name = "validation" if i > 5 else "training"
+        rows[name].append(f"{i % 3}/{i}.png,20,10,10,10,1.5;2.5;3,{i},0.1,-0.2")
+    rows["training"] += more
+    tree |= {f"{name}.csv": "\n".join(lines).encode() for name, lines in rows.items()}
+    return write(root, tree)
+
+
+def test_affectnets_tables_say_where_the_faces_are(tmp_path):
+    reading = read_source(affectnet_tables(tmp_path))
+    ds = reading.dataset
+    assert reading.notes == (
+        "read as AffectNet: faces and labels from training.csv, validation.csv",
+        "1 rows say none, uncertain or no face: left out",
+        "1 pictures are in no table with an expression: left out",
+    )
+    assert ds.size == (10, 10)
+    assert (ds.images == ds.images[:, :1, :1]).all()
+    shown = {(int(f[0, 0]), ds.names[k], s) for f, k, s in zip(ds.images, ds.labels, ds.split, strict=True)}
+    assert shown == {(10 * i + 10, AFFECTNET[i], "validation" if i > 5 else "train") for i in range(8)}
+    assert not reading.passed
+
+
+def test_a_face_at_the_edge_of_its_photograph_repeats_the_edge(tmp_path):
+    root = affectnet_tables(tmp_path)
+    table = (root / "training.csv").read_text().replace("0/0.png,20,10,10,10", "0/0.png,-4,-6,8,12")
+    (root / "training.csv").write_text(table)
+    ds = read_source(root, size=12).dataset
+    first = ds.images[ds.labels == ds.names.index("neutral")][0]
+    assert (first == 200).all()
+
+
+def test_rows_of_affectnets_tables_that_say_nothing_are_named(tmp_path):
+    more = ("0/0.png,1,1,0,5,,1,0,0", "1/1.png,1,1,5,5,,11,0,0", "0/3.png,20,10,10,10,,1,0,0", "7/7.png,1,1,5,5,,1,0,0")
+    root = affectnet_tables(tmp_path, *more, "2/5.png,90,1,5,5,,1,0,0")
+    with pytest.raises(DataError, match=r"face_height above 0 and expression 0 to 10"):
+        read_source(root)
+    reading = read_source(root, skip_bad=True)
+    assert len(reading.dataset) == 8
+    assert [p.where.rpartition("/")[2] for p in reading.skipped] == ["training.csv:8", "training.csv:9"] + 2 * [
+        "training.csv"
+    ]
+    assert "1 pictures of the tables are not there" in reading.notes
+    table = (root / "validation.csv").read_text().replace("0/6.png,20", "0/6.png,90")
+    (root / "validation.csv").write_text(table)
+    reading = read_source(root, skip_bad=True)
+    assert "lies beyond its 40 x 30 pixels" in str(reading.skipped[-1])
+    assert len(reading.dataset) == 7

@@ -2,8 +2,8 @@
 
 ``train_set/images/17.jpg`` with ``train_set/annotations/17_exp.npy``, and ``val_set``: 0 neutral, 1 happy, 2 sad,
 3 surprise, 4 fear, 5 disgust, 6 angry, 7 contempt. Mollahosseini, Hasani & Mahoor 2017, IEEE TAC. Valence, arousal and
-landmarks, in arrays of their own, are passed over. Leaves out: the older form, a CSV with boxes into whole photographs.
-Details are as remembered, not checked against the archives, which may not be handed on.
+landmarks, in arrays of their own, are passed over. Leaves out: the older form, tables with boxes in whole photographs
+(``affectnet_table``). Details are as remembered, not checked against the archives, which may not be handed on.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from mien.data.readers.pictures import Picture, Plan, plan_of
 from mien.data.readers.problems import Problems
 from mien.errors import DataError
 
-__all__ = ["is_expression", "plan_affectnet"]
+__all__ = ["WORDS", "is_expression", "plan_affectnet"]
 
 _END = "_exp.npy"
-_WORDS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry", "contempt")
+#: Its expressions, by their numbers.
+WORDS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry", "contempt")
 _SPLITS = {"train_set": "train", "val_set": "validation", "test_set": "test"}
 
 
@@ -62,6 +63,6 @@ def _word(content: bytes | DataError) -> str:
         number = int(np.load(io.BytesIO(content), allow_pickle=False).item())
     except (ValueError, TypeError, OverflowError, EOFError, OSError) as error:
         raise DataError(f"its {_END} cannot be read ({error})") from error
-    if not 0 <= number < len(_WORDS):
+    if not 0 <= number < len(WORDS):
         raise DataError(f"its {_END} says {number}, which is no expression: it must be 0 to 7")
-    return _WORDS[number]
+    return WORDS[number]

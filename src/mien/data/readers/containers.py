@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mien.data.dataset import FaceDataset, Form
+from mien.data.readers.affectnet_table import plan_face_tables
 from mien.data.readers.archives import BROKEN, entries, reason
 from mien.data.readers.csv_table import read_csv
 from mien.data.readers.export_index import plan_index
@@ -81,9 +82,13 @@ def _exported(path: Path, kind: str, found: Survey, root: str, form: Form, probl
 
 
 def _pictures(path: Path, kind: str, found: Survey, form: Form, problems: Problems) -> _Read:
-    known = plan_layout(found.pictures, found.codes, str(path), problems)
-    plan, notes = known or plan_folders(found.pictures, str(path), problems)
-    read = {*found.pictures, *(found.codes if known else ())}
+    if found.faces:
+        plan, notes = plan_face_tables([PurePosixPath(n) for n in found.pictures], found.faces, str(path), problems)
+        read = {*found.pictures, *found.faces}
+    else:
+        known = plan_layout(found.pictures, found.codes, str(path), problems)
+        plan, notes = known or plan_folders(found.pictures, str(path), problems)
+        read = {*found.pictures, *(found.codes if known else ())}
     return read_pictures(path, kind, plan, form, problems), (*notes, *_left(found.tables, "the pictures")), read
 
 

@@ -4,7 +4,8 @@ FERG_DB_256   ``aia/aia_anger/aia_anger_12.png``: character, expression. Aneja e
               pixels: give a size, or they take 3.7 GB.
 CK+           ``anger/S010_004_00000017.png``, class folders of single frames, as they are often handed on; or the
               original sequences with their codes (``sequences``). Lucey et al. 2010, CVPR workshops.
-RAF-DB, AffectNet   pictures with a list, or with arrays: ``raf_db`` and ``affectnet``.
+RAF-DB, AffectNet   pictures with a list, or with arrays: ``raf_db`` and ``affectnet``; AffectNet's older form, with
+              tables, goes to ``affectnet_table``.
 JAFFE         ``KA.AN1.39.tiff``, all in one folder: subject, expression and take, number. Lyons et al. 1998, FG.
 
 More than half of the pictures must follow a layout for the tree to be taken for it; the others are then problems, since

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,9 +24,13 @@ from mien.images import MAX_BYTES, decode, resize
 from mien.labels import FER2013
 from mien.stored import Images
 
-__all__ = ["UNLABELLED", "Faces", "Picture", "Plan", "plan_of", "read_pictures"]
+__all__ = ["UNLABELLED", "Box", "Faces", "Picture", "Plan", "plan_of", "read_pictures"]
+
+#: Left, top, width and height in pixels of where in a picture the face is.
+Box = tuple[float, float, float, float]
 
 UNLABELLED = "unlabelled"  # the folder of pictures without a label
+_LARGEST = 2  # times the picture's side that a face's box may be
 _SPARE = 8  # times the size that is asked for is decoded at least, so that its pixels are what they would be
 
 
@@ -40,16 +45,20 @@ class Plan:
     rows: tuple[int, ...]
     subject: tuple[str, ...] | None = None
     votes: tuple[tuple[float, ...], ...] | None = None
+    boxes: tuple[Box | None, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Picture:
-    """What the place of one picture says: its file, class ("" or "unlabelled" for none), split and who is on it."""
+    """What is known of one picture: its file, class ("" or "unlabelled" for none), split, who is on it, and where in it
+    the face is, unless it is all of it.
+    """
 
     file: str
     name: str = ""
     split: str = ""
     subject: str = ""
+    box: Box | None = None
 
 
 def plan_of(pictures: Iterable[Picture]) -> Plan:
@@ -65,13 +74,14 @@ def plan_of(pictures: Iterable[Picture]) -> Plan:
         split=tuple(p.split for p in found),
         rows=tuple(range(len(found))),
         subject=tuple(p.subject for p in found) if any(p.subject for p in found) else None,
+        boxes=tuple(p.box for p in found) if any(p.box for p in found) else None,
     )
 
 
 def read_pictures(path: Path, kind: str, plan: Plan, form: Form, problems: Problems) -> FaceDataset:
     """Decode every picture of ``plan``, as ``form`` says."""
     faces = Faces(form)
-    _decode_all(path, kind, {name: i for i, name in enumerate(plan.files)}, faces, problems)
+    _decode_all(path, kind, plan, faces, problems)
     for i, name in enumerate(plan.files):
         if i not in faces.images and name not in faces.failed:
             problems.report("the picture is missing; restore it or take it out of the index", f"{path}/{name}")
@@ -103,9 +113,10 @@ class Faces:
         self.images: dict[int, NDArray[np.uint8]] | Kept = {} if form.kept is None else form.kept
         self.failed: set[str] = set()
 
-    def read(self, place: int, data: bytes, where: str) -> None:
-        """Decode a picture and keep it at ``place``; DataError where it cannot be read."""
-        image = decode(data, where, colour=self.colour, enough=self._enough)
+    def read(self, place: int, data: bytes, where: str, box: Box | None = None) -> None:
+        """Decode a picture and keep it, or the square around ``box``, at ``place``; DataError where that fails."""
+        image = decode(data, where, colour=self.colour, enough=None if box else self._enough)
+        image = image if box is None else _square(image, box, where)
         self.add(place, np.ascontiguousarray(image[..., ::-1]) if self.colour else image)
 
     def add(self, place: int, image: NDArray[np.uint8]) -> None:
@@ -122,14 +133,28 @@ class Faces:
         return np.stack([held[i] for i in order]) if isinstance(held, dict) else held.images(order)
 
 
-def _decode_all(path: Path, kind: str, place: dict[str, int], faces: Faces, problems: Problems) -> None:
+def _square(image: NDArray[np.uint8], box: Box, where: str) -> NDArray[np.uint8]:
+    """The square around ``box``, as large as its longer side; what lies beyond the picture repeats its edge."""
+    (left, top, width, height), side = box, max(1, round(max(box[2:])))
+    x, y = round(left + width / 2 - side / 2), round(top + height / 2 - side / 2)
+    part = image[max(y, 0) : max(y + side, 0), max(x, 0) : max(x + side, 0)]
+    if not part.size or side > _LARGEST * max(image.shape[:2]):
+        raise DataError(f"the face at {box} lies beyond its {image.shape[1]} x {image.shape[0]} pixels", where)
+    above, before = max(-y, 0), max(-x, 0)
+    sides = (above, side - above - len(part), before, side - before - part.shape[1])
+    return np.asarray(cv2.copyMakeBorder(part, *sides, cv2.BORDER_REPLICATE), np.uint8)
+
+
+def _decode_all(path: Path, kind: str, plan: Plan, faces: Faces, problems: Problems) -> None:
+    place = {name: i for i, name in enumerate(plan.files)}
     try:
         with closing(entries(path, kind)) as files:
             for entry in files:
                 if entry.name not in place or place[entry.name] in faces.images:
                     continue
                 try:
-                    faces.read(place[entry.name], entry.read(MAX_BYTES), entry.where)
+                    i = place[entry.name]
+                    faces.read(i, entry.read(MAX_BYTES), entry.where, plan.boxes[i] if plan.boxes else None)
                 except (DataError, *BROKEN) as error:
                     faces.failed.add(entry.name)
                     message = error.message if isinstance(error, DataError) else f"cannot be read: {reason(error)}"

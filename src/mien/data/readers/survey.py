@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from mien.data.readers.affectnet import is_expression
+from mien.data.readers.affectnet_table import FaceTable, is_face_table, read_face_table
 from mien.data.readers.archives import BROKEN, Entry, entries, reason
 from mien.data.readers.csv_layout import Layout, sniff
 from mien.data.readers.csv_table import MAX_LINE
@@ -37,6 +38,7 @@ class Survey:
     tables: dict[str, Layout] = field(default_factory=dict)  # CSV files that look like faces
     index: dict[str, bytes] = field(default_factory=dict)  # index.csv and index.json of an export
     codes: dict[str, bytes | DataError] = field(default_factory=dict)  # labels beside pictures, or why there are none
+    faces: dict[str, FaceTable] = field(default_factory=dict)  # tables that say where in photographs faces are
     passed: PassedOver = field(default_factory=PassedOver)  # what was passed over on the walk
     broken: str = ""
 
@@ -77,7 +79,12 @@ def _look(entry: Entry, found: Survey) -> None:
     elif re.search(r"\.csv(\.(gz|bz2|xz))?$", base):
         try:
             with entry.open() as stream:
-                found.tables[entry.name] = sniff(as_utf8(stream).readline(MAX_LINE), entry.where)
+                first = as_utf8(stream).readline(MAX_LINE)
+            if is_face_table(first):
+                with entry.open() as stream:
+                    found.faces[entry.name] = read_face_table(stream, entry.where)
+            else:
+                found.tables[entry.name] = sniff(first, entry.where)
         except (DataError, *BROKEN) as error:
             _log.debug("%s is no table of faces: %s", entry.where, error)
 
