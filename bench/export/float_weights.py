@@ -1,11 +1,12 @@
 """Float weights to train from, made of the shipped files.
 
-    python -m bench.export.float_weights NAME ... --data fer2013.csv --votes fer2013new.csv
+    python -m bench.export.float_weights NAME ... --data fer2013.csv --votes fer2013new.csv [--run RUN]
 
-The float weights of the shipped networks were not kept. What is left is the int8 file: a whole number for each weight
-of a convolution and a scale for each output channel. Their products are float weights again, as far from the lost ones
-as rounding to 255 steps takes them; biases and all that is not a convolution were never rounded. Batch norm, which was
-folded into the convolutions, is made anew on FACES of Training (``mien.models.unfuse``).
+With --run they are those of the run that the shipped file was made of. Where a run was not kept, what is left is the
+int8 file: a whole number for each weight of a convolution and a scale for each output channel. Their products are float
+weights again, as far from the lost ones as rounding to 255 steps takes them; biases and all that is not a convolution
+were never rounded. Batch norm, which was folded into the convolutions, is made anew on FACES of Training
+(``mien.models.unfuse``).
 
 Writes src/mien/weights/NAME.safetensors, matrices and kernels as float16, and compares what it wrote with the shipped
 file on PublicTest, into results/float_weights.json: accuracy of every answer, and how far apart the probabilities are.
@@ -37,7 +38,7 @@ from mien.evaluation.scoring import scored, versions
 from mien.files import write_text
 from mien.models import create_model, fuse, unfuse
 from mien.models.heads import classifier
-from mien.models.weights import load_model, write_tensors
+from mien.models.weights import load_model, load_network, write_tensors
 from mien.preprocessing import normalise
 from mien.spec import SPEC_KEY, ModelSpec
 from mien.training.provenance import sketch
@@ -100,24 +101,35 @@ def half(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {k: (v.half() if v.ndim > 1 else v).contiguous() for k, v in state.items()}
 
 
-def make(name: str, train: FaceDataset, tests: dict[str, FaceDataset]) -> dict[str, Any]:
-    """Write the float weights of one network; what they are beside the shipped file.
-
-    tests  head name -> faces labelled as it was taught, "" for the default answer
-    """
-    source, target = WEIGHTS / f"{name}.onnx", WEIGHTS / f"{name}.safetensors"
+def made(name: str, train: FaceDataset) -> tuple[nn.Module, ModelSpec]:
+    """The float weights of a shipped file whose run is lost."""
+    source = WEIGHTS / f"{name}.onnx"
     proto = onnx.load(str(source))
     spec = ModelSpec.from_json({p.key: p.value for p in proto.metadata_props}[SPEC_KEY], str(source))
     where = f"de-quantized from the shipped {spec.precision} file" if spec.precision == "int8" else "the shipped file's"
     rows = np.sort(np.random.default_rng(0).permutation(len(train))[:FACES])
-    tensors = half(trainable(deployed(proto, spec), spec, train.images[rows]).state_dict())
-    own = replace(
-        spec,
-        # the graph of the shipped file divides the mean of its heads, these weights do not
-        temperature=spec.calibration["temperature"] if spec.answer else spec.temperature,
-        precision="float32",
-        data={**spec.data, "learnt": sketch(train.images), "weights": where},
-    )
+    # the graph of the shipped file divides the mean of its heads, these weights do not
+    temperature = spec.calibration["temperature"] if spec.answer else spec.temperature
+    network = trainable(deployed(proto, spec), spec, train.images[rows])
+    return network, replace(spec, temperature=temperature, data={**spec.data, "weights": where})
+
+
+def kept(name: str, run: Path) -> tuple[nn.Module, ModelSpec]:
+    """The weights of a run, under the name of the file that was made of them."""
+    network, spec = load_network(run / "model.safetensors")
+    return network, replace(spec, name=name, data={**spec.data, "weights": "those that the shipped file was made of"})
+
+
+def make(name: str, train: FaceDataset, tests: dict[str, FaceDataset], run: Path | None) -> dict[str, Any]:
+    """Write the float weights of one network; what they are beside the shipped file.
+
+    tests  head name -> faces labelled as it was taught, "" for the default answer
+    run    that the shipped file was made of, None where it is lost
+    """
+    source, target = WEIGHTS / f"{name}.onnx", WEIGHTS / f"{name}.safetensors"
+    network, spec = made(name, train) if run is None else kept(name, run)
+    tensors, where = half(network.state_dict()), spec.data["weights"]
+    own = replace(spec, precision="float32", data={**spec.data, "learnt": sketch(train.images)})
     write_tensors(target, tensors, {SPEC_KEY: own.to_json()})
     asked = ("", *(h.name for h in spec.heads))
     found = {head: _beside(source, target, head, tests[head]) for head in asked}
@@ -132,7 +144,7 @@ def make(name: str, train: FaceDataset, tests: dict[str, FaceDataset]) -> dict[s
         "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
         "made from": hashlib.sha256(source.read_bytes()).hexdigest(),
         "weights": where,
-        "faces for batch norm": len(rows),
+        "faces for batch norm": 0 if run else FACES,
         "PublicTest": {head or "default answer": figures for head, (figures, _) in found.items()},
     }
 
@@ -161,14 +173,17 @@ def main() -> None:
     parser.add_argument("names", nargs="+", help="shipped networks")
     parser.add_argument("--data", required=True, help="FER2013")
     parser.add_argument("--votes", required=True, help="FER+ votes: their majority scores the second head")
+    parser.add_argument("--run", type=Path, help="the run that the shipped file of the one NAME was made of")
     given = parser.parse_args()
+    if given.run and len(given.names) > 1:
+        raise SystemExit(f"--run goes with one network, got {', '.join(given.names)}")
     faces = read_faces(given.data)
     train, val = train_val(faces)
     majority = train_val(with_votes(faces, read_votes(given.votes), "majority"))[1]
     tests = {"": val, "fer2013": val, "fer+": majority}
     record = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
     for name in given.names:
-        record[name] = {**make(name, train, tests), "fingerprint": val.fingerprint}
+        record[name] = {**make(name, train, tests, given.run), "fingerprint": val.fingerprint}
         print(name, json.dumps(record[name], indent=1))
     record["conditions"] = conditions("torch", "onnxruntime", views=1, **versions())
     write_text(RECORD, json.dumps(record, indent=1) + "\n")

@@ -88,6 +88,7 @@ def test_values_and_defaults(tmp_path: Path) -> None:
         ("size = 8\n" + GOOD, r"size must lie in 16\.\.512, got 8"),
         ("deduplicate = 1\n" + GOOD, "deduplicate must be of type bool, got 1"),
         ("options = 3\n" + GOOD, "options must be of type"),
+        (GOOD + "[degrade]\njpeg = 1\n", "degrade.jpeg must be at least 0 and below 1, got 1"),
         (GOOD + "[distill]\nviews = 11\n", r"distill.views must lie in 1\.\.10, got 11"),
         (GOOD + "l2 = 0.1\nweight_decay = 0.1\n", "optimizer.l2 is weight_decay now, and both are given"),
         ("aux_weight = 11\n" + GOOD, r"aux_weight must lie in 0\.\.10, got 11"),

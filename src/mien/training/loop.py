@@ -30,6 +30,7 @@ from mien.errors import ConfigError, MienError
 from mien.models import Output, fuse, outputs
 from mien.spec import Scale
 from mien.training import transforms
+from mien.training.degradation import degrade
 from mien.training.devices import Graph, autocast, lent, pick_device
 from mien.training.optim import EMA, make_optimizer, schedule
 from mien.training.preparation import check_fits
@@ -246,6 +247,8 @@ class _Trainer:
         r = self.recipe
         images, target, source = self.train.batch(index, g, pixels)
         x = transforms.augment(images, r.augment, source, size)
+        if r.degrade:
+            x = degrade(x, r.degrade, g)
         x, target = transforms.mixup(x, target, g if isinstance(g, Generator) else g.generator, r.augment.mixup)
         with autocast(self.device):
             out = outputs(self.forward, self.train.normal(x))

@@ -21,7 +21,7 @@ from msgspec.inspect import FloatType, IntType, LiteralType, type_info
 
 from mien.errors import ConfigError, need
 
-__all__ = ["Augment", "Distill", "Optimizer", "Recipe", "list_recipes", "load_recipe", "read_recipe"]
+__all__ = ["Augment", "Degrade", "Distill", "Optimizer", "Recipe", "list_recipes", "load_recipe", "read_recipe"]
 
 #: Recipes that come with mien.
 FOLDER = Path(__file__).parent / "recipes"
@@ -85,6 +85,34 @@ class Augment(_Checked):
             raise ConfigError(
                 f"augment.erase_low must not exceed augment.erase_high, got {self.erase_low} and {self.erase_high}"
             )
+
+
+@dataclass(frozen=True)
+class Degrade(_Checked):
+    """What befalls the network's view of a face, and not its teachers', see ``degradation``; zero switches a kind off.
+
+    probability     of each kind, for each face, each time
+    framing         scale 1 - a .. 1 + a, shift by up to a / 2 of the side, turn by up to 60 a degrees
+    gamma           exponent exp(-a) .. exp(a)
+    contrast        what is left lies in 1 - a .. 1
+    cover           height of the largest bar, as a share of the side
+    blur            largest sigma, as a share of the side
+    low_resolution  what is left of the side lies in 1 - a .. 1
+    noise           largest sigma, as a share of the range
+    jpeg            lowest quality is 100 (1 - a)
+    """
+
+    table: ClassVar[str] = "degrade"
+
+    probability: Unit = 0.3
+    framing: BelowOne = 0.0
+    gamma: Annotated[float, Meta(ge=0, le=3)] = 0.0
+    contrast: BelowOne = 0.0
+    cover: Unit = 0.0
+    blur: Unit = 0.0
+    low_resolution: BelowOne = 0.0
+    noise: Unit = 0.0
+    jpeg: BelowOne = 0.0
 
 
 @dataclass(frozen=True)
@@ -153,6 +181,7 @@ class Recipe(_Checked):
     init             weights to start from: a published name, a run or a file, whose network takes the place of
                      ``model`` and ``options``; empty for fresh weights
     freeze           with ``init``: "trunk" trains the heads alone, "none" everything
+    degrade          damage that the network learns to see through; None: none
     distill          how teachers are followed; None: the recipe has none in mind
     """
 
@@ -177,13 +206,14 @@ class Recipe(_Checked):
     freeze: Literal["none", "trunk"] = "none"
     optimizer: Optimizer = field(default_factory=Optimizer)
     augment: Augment = field(default_factory=Augment)
+    degrade: Degrade | None = None
     distill: Distill | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for part in (self.optimizer, self.augment, self.distill):
+        for part in (self.optimizer, self.augment, self.degrade, self.distill):
             if part is not None and not isinstance(part, _Checked):
-                raise ConfigError(f"optimizer, augment and distill must be tables, got {part!r}")
+                raise ConfigError(f"optimizer, augment, degrade and distill must be tables, got {part!r}")
         if self.optimizer.warmup > self.epochs:
             raise ConfigError(f"optimizer.warmup must lie in 0..{self.epochs} epochs, got {self.optimizer.warmup}")
         if self.distill and self.distill.augmented_views and self.augment.mixup:
@@ -202,7 +232,7 @@ class Recipe(_Checked):
         return begun[-1] if begun else own
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts and values, for JSON; without ``distill`` where there is none."""
+        """Plain dicts and values, for JSON; without ``degrade`` and ``distill`` where there are none."""
         return {k: v for k, v in msgspec.json.decode(msgspec.json.encode(self)).items() if v is not None}
 
     @classmethod
@@ -265,7 +295,9 @@ def read_recipe(text: str, where: str = "recipe") -> Recipe:
 
 def _build(cls: type[T], raw: Mapping[str, Any], where: str) -> T:
     """Make a part of a recipe from a mapping: new names for old keys, no unknown ones, tables as parts of their own."""
-    parts = {"optimizer": Optimizer, "augment": Augment, "distill": Distill} if cls is Recipe else {}
+    parts = (
+        {"optimizer": Optimizer, "augment": Augment, "degrade": Degrade, "distill": Distill} if cls is Recipe else {}
+    )
     known = [f.name for f in fields(cls)]  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for key, value in raw.items():
@@ -288,7 +320,7 @@ def _hints(cls: Any) -> dict[str, Any]:
     """The rules of a part's plain values."""
     hints = get_type_hints(cls, include_extras=True)
     plain = {f.name: hints[f.name] for f in fields(cls)}
-    return {k: hint for k, hint in plain.items() if not is_dataclass(hint) and k != "distill"}
+    return {k: hint for k, hint in plain.items() if not is_dataclass(hint) and k not in ("degrade", "distill")}
 
 
 def _rule(key: str, hint: Any, value: Any) -> str:
@@ -300,7 +332,8 @@ def _rule(key: str, hint: Any, value: Any) -> str:
         return f"must be one of {', '.join(map(str, info.values))}"
     if isinstance(info, FloatType | IntType):
         number = type(value) is int or (type(value) is float and isinstance(info, FloatType))
-        return f"must lie in {info.ge}..{info.le}" if number else f"must be of type {hint.__origin__.__name__}"
+        bounds = f"lie in {info.ge}..{info.le}" if info.lt is None else f"be at least {info.ge} and below {info.lt}"
+        return f"must {bounds}" if number else f"must be of type {hint.__origin__.__name__}"
     return f"must be of type {getattr(hint, '__name__', hint)}"
 
 

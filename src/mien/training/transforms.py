@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 
 from mien.training.recipe import Augment
 
-__all__ = ["Share", "Source", "affine", "augment", "augmented_views", "erase", "flip", "light", "mixup"]
+__all__ = ["Share", "Source", "affine", "augment", "augmented_views", "erase", "flip", "light", "mixup", "uniform"]
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,18 @@ def augmented_views(n: int, count: int) -> Tensor:
     return torch.rand(count, n, _DRAWS, generator=torch.Generator().manual_seed(0))
 
 
-def _uniform(n: int, low: float, high: float, x: Tensor, g: Source) -> Tensor:
+def uniform(n: int, low: float, high: float, x: Tensor, g: Source) -> Tensor:
+    """``n`` numbers in low..high on the device of ``x``, one an image."""
     if isinstance(g, Generator):
         return torch.empty(n, device=g.device).uniform_(low, high, generator=g).to(x.device)
     if isinstance(g, Share):
-        return _uniform(g.n, low, high, x, g.generator)[g.rows]
+        return uniform(g.n, low, high, x, g.generator)[g.rows]
     return low + (high - low) * next(g)
 
 
 def flip(x: Tensor, g: Source, p: float = 0.5) -> Tensor:
     """Mirror each image left to right with probability ``p``."""
-    chosen = _uniform(len(x), 0, 1, x, g) < p
+    chosen = uniform(len(x), 0, 1, x, g) < p
     return torch.where(chosen[:, None, None, None], x.flip(3), x)
 
 
@@ -95,10 +96,10 @@ def affine(
     size     side of the result in pixels; the input's where not given
     """
     n, _, height, width = x.shape
-    angle = _uniform(n, -degrees, degrees, x, g) * (math.pi / 180)
-    factor = _uniform(n, 1 - scale, 1 + scale, x, g).reciprocal()
-    dx, dy = (_uniform(n, -2 * shift / side, 2 * shift / side, x, g) for side in (width, height))
-    sign = torch.where(_uniform(n, 0, 1, x, g) < mirror, -1.0, 1.0)
+    angle = uniform(n, -degrees, degrees, x, g) * (math.pi / 180)
+    factor = uniform(n, 1 - scale, 1 + scale, x, g).reciprocal()
+    dx, dy = (uniform(n, -2 * shift / side, 2 * shift / side, x, g) for side in (width, height))
+    sign = torch.where(uniform(n, 0, 1, x, g) < mirror, -1.0, 1.0)
     cos, sin = angle.cos() * factor, angle.sin() * factor
     a, b, c, d, e, f = (t[:, None, None] for t in (cos * sign, -sin, dx, sin * sign, cos, dy))
     across, down = (((torch.arange(s, device=x.device) * 2 + 1) / s - 1) for s in (size or width, size or height))
@@ -110,8 +111,8 @@ def affine(
 
 def light(x: Tensor, g: Source, *, brightness: float = 0.2, contrast: float = 0.2) -> Tensor:
     """Change contrast around each image's mean by a factor, then add up to ``brightness`` of the full range."""
-    gain = _uniform(len(x), 1 - contrast, 1 + contrast, x, g)[:, None, None, None]
-    offset = _uniform(len(x), -brightness, brightness, x, g)[:, None, None, None] * 255
+    gain = uniform(len(x), 1 - contrast, 1 + contrast, x, g)[:, None, None, None]
+    offset = uniform(len(x), -brightness, brightness, x, g)[:, None, None, None] * 255
     mean = x.mean((1, 2, 3), keepdim=True)
     return ((x - mean) * gain + mean + offset).clamp(0, 255)
 
@@ -119,8 +120,8 @@ def light(x: Tensor, g: Source, *, brightness: float = 0.2, contrast: float = 0.
 def erase(x: Tensor, g: Source, *, p: float = 0.5, low: int = 8, high: int = 16) -> Tensor:
     """Grey out a square of ``low..high`` pixels with probability ``p`` (Zhong et al. 2017, arXiv 1708.04896)."""
     n, _, height, width = x.shape
-    side = _uniform(n, low, high + 1, x, g).floor().clamp_max(min(height, width)) * (_uniform(n, 0, 1, x, g) < p)
-    top, left = ((_uniform(n, 0, 1, x, g) * (s - side)).floor() for s in (height, width))
+    side = uniform(n, low, high + 1, x, g).floor().clamp_max(min(height, width)) * (uniform(n, 0, 1, x, g) < p)
+    top, left = ((uniform(n, 0, 1, x, g) * (s - side)).floor() for s in (height, width))
     y, z = torch.arange(height, device=x.device), torch.arange(width, device=x.device)
     rows = (y >= top[:, None]) & (y < (top + side)[:, None])
     columns = (z >= left[:, None]) & (z < (left + side)[:, None])
