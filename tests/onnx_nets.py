@@ -27,7 +27,8 @@ def write_net(
     spec = spec or ModelSpec("tiny", FER2013.names, scores={"PublicTest": {"accuracy": 0.6312, "n": 3589}})
     k = outputs or len(spec.labels)
     rng = np.random.default_rng(0)
-    weight = rng.normal(0, gain / spec.size, (spec.size**2, k)).astype(np.float32)
+    pixels = spec.channels * spec.size**2
+    weight = rng.normal(0, gain / spec.size, (pixels, k)).astype(np.float32)
     nodes = [
         helper.make_node("Flatten", ["faces"], ["flat"], axis=1),
         helper.make_node("MatMul", ["flat", "weight"], ["logits"]),
@@ -37,7 +38,7 @@ def write_net(
     if theta is not None:
         flat = np.asarray(theta, np.float32).reshape(1, 6)
         weights += [
-            numpy_helper.from_array(np.zeros((spec.size**2, 6), np.float32), "nothing"),
+            numpy_helper.from_array(np.zeros((pixels, 6), np.float32), "nothing"),
             numpy_helper.from_array(flat, "bias"),
             numpy_helper.from_array(np.array([-1, 2, 3], np.int64), "shape"),
         ]
@@ -46,7 +47,7 @@ def write_net(
             helper.make_node("Reshape", ["six", "shape"], ["theta"]),
         ]
         outs.append(helper.make_tensor_value_info("theta", TensorProto.FLOAT, ["n", 2, 3]))
-    faces = helper.make_tensor_value_info("faces", TensorProto.FLOAT, ["n", 1, spec.size, spec.size])
+    faces = helper.make_tensor_value_info("faces", TensorProto.FLOAT, ["n", spec.channels, spec.size, spec.size])
     graph = helper.make_graph(nodes, "tiny", [faces], outs, weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     if with_spec:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
-from mien.preprocessing import crop_face, crop_matrix
+from mien.preprocessing import channels_first, channels_last, crop_face, crop_matrix, normalise
 from mien.spec import ModelSpec
 
 SPEC = ModelSpec("x", ("any",))
@@ -34,6 +36,25 @@ def test_a_crop_is_within_a_grey_level_of_the_one_made_of_the_whole_photo(seed):
     turn = float(rng.uniform(-180, 180)) if seed % 3 == 0 else 0.0
     difference = crop_face(image, box, SPEC, turn).astype(int) - whole(image, box, turn)
     assert np.abs(difference).max() <= 1
+
+
+def test_a_network_in_colour_gets_the_crop_of_each_channel_red_first():
+    image = np.random.default_rng(1).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    box, colour = (20.0, 10.0, 90.0, 85.0), replace(SPEC, channels=3)
+    crop = crop_face(image, box, colour, 20.0)
+    planes = [crop_face(np.ascontiguousarray(image[..., k]), box, SPEC, 20.0) for k in (2, 1, 0)]
+    assert (crop == np.stack(planes, 2)).all()
+    assert (crop_face(image[..., 0], box, colour, 20.0) == planes[2][..., None]).all()
+
+
+def test_each_channel_is_normalised_by_its_own_numbers():
+    faces = np.random.default_rng(2).integers(0, 256, (2, 5, 5, 3), dtype=np.uint8)
+    spec = ModelSpec("x", ("any",), size=5, channels=3, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    got = normalise(channels_first(faces).astype(np.float32), spec)
+    want = [(faces[..., k] / 255 - m) / s for k, (m, s) in enumerate(zip(spec.mean, spec.std, strict=True))]
+    assert np.abs(got - np.stack(want, 1)).max() < 1e-5
+    assert (channels_last(channels_first(faces)) == faces).all()
+    assert ModelSpec.from_json(spec.to_json(), "x") == spec
 
 
 @pytest.mark.parametrize("box", [(-900, 10, -500, 410), (10, 900, 410, 1300), (-900, -900, -500, -500)])

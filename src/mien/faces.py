@@ -87,7 +87,7 @@ class Face:
                    that have 90 % of the probability together: a plain rule, not calibrated
     probabilities  expression -> probability, in the model's order
     box, score, landmarks, turn   from the detector, in pixels of the photo, see :class:`Detection`
-    crop           uint8 ``(S, S)``, grey: all that the network saw
+    crop           uint8 ``(S, S)`` grey, or ``(S, S, 3)`` RGB of a network in colour: all that the network saw
     attention_window   float32 ``(4, 2)``: the corners, in pixels of the photo, of the part that the network's spatial
                    transformer looked at (top left, top right, bottom right, bottom left before it was turned); None
                    for a net without one

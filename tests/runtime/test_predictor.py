@@ -403,8 +403,8 @@ def test_crops_of_another_shape_or_type_say_the_rule(predictor, faces):
 def test_models_that_do_not_fit_say_why(tmp_path):
     with pytest.raises(ModelError, match="no mien spec"):
         Predictor(write_net(tmp_path / "a.onnx", with_spec=False))
-    with pytest.raises(ModelError, match="channels"):
-        Predictor(write_net(tmp_path / "b.onnx", ModelSpec("b", ("x", "y"), channels=3)))
+    with pytest.raises(ModelError, match=r"channels of b must be 1 \(grey\) or 3 \(RGB\), got 4"):
+        Predictor(write_net(tmp_path / "b.onnx", ModelSpec("b", ("x", "y"), channels=4)))
     with pytest.raises(ModelError, match="7 numbers a face for 2 labels"):
         Predictor(write_net(tmp_path / "c.onnx", ModelSpec("c", ("x", "y")), outputs=7)).predict(ASTRONAUT)
     with pytest.raises(ModelError, match="'faces'"):

@@ -14,10 +14,13 @@ from mien.data.packed import pack
 from mien.data.readers.problems import Reading
 from mien.data.synthetic.generate import generate
 from mien.errors import DataError
+from mien.evaluation.model import open_model
+from mien.evaluation.scoring import evaluate
 from mien.training.ahead import read_ahead
 from mien.training.loop import Batch, Stopped, fit
 from mien.training.preparation import make_network, prepare
 from mien.training.recipe import Augment, Optimizer, Recipe
+from mien.training.run import train
 
 RECIPE = Recipe(
     name="tiny",
@@ -96,3 +99,18 @@ def test_a_file_that_is_gone_ends_the_run_with_its_name(stored: FaceDataset) -> 
     gone = replace(stored.images, path=Path("gone.npy"))
     with pytest.raises(DataError, match=r"gone\.npy"):
         next(read_ahead(gone, [np.arange(4)]))
+
+
+def test_a_run_in_colour_is_calibrated_evaluated_and_kept_in_colour(stored: FaceDataset, tmp_path: Path) -> None:
+    part, held = stored.take(slice(15, None)), stored.take(slice(0, 15))
+    model = train(replace(RECIPE, epochs=1), part, held, out=tmp_path, device="cpu")
+    assert model.spec.channels == 3
+    assert model.spec.mean == part.statistics[0]
+    kept = open_model(tmp_path)
+    assert kept.predict(held.array) == pytest.approx(model.predict(held.array))
+    report = evaluate(kept, held, train=part)
+    assert report.n == 15
+    assert "colours" not in report.conditions
+    assert evaluate(kept, held.with_channels(1)).conditions["colours"] == "grey, three times"
+    before = np.concatenate([model.predict(held.array[i : i + 1]) for i in range(15)])
+    assert before == pytest.approx(model.predict(held.array), abs=1e-5)

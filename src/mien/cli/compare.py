@@ -54,7 +54,7 @@ def compare(
         raise ConfigError("--data is needed: a CSV, folder, archive or Parquet of faces, or synthetic")
     seconds = seconds_of(budget)
     check_writable(out)
-    faces = read_data(data, skip_bad=skip_bad, size=_SIZE)
+    faces = read_data(data, skip_bad=skip_bad, size=_SIZE).with_channels(1)
     chosen, left_out = choose(methods.split(",") if methods else None, faces)
     plan = make_protocol(faces, protocol, val_split=val_split, seed=seed)
     for text in (plan.about, *(f"not run: {line}" for line in left_out)):

@@ -59,7 +59,8 @@ def evaluate(
     _check(model, function, group_by, groups, (plot, corrupt_plot, Path(json_file) if json_file else None))
     words = [model if model is not None else evaluation.CALLABLE + str(function), *([against] if against else [])]
     first, *other = evaluation.open_models(words, labels=labels, pixels=pixels, layout=layout)
-    faces = read_data(data, votes=votes, target=target, skip_bad=skip_bad, size=size)
+    colour = any(getattr(m, "channels", 1) == 3 for m in (first, *other))
+    faces = read_data(data, votes=votes, target=target, skip_bad=skip_bad, size=size, colour=colour)
     part, train = _parts(faces, split)
     with passes_bar(corrupt or corrupt_plot is not None) as on_pass:
         found = evaluation.assess(
@@ -144,7 +145,7 @@ def export(
         raise ConfigError("--int8 needs --data with the faces that the model was trained on")
     model, spec = load_network(run / "model.safetensors" if run.is_dir() else run)
     if int8 and data is not None:
-        faces = read_data(data, size=spec.size).with_channels(spec.channels)
+        faces = read_data(data, size=spec.size, colour=spec.channels == 3).with_channels(spec.channels)
         train = [s for s in faces.splits if split_rank(s) == 0]
         with tempfile.TemporaryDirectory() as folder:
             full = Path(folder) / "float32.onnx"

@@ -86,18 +86,16 @@ def _weights(model: str) -> Opened:
     from mien.evaluation.model import open_model
     from mien.explain import gradcam
     from mien.models import outputs
-    from mien.preprocessing import normalise
+    from mien.preprocessing import channels_first, normalise
     from mien.runtime.classifier import Outputs
 
     loaded = open_model(model)
     network, spec = loaded.forward, loaded.spec
-    if spec.channels != 1 or not isinstance(network, torch.nn.Module):
-        raise ModelError(
-            f"{model}: only networks of grey images can be explained, this one has {spec.channels} channels"
-        )
+    if not isinstance(network, torch.nn.Module):
+        raise ModelError(f"{model}: only a network can be explained")
 
     def tensor(faces: NDArray[np.uint8]) -> torch.Tensor:
-        found: torch.Tensor = normalise(torch.from_numpy(faces.astype(np.float32)), spec)[:, None]
+        found: torch.Tensor = normalise(torch.from_numpy(channels_first(faces).astype(np.float32)), spec)
         return found
 
     @torch.no_grad()

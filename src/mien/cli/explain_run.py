@@ -127,7 +127,8 @@ def explain_data(
     from mien.visualization.class_figure import draw_classes
 
     spec = opened.spec
-    faces = labelled(read_data(data, size=spec.size), spec.labels, split, limit, seed)
+    everything = read_data(data, size=spec.size, colour=spec.channels == 3).with_channels(spec.channels)
+    faces = labelled(everything, spec.labels, split, limit, seed)
     assert faces.labels is not None
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("explaining", total=len(faces))

@@ -24,6 +24,7 @@ from mien.data.readers.export_index import INDEX
 from mien.data.readers.pictures import UNLABELLED
 from mien.errors import OutputError
 from mien.files import check_writable, plain_name
+from mien.preprocessing import shown
 
 __all__ = ["Saved", "check_out", "save_images"]
 
@@ -96,6 +97,7 @@ def _record(ds: FaceDataset) -> bytes:
         "labelled": ds.labels is not None,
         "subjects": ds.subject is not None,
         "votes": ds.votes is not None,
+        **({"colour": True} if ds.channels == 3 else {}),
     }
     return (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode()
 
@@ -129,8 +131,8 @@ def _index(ds: FaceDataset, paths: list[str]) -> bytes:
 
 
 def _png(image: NDArray[np.uint8]) -> bytes:
-    done, data = cv2.imencode(".png", image)
-    assert done  # uint8 grey always encodes
+    done, data = cv2.imencode(".png", shown(image))
+    assert done  # uint8 always encodes
     return bytes(data)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mien.errors import ConfigError
 from mien.explain.faithfulness import Faithfulness, faithfulness
 from mien.explain.occlusion import occlusion
+from mien.preprocessing import grey_of
 from mien.runtime.attention_window import laid_back, warped, window
 
 __all__ = ["METHODS", "Answer", "Explanation", "GradCam", "Look", "explain_face"]
@@ -39,7 +40,7 @@ class Look(Protocol):
     def attention(self) -> NDArray[np.float32] | None: ...
 
 
-#: Faces uint8 ``(N, S, S)``, grey -> :class:`Look`.
+#: Faces uint8 ``(N, S, S)`` grey, or ``(N, S, S, 3)`` RGB -> :class:`Look`.
 Answer = Callable[[NDArray[np.uint8]], Look]
 
 #: Faces uint8 ``(N, S, S)`` and the number of each one's class -> Grad-CAM ``(N, h, w)`` in the transformer's output.
@@ -50,11 +51,11 @@ GradCam = Callable[[NDArray[np.uint8], Sequence[int]], NDArray[np.float32]]
 class Explanation:
     """One face and what its answer rests on.
 
-    crop           uint8 ``(S, S)``, grey: all that the network saw
+    crop           uint8 ``(S, S)`` grey, or ``(S, S, 3)`` RGB: all that the network saw
     labels         class names in the order of ``probabilities``, float32 ``(K,)``
     target         number of the class that is explained
     theta, window  see ``looking``: ``(2, 3)``, and the corners ``(4, 2)`` in the crop's pixels; None without
-    view           float32 ``(S, S)``, 0..255: the crop seen through the window; None without
+    view           float32 ``(S, S)``, 0..255: the crop in grey, seen through the window; None without
     maps           by name, float32 ``(S, S)`` on the crop's pixels. ``attention``: in units of an even share, 0 outside
                    the window; ``occlusion``: drop of the class's probability; ``gradcam``: 0 to 1, the largest
     raw            ``attention`` and ``gradcam`` as the network gave them, on its own coarse grid
@@ -118,7 +119,7 @@ def explain_face(
     """Explain the answer for one face.
 
     answer   faces -> :class:`Look`: a ``mien.runtime.Classifier``, or any function like it
-    crop     uint8 ``(S, S)``, grey, as the network wants it; ``labels`` name its outputs
+    crop     uint8 ``(S, S)``, or ``(S, S, 3)`` RGB, as the network wants it; ``labels`` name its outputs
     methods  of ``window``, ``attention``, ``occlusion``, ``gradcam``; what the network does not have is left out
     target   number of the class to explain; None for the most probable one
     size, stride  of the occlusion, see :func:`~mien.explain.occlusion`
@@ -153,7 +154,7 @@ def explain_face(
         target=best,
         theta=theta if looked else None,
         window=window(theta, len(crop)) if looked and theta is not None else None,
-        view=warped(crop, theta) if looked and theta is not None else None,
+        view=warped(grey_of(crop), theta) if looked and theta is not None else None,
         maps=maps,
         raw=raw,
         landmarks=landmarks,

@@ -79,7 +79,8 @@ def curves(
     """Deletion and insertion for one map; cells of equal heat come in an order that ``seed`` draws.
 
     predict  uint8 ``(N, H, W)`` -> probabilities ``(N, K)``
-    image    uint8 ``(H, W)``, grey; heat, float ``(H, W)``, says the order: the hottest cell goes first
+    image    uint8 ``(H, W)`` grey, or ``(H, W, 3)``
+    heat     float ``(H, W)``, says the order: the hottest cell goes first
     cell     side of a cell in pixels; steps, how many points the curves have beside the first
     target   number of the class that is followed; None for the most probable one
     """
@@ -105,7 +106,7 @@ def faithfulness(
     if orders < 1:
         raise ConfigError(f"orders must be 1 or more, got {orders}")
     rng = np.random.default_rng(seed)
-    heats = [*maps.values(), _middle(image.shape), *[np.zeros(image.shape, np.float32)] * orders]
+    heats = [*maps.values(), _middle(image.shape[:2]), *[np.zeros(image.shape[:2], np.float32)] * orders]
     ranks = [_ranks(_cell_means(_checked(image, heat), cell), rng) for heat in heats]
     found = _curves(predict, image, ranks, cell, steps, target)
     n = len(maps)
@@ -119,8 +120,8 @@ def _middle(shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 def _checked(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.float64]:
-    if heat.shape != image.shape or not np.isfinite(heat).all():
-        raise ConfigError(f"heat must be finite numbers of the image's shape {image.shape}, got {heat.shape}")
+    if heat.shape != image.shape[:2] or not np.isfinite(heat).all():
+        raise ConfigError(f"heat must be finite numbers of the image's shape {image.shape[:2]}, got {heat.shape}")
     return heat.astype(np.float64)
 
 
@@ -153,7 +154,7 @@ def _curves(
 ) -> list[Curves]:
     if steps < 1:
         raise ConfigError(f"steps must be 1 or more, got {steps}")
-    height, width = image.shape
+    height, width = image.shape[:2]
     cuts = np.unique(np.round(np.linspace(0, ranks[0].size, steps + 1)).astype(int))
     mean = np.full_like(image, round(float(image.mean())))
     blurred = np.asarray(cv2.GaussianBlur(image, (0, 0), _BLUR * max(height, width)), np.uint8)
@@ -161,7 +162,8 @@ def _curves(
     for rank in ranks:
         pixels = np.repeat(np.repeat(rank, cell, axis=0), cell, axis=1)[:height, :width]
         touched = pixels[None] < cuts[:, None, None]
-        versions = np.concatenate([np.where(touched, mean, image), np.where(touched, image, blurred)])
+        where = touched.reshape(*touched.shape, *[1] * (image.ndim - 2))  # all channels of a pixel
+        versions = np.concatenate([np.where(where, mean, image), np.where(where, image, blurred)])
         answers = np.concatenate(
             [np.asarray(predict(versions[i : i + BATCH]), np.float64) for i in range(0, len(versions), BATCH)]
         )

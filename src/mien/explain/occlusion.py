@@ -15,7 +15,7 @@ from mien.errors import ConfigError
 
 __all__ = ["BATCH", "Predict", "check_target", "occlusion"]
 
-#: uint8 ``(N, H, W)``, grey -> probabilities ``(N, K)``.
+#: uint8 ``(N, H, W)`` grey, or ``(N, H, W, 3)`` -> probabilities ``(N, K)``.
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
 
 #: Pictures in one call of ``predict``: bounds memory, and larger batches are no faster.
@@ -28,7 +28,7 @@ def occlusion(
     """How much the answer rests on each pixel: heat map float32 ``(H, W)`` (Zeiler and Fergus 2014, section 4.2).
 
     predict  uint8 ``(N, H, W)`` -> probabilities ``(N, K)``; called with up to 512 covered versions at a time
-    image    uint8 ``(H, W)``, grey
+    image    uint8 ``(H, W)`` grey, or ``(H, W, 3)``, as ``predict`` takes it
     size     side of the square that covers, in pixels, filled with the image's mean; at most the image's shorter side
     stride   steps between positions; the last row and column are always covered
     target   number of the class whose probability is followed; None for the most probable one
@@ -36,7 +36,7 @@ def occlusion(
     A pixel's value is the drop of that class's probability, averaged over the squares that cover the pixel; below 0
     where covering makes the class more probable.
     """
-    height, width = image.shape
+    height, width = image.shape[:2]
     if not 1 <= size <= min(height, width):
         raise ConfigError(f"size must lie in 1..{min(height, width)} for an image of {image.shape}, got {size}")
     if not 1 <= stride <= size:

@@ -28,6 +28,7 @@ from mien.reporting import plots
 from mien.reporting.card import model_card
 from mien.runtime import Classifier, find_model, find_weights
 from mien.spec import ModelSpec
+from mien.stored import with_channels
 
 __all__ = ["pack"]
 
@@ -85,7 +86,7 @@ def _samples(classifier: Classifier, out: Path) -> str:
     drawn = generate(_SAMPLES, seed=1, size=max(48, classifier.spec.size))
     size = classifier.spec.size
     faces = np.stack([cv2.resize(face, (size, size), interpolation=cv2.INTER_AREA) for face in drawn.images])
-    probabilities = classifier(faces).probabilities
+    probabilities = classifier(with_channels(faces, classifier.spec.channels)).probabilities
     large = [cv2.resize(face, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC) for face in faces]
     _, data = cv2.imencode(".png", np.hstack(large))
     replace_file(out / "samples.png", lambda p: p.write_bytes(data.tobytes()))

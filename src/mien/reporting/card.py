@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mien.evaluation.metrics import Report, Robustness, mean_and_spread
-from mien.spec import Head, ModelSpec
+from mien.spec import Head, ModelSpec, Scale
 
 __all__ = ["INTENDED", "LIMITS", "data_terms", "model_card", "percent", "with_interval"]
 
@@ -138,12 +138,16 @@ def _facts(
         "Paper": _PAPERS.get(kind, ""),
         "Parameters": f"{parameters:,}" if parameters else "",
         "Size of the file": f"{file_bytes / 1024:,.0f} KiB" if file_bytes else "",
-        "Input": f"{spec.size} x {spec.size} pixels, {'grey' if spec.channels == 1 else f'{spec.channels} channels'}, "
-        f"mean {spec.mean:.4f} and standard deviation {spec.std:.4f} on the 0..1 scale",
+        "Input": f"{spec.size} x {spec.size} pixels, {'grey' if spec.channels == 1 else 'RGB'}, "
+        f"mean {_numbers(spec.mean)} and standard deviation {_numbers(spec.std)} on the 0..1 scale",
         "Output": "one probability a class: softmax of the logits, in an exported file divided by the temperature",
         "Weights to train from": "" if float_weights is None else _float_weights(float_weights),
     }
     return _bullets(f"{key}: {_plain(value)}" for key, value in rows.items() if value)
+
+
+def _numbers(value: Scale) -> str:
+    return ", ".join(f"{v:.4f}" for v in (value if isinstance(value, tuple) else (value,)))
 
 
 def _float_weights(found: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
 from mien.evaluation.metrics import Report
+from mien.preprocessing import shown
 from mien.reporting.card import INTENDED, LIMITS, data_terms, percent
 from mien.reporting.page import write_page
 from mien.spec import ModelSpec
@@ -202,10 +203,10 @@ def _strips(ds: FaceDataset) -> list[tuple[str, bytes]]:
     """The first faces of each class side by side, as PNG."""
     strips = []
     for i, name in enumerate(ds.names if ds.labels is not None else ()):
-        chosen = ds.images[ds.labels == i][:_SAMPLES]
+        chosen = np.asarray(ds.images[ds.labels == i][:_SAMPLES])
         if len(chosen):
             blank = np.full((_SAMPLES - len(chosen), *chosen.shape[1:]), 255, np.uint8)
-            strips.append((name, _png(np.concatenate(list(np.concatenate([chosen, blank])), axis=1))))
+            strips.append((name, _png(shown(np.concatenate(list(np.concatenate([chosen, blank])), axis=1)))))
     return strips
 
 

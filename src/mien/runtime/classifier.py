@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mien.errors import DataError, ModelError
 from mien.hub_files import HUB, hub_file, is_hub_folder
-from mien.preprocessing import normalise, softmax
+from mien.preprocessing import channels_first, normalise, softmax
 from mien.runtime.devices import provider_of
 from mien.runtime.session import open_session
 from mien.spec import SPEC_KEY, Head, ModelSpec
@@ -82,10 +82,6 @@ class Classifier:
         self.heads = whole.heads
         self.spec = whole if labels is None else whole.of_head(labels)
         self._answer = "logits" if labels is None else whole.head(labels).output
-        if self.spec.channels != 1:
-            raise ModelError(
-                f"{path}: only models of grey images can be used, this one has {self.spec.channels} channels"
-            )
         names = [o.name for o in self._session.get_outputs()]
         if "logits" not in names or [i.name for i in self._session.get_inputs()] != ["faces"]:
             raise ModelError(
@@ -103,11 +99,12 @@ class Classifier:
         return _opened, (self.path, self._labels, self._threads, self._device)
 
     def __call__(self, faces: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> Outputs:
-        """Faces uint8 ``(N, S, S)``, grey, as the network was trained on, or a list of them -> :class:`Outputs`."""
-        size = self.spec.size
-        faces = _stacked(faces, size)
-        if faces.dtype != np.uint8 or faces.shape[1:] != (size, size):
-            raise DataError(f"faces must be uint8 (N, {size}, {size}), got {faces.dtype} {faces.shape}")
+        """Faces as the network was trained on, uint8 ``(N, S, S)`` grey or, where its spec has three channels,
+        ``(N, S, S, 3)`` RGB, or a list of them -> :class:`Outputs`.
+        """
+        faces = _stacked(faces, self.spec.shape)
+        if faces.dtype != np.uint8 or faces.shape[1:] != self.spec.shape:
+            raise DataError(f"faces must be uint8 {_words(self.spec.shape)}, got {faces.dtype} {faces.shape}")
         if not len(faces):
             return Outputs(np.zeros((0, len(self.spec.labels)), np.float32))
         parts = [self._run(faces[i : i + _BATCH]) for i in range(0, len(faces), _BATCH)]
@@ -116,7 +113,7 @@ class Classifier:
         return Outputs(self._softmax(found[self._answer]), found.get("theta"), found.get("attention"), heads)
 
     def _run(self, faces: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        batch = normalise(faces.astype(np.float32), self.spec).astype(np.float32)[:, None]
+        batch = normalise(channels_first(faces).astype(np.float32), self.spec).astype(np.float32)
         return dict(zip(self._names, self._session.run(self._names, {"faces": batch}), strict=True))
 
     def _softmax(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -137,16 +134,20 @@ def _opened(path: Path, labels: str | None, threads: int | None, device: str) ->
     return Classifier(path, labels=labels, threads=threads, device=device)
 
 
-def _stacked(faces: Any, size: int) -> NDArray[Any]:
+def _words(shape: tuple[int, ...]) -> str:
+    return f"(N, {', '.join(map(str, shape))})"
+
+
+def _stacked(faces: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     """Faces as one array; DataError where a list's faces differ in size."""
     if isinstance(faces, np.ndarray):
         return faces
     try:
         listed = [np.asarray(face) for face in faces]
-        return np.stack(listed) if listed else np.zeros((0, size, size), np.uint8)
+        return np.stack(listed) if listed else np.zeros((0, *shape), np.uint8)
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(
-            f"faces must be uint8 (N, {size}, {size}) or a list of such faces, got {type(faces).__name__} ({error})"
+            f"faces must be uint8 {_words(shape)} or a list of such faces, got {type(faces).__name__} ({error})"
         ) from error
 
 

@@ -24,7 +24,7 @@ from mien.errors import ConfigError, DataError
 from mien.faces import Detection, Face, Photo, Quality
 from mien.images import as_picture
 from mien.picture_files import PassedOver, find_pictures
-from mien.preprocessing import crop_face, raise_contrast, to_photo
+from mien.preprocessing import crop_face, grey_of, raise_contrast, to_photo
 from mien.runtime.attention_window import IDENTITY, window
 from mien.runtime.classifier import Classifier, Outputs, find_head
 from mien.runtime.detector import CenterFace, Detector, WholeImage, YuNet, make_detector
@@ -50,7 +50,8 @@ _AT_MOST = 1.0  # seconds for which a picture that has been searched waits for o
 class Found:
     """The faces found in one picture, before the network.
 
-    crops, quality  of each of ``detections``: uint8 ``(N, S, S)``, as the network gets them, and how good the photo is
+    crops, quality  of each of ``detections``: uint8 ``(N, S, S)`` or ``(N, S, S, 3)`` RGB, as the network gets them,
+                    and how good the photo is
     """
 
     detections: Sequence[Detection]
@@ -210,7 +211,9 @@ class Predictor:
         return (frame.photo for frame in tracked)
 
     def predict_crops(self, faces: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Faces that are cropped already, uint8 ``(N, S, S)`` grey or a list -> probabilities float32 ``(N, K)``."""
+        """Faces that are cropped already, as the network takes them, uint8 ``(N, S, S)`` grey or ``(N, S, S, 3)`` RGB,
+        or a list -> probabilities float32 ``(N, K)``.
+        """
         return self._classifier(faces).probabilities
 
     def find(self, photo: NDArray[np.uint8], detections: Sequence[Detection] | None = None) -> Found:
@@ -220,9 +223,10 @@ class Predictor:
         """
         known = self.detect(photo) if detections is None else detections
         crops = [crop_face(photo, d.box, self.spec, d.turn) for d in known]
-        quality = [measure(c, d.box, d.landmarks, photo.shape, d.turn) for c, d in zip(crops, known, strict=True)]
-        size = self.spec.size
-        stack = np.stack([raise_contrast(c) for c in crops]) if crops else np.zeros((0, size, size), np.uint8)
+        quality = [
+            measure(grey_of(c), d.box, d.landmarks, photo.shape, d.turn) for c, d in zip(crops, known, strict=True)
+        ]
+        stack = np.stack([raise_contrast(c) for c in crops]) if crops else np.zeros((0, *self.spec.shape), np.uint8)
         return Found(known, stack, quality, photo.shape[1], photo.shape[0])
 
     def detect(self, photo: NDArray[np.uint8]) -> list[Detection]:

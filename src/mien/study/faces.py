@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mien.errors import ConfigError, DataError
 from mien.files import replace_file, safe_name
-from mien.preprocessing import crop_face
+from mien.preprocessing import crop_face, shown
 from mien.spec import ModelSpec
 from mien.study.corrections import Reviewed
 from mien.study.reviewed import Recorded
@@ -61,7 +61,7 @@ def write_faces(
                 label = recorded.found.labels[int(now.label[i])]
                 crop = crop_face(frame.pixels, recorded.boxes[i].tolist(), spec, turns.get(int(recorded.rows[i]), 0.0))
                 who = safe_name(video.stem, int(now.person[i]))
-                _write(folder / label / who / f"{frame.number:07}.png", crop)
+                _write(folder / label / who / f"{frame.number:07}.png", shown(crop))
                 counts[label] = counts.get(label, 0) + 1
             progress(min(1.0, frame.number / max(1, last)))
             if not chosen:
@@ -90,6 +90,6 @@ def _turns(recorded: Recorded) -> dict[int, float]:
 
 def _write(path: Path, crop: NDArray[np.uint8]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    done, data = cv2.imencode(".png", crop)
+    done, data = cv2.imencode(".png", shown(crop))
     assert done
     replace_file(path, lambda p: p.write_bytes(data.tobytes()))

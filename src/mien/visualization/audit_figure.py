@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mien.data.audit import Audit
 from mien.data.dataset import FaceDataset
 from mien.errors import ConfigError
+from mien.preprocessing import grey_of
 
 __all__ = ["audit_sheet", "contact_sheet"]
 
@@ -79,7 +80,7 @@ def _tile(ds: FaceDataset, indices: list[int]) -> NDArray[np.uint8]:
     for k, i in enumerate(indices):
         label = "" if ds.labels is None or ds.labels[i] < 0 else ds.names[int(ds.labels[i])]
         left = slice(2 + k * (_FACE + 2), 2 + k * (_FACE + 2) + _FACE)
-        tile[2 : 2 + _FACE, left] = cv2.resize(ds.images[i], (_FACE, _FACE), interpolation=cv2.INTER_NEAREST)
+        tile[2 : 2 + _FACE, left] = cv2.resize(grey_of(ds.images[i]), (_FACE, _FACE), interpolation=cv2.INTER_NEAREST)
         for line, words in enumerate((f"row {ds.rows[i]}", label)):
             tile[2 + _FACE + line * _LINE :][:_LINE, left] = _text(words, _FACE)
     return tile

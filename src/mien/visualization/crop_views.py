@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.preprocessing import grey_of, shown
 from mien.visualization.heatmap import overlay, signed_overlay
 from mien.visualization.primitives import AMBER, PAPER, QUIET, RAIL, fixed
 from mien.visualization.text import right_text, text, text_width
@@ -19,9 +20,9 @@ _BAR = 10  # height of a scale
 
 
 def enlarged(crop: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """A grey crop's own pixels, not smoothed away: uint8 ``(side, side, 3)``."""
-    large = cv2.resize(crop, (side, side), interpolation=cv2.INTER_NEAREST)
-    return np.asarray(cv2.cvtColor(large, cv2.COLOR_GRAY2BGR), np.uint8)
+    """A crop's own pixels, grey or RGB, not smoothed away: uint8 ``(side, side, 3)`` BGR."""
+    large = cv2.resize(shown(crop), (side, side), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(large if large.ndim == 3 else cv2.cvtColor(large, cv2.COLOR_GRAY2BGR), np.uint8)
 
 
 def window_view(
@@ -61,7 +62,7 @@ def map_view(
     crop: NDArray[np.uint8], heat: NDArray[np.float32], side: int, peak: float | None = None
 ) -> NDArray[np.uint8]:
     """A map ``(S, S)`` over the crop: warm above 0, blue below; ``peak`` as for ``signed_overlay``."""
-    large = np.asarray(cv2.resize(crop, (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
+    large = np.asarray(cv2.resize(grey_of(crop), (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
     return signed_overlay(large, heat, peak=peak)
 
 

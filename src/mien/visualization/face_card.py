@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mien.explain import occlusion
 from mien.faces import Face
 from mien.labels import colour
-from mien.preprocessing import to_crop
+from mien.preprocessing import grey_of, to_crop
 from mien.spec import ModelSpec
 from mien.visualization.crop_views import enlarged, window_view
 from mien.visualization.heatmap import overlay as heat_overlay
@@ -87,8 +87,8 @@ def where_it_looked(face: Face, spec: ModelSpec) -> NDArray[np.uint8]:
 def what_decided(face: Face, predict: Predict) -> NDArray[np.uint8]:
     """Occlusion map over the crop: the warmer, the more of the answer is lost when that part is covered.
 
-    predict  crops uint8 ``(N, S, S)`` -> probabilities ``(N, K)``; gives uint8 ``(168, 168, 3)`` BGR
+    predict  crops as ``Face.crop`` has them -> probabilities ``(N, K)``; gives uint8 ``(168, 168, 3)`` BGR
     """
     heat = occlusion(predict, face.crop, size=max(1, len(face.crop) // 6), stride=max(1, len(face.crop) // 12))
-    large = cv2.resize(face.crop, (_TILE, _TILE), interpolation=cv2.INTER_CUBIC)
+    large = cv2.resize(grey_of(face.crop), (_TILE, _TILE), interpolation=cv2.INTER_CUBIC)
     return heat_overlay(np.asarray(large, np.uint8), heat)

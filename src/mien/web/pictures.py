@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.faces import Face, Photo
+from mien.preprocessing import shown
 from mien.runtime import Predictor
 from mien.visualization.face_card import what_decided, where_it_looked
 from mien.web.batching import Batcher
@@ -54,7 +55,7 @@ async def photo_dicts(
 
 def _draw(photo: Photo, entry: dict[str, Any], predictor: Predictor) -> None:
     for face, described in zip(photo, entry.get("faces", ()), strict=True):
-        described["crop"] = _uri(face.crop)
+        described["crop"] = _uri(shown(face.crop))
         looked = None if face.attention_window is None else where_it_looked(face, predictor.spec)
         described["looked"] = None if looked is None else _uri(looked)
 

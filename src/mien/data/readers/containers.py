@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from mien.data.dataset import FaceDataset, Form
@@ -73,9 +74,10 @@ def _nothing(found: Survey, where: str) -> DataError:
 
 def _exported(path: Path, kind: str, found: Survey, root: str, form: Form, problems: Problems) -> _Read:
     table, record = f"{root}index.csv", f"{root}index.json"
-    plan, fingerprint = plan_index(found.index[table], found.index[record], root, str(path))
+    plan, fingerprint, colour = plan_index(found.index[table], found.index[record], root, str(path))
+    form = replace(form, colour=form.colour or colour)
     ds = read_pictures(path, kind, plan, form, problems)
-    changed = form.side is None and not form.colour and not problems.found and ds.fingerprint != fingerprint
+    changed = form.side is None and form.colour == colour and not problems.found and ds.fingerprint != fingerprint
     notes = (f"the images differ from those exported (then {fingerprint})",) if changed else ()
     others = {*found.tables, *found.shards}
     return ds, (*notes, *_left(others, table)), {*plan.files, table, record, *found.shards}

@@ -18,8 +18,10 @@ __all__ = ["INDEX", "plan_index"]
 INDEX = "index"  # index.csv and index.json
 
 
-def plan_index(table: bytes, record: bytes, folder: str, where: str) -> tuple[Plan, str]:
-    """The plan of ``index.csv`` and ``index.json``, and the fingerprint of the data set that they were written from."""
+def plan_index(table: bytes, record: bytes, folder: str, where: str) -> tuple[Plan, str, bool]:
+    """The plan of ``index.csv`` and ``index.json``, the fingerprint of the data set that they were written from, and
+    whether that was in colour.
+    """
     try:
         head = json.loads(record)
         names, labelled = tuple(str(n) for n in head["names"]), bool(head["labelled"])
@@ -32,7 +34,7 @@ def plan_index(table: bytes, record: bytes, folder: str, where: str) -> tuple[Pl
         plan = Plan(
             files, names, labels if labelled else None, split, tuple(int(r["row"]) for r in rows), subject, votes
         )
-        return plan, str(head["fingerprint"])
+        return plan, str(head["fingerprint"]), bool(head.get("colour"))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error) as error:
         raise DataError(
             f"index.csv or index.json is damaged ({type(error).__name__}: {error}); delete both to read the folders by "
