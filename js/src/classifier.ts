@@ -46,9 +46,17 @@ export class Classifier {
 
   private async run(crops: readonly Crop[]): Promise<Answer[]> {
     const { size, mean, std, temperature } = this.spec;
-    const data = new Float32Array(crops.length * size * size);
-    crops.forEach((crop, n) => crop.data.forEach((v, i) => (data[n * size * size + i] = (v - 255 * mean) / (255 * std))));
-    const found = await this.session.run("faces", { data, dims: [crops.length, 1, size, size] }, this.names);
+    const [plane, channels] = [size * size, this.spec.channels ?? 1];
+    const data = new Float32Array(crops.length * channels * plane);
+    const own = (values: number | number[], k: number) => (typeof values === "number" ? values : values[k]);
+    for (let k = 0; k < channels; k++) {
+      const [m, s] = [255 * own(mean, k), 255 * own(std, k)];
+      crops.forEach((crop, n) => {
+        const at = (n * channels + k) * plane;
+        for (let i = 0; i < plane; i++) data[at + i] = (crop.data[k * plane + i] - m) / s;
+      });
+    }
+    const found = await this.session.run("faces", { data, dims: [crops.length, channels, size, size] }, this.names);
     const row = (name: string, i: number) => {
       const values = found[name];
       const width = values.data.length / values.dims[0];

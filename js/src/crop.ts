@@ -1,10 +1,10 @@
 /* From a photo and a face's box to the square that the network wants: `mien/preprocessing.py`, in the browser.
    Leaves out: finding faces, and the network. */
 
-import { blur, grey, inverse, type Matrix, moved, round, warp } from "./resample.js";
+import { blur, channel, grey, inverse, type Matrix, moved, round, warp } from "./resample.js";
 import type { Box, Crop, Pixels, Point, Spec } from "./types.js";
 
-type Framing = Pick<Spec, "size" | "crop">;
+type Framing = Pick<Spec, "size" | "crop" | "channels">;
 
 /** Width and height of the box that stands for a face of `width` x `height` which is turned by `turn` degrees. */
 export function extent(width: number, height: number, turn: number): [number, number] {
@@ -25,19 +25,31 @@ export function cropMatrix([left, top, right, bottom]: Box, { size, crop }: Fram
   return [c, s, middle - c * x - s * y, -s, c, middle + s * x - c * y];
 }
 
-/** The square around a box, grey. */
+/** The square around a box, grey, or red, green and blue for a network of three channels. */
 export function cropFace(image: Pixels, box: Box, spec: Framing, turn: number): Crop {
   const matrix = cropMatrix(box, spec, turn);
   const shrink = 1 / Math.hypot(matrix[0], matrix[1]) / 2;
   const sigma = shrink > 1 ? 0.5 * shrink : 0;
   const back = inverse(matrix);
   const [left, top, right, bottom] = reached(back, spec.size, 3 * sigma + 3, image);
-  let plane = grey(image, left, top, right, bottom);
-  if (sigma) plane = blur(plane, sigma);
-  const { width, height, data } = plane;
+  const reach = [left, top, right, bottom] as const;
+  const planes = spec.channels === 3 ? [0, 1, 2].map((k) => channel(image, k, ...reach)) : [grey(image, ...reach)];
   back[2] -= left;
   back[5] -= top;
-  return { size: spec.size, data: new Uint8Array(warp(width, height, back, spec.size, 1, (at) => data[at])) };
+  const out = new Uint8Array(planes.length * spec.size ** 2);
+  planes.forEach((plane, k) => {
+    const { width, height, data } = sigma ? blur(plane, sigma) : plane;
+    out.set(warp(width, height, back, spec.size, 1, (at) => data[at]), k * spec.size ** 2);
+  });
+  return { size: spec.size, data: out };
+}
+
+/** A crop in grey: as it is, or the luma of its three channels. */
+export function greyOf(crop: Crop): Crop {
+  const { size, data } = crop;
+  const n = size * size;
+  if (data.length === n) return crop;
+  return { size, data: data.slice(0, n).map((r, i) => (r * 9798 + data[n + i] * 19235 + data[2 * n + i] * 3735 + 16384) >> 15) };
 }
 
 /** The part of a photo that a crop is made of: left, top, right, bottom. */
@@ -65,7 +77,7 @@ export function spread(values: ArrayLike<number>): [number, number] {
 
 /** A crop of hardly any contrast, drawn apart around its mean grey; any other one as it is. */
 export function raiseContrast(crop: Crop, { flat, usual }: Spec["contrast"]): Crop {
-  const [mean, deviation] = spread(crop.data);
+  const [mean, deviation] = spread(greyOf(crop).data);
   if (!(deviation > 0 && deviation < flat)) return crop;
   const apart = (v: number) => Math.min(Math.max(round((v - mean) * (usual / deviation) + mean), 0), 255);
   return { size: crop.size, data: crop.data.map(apart) };

@@ -31,6 +31,8 @@ export async function occlusion(
 
 function covered({ size, data }: Crop, x: number, y: number, side: number, grey: number): Crop {
   const copy = data.slice();
-  for (let row = y; row < y + side; row++) copy.fill(grey, row * size + x, row * size + x + side);
+  for (let plane = 0; plane < data.length; plane += size * size) {
+    for (let row = y; row < y + side; row++) copy.fill(grey, plane + row * size + x, plane + row * size + x + side);
+  }
   return { size, data: copy };
 }

@@ -1,7 +1,7 @@
 /* How good the picture of a face is: `mien/runtime/quality.py`, in the browser; the limits come with the model.
    Leaves out: what the face expresses. */
 
-import { spread } from "./crop.js";
+import { greyOf, spread } from "./crop.js";
 import type { Box, Crop, Point, Quality, Spec } from "./types.js";
 
 type Limits = Spec["quality"];
@@ -11,8 +11,9 @@ type Vector = [number, number, number];
 export function measure(crop: Crop, box: Box, landmarks: Point[] | null, longSide: number, turn: number, by: Limits): Quality {
   const [left, top, right, bottom] = box;
   const side = Math.sqrt(Math.max(0, (right - left) * (bottom - top)));
-  const [brightness, contrast] = spread(crop.data);
-  const edges = spread(laplacian(crop))[1];
+  const seen = greyOf(crop);
+  const [brightness, contrast] = spread(seen.data);
+  const edges = spread(laplacian(seen))[1];
   const sharpness = (edges * edges) / Math.max(contrast * contrast, 1e-6);
   const angles = landmarks && pose(landmarks, longSide, by.head);
   const [yaw, pitch, roll] = angles ?? [null, null, null];

@@ -163,6 +163,12 @@ export function grey(image: Pixels, left: number, top: number, right: number, bo
   return { width, height, data };
 }
 
+/** One channel of a part of a picture: 0 red, 1 green, 2 blue. */
+export function channel(image: Pixels, k: number, left: number, top: number, right: number, bottom: number): Plane {
+  const { width, height, data } = part(image, left, top, right, bottom);
+  return { width, height, data: Float32Array.from({ length: width * height }, (_, i) => data[4 * i + k]) };
+}
+
 /**
  * Gaussian blur of whole numbers, to the last bit as OpenCV has it: its kernel is in 256ths, what rounding loses goes to the
  * next weight. Beyond the edge the picture is mirrored without its last row.

@@ -15,7 +15,7 @@ export interface Pixels {
   readonly data: Uint8ClampedArray | Uint8Array;
 }
 
-/** A square of grey values. */
+/** A square of grey values; or of a network in colour three, one after the other: red, green, blue. */
 export interface Crop {
   readonly size: number;
   readonly data: Uint8Array;
@@ -46,8 +46,10 @@ export interface Spec {
   name: string;
   labels: string[];
   size: number;
-  mean: number;
-  std: number;
+  /** 1 for grey, 3 for colour; `mean` and `std` are then one number a channel. */
+  channels?: number;
+  mean: number | number[];
+  std: number | number[];
   crop: { scale: number; dx: number; dy: number };
   temperature: number;
   threshold: number | null;

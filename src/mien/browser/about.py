@@ -59,6 +59,7 @@ def running(spec: ModelSpec) -> dict[str, Any]:
     return {
         **about(spec),
         "size": spec.size,
+        "channels": spec.channels,
         "mean": spec.mean,
         "std": spec.std,
         "crop": asdict(spec.crop),

@@ -9,9 +9,15 @@ const [PAPER, ROOM, AMBER] = ["rgb(250 250 250 / 0.6)", "rgb(224 226 228)", "rgb
 // from cold to hot, as matplotlib's inferno has them at every eighth
 const HEAT = [[0, 0, 4], [33, 12, 74], [87, 16, 110], [138, 34, 106], [188, 55, 84], [227, 89, 51], [249, 142, 9], [249, 203, 53], [252, 255, 164]];
 
-/** The grey crop in its own pixels, as a data address. */
-export function cropView({ size, data }) {
-  return painted(size, size, (pen) => pen.putImageData(pixels(size, size, (i) => [data[i], data[i], data[i]]), 0, 0));
+/** The crop in its own pixels, as a data address. */
+export function cropView(crop) {
+  return painted(crop.size, crop.size, (pen) => pen.putImageData(pixels(crop.size, crop.size, pixelsOf(crop)), 0, 0));
+}
+
+/** Pixel i of a crop: grey, or of three channels one after the other. */
+function pixelsOf({ size, data }) {
+  const step = data.length > size * size ? size * size : 0;
+  return (i) => [data[i], data[i + step], data[i + 2 * step], 255];
 }
 
 /** The crop with the network's window outlined, and in it the attention; over the whole crop for one without a window. */
@@ -22,7 +28,7 @@ export function lookedView({ crop, attention, theta }) {
     pen.fillStyle = ROOM;
     pen.fillRect(0, 0, SIDE, SIDE);
     pen.imageSmoothingEnabled = false;
-    pen.drawImage(sheet(crop.size, crop.size, (i) => [crop.data[i], crop.data[i], crop.data[i], 255]), edge, edge, inner, inner);
+    pen.drawImage(sheet(crop.size, crop.size, pixelsOf(crop)), edge, edge, inner, inner);
     const outline = corners(theta).map(([x, y]) => [edge + ((x + 1) / 2) * inner, edge + ((y + 1) / 2) * inner]);
     heatInto(pen, attention, outline);
     if (theta) around(pen, outline);
@@ -32,7 +38,7 @@ export function lookedView({ crop, attention, theta }) {
 /** The crop with the heat of its occlusion map: the warmer, the more of the answer is lost when that part is covered. */
 export function decidedView({ crop, decided }) {
   return painted(SIDE, SIDE, (pen) => {
-    pen.drawImage(sheet(crop.size, crop.size, (i) => [crop.data[i], crop.data[i], crop.data[i], 255]), 0, 0, SIDE, SIDE);
+    pen.drawImage(sheet(crop.size, crop.size, pixelsOf(crop)), 0, 0, SIDE, SIDE);
     heatInto(pen, decided, [[0, 0], [SIDE, 0], [SIDE, SIDE], [0, SIDE]]);
   });
 }
