@@ -5,7 +5,6 @@ Leaves out: the networks (``models``) and their recipes' settings.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,12 +15,10 @@ from numpy.typing import NDArray
 
 from mien.benchmark.task import Fitted, Task
 from mien.evaluation.model import Loaded
-from mien.files import write_text
 from mien.preprocessing import normalise
 from mien.training.devices import keep_memory
-from mien.training.recipe import Recipe, load_recipe
+from mien.training.recipe import load_recipe
 from mien.training.run import train
-from mien.training.timing import epochs_within
 
 __all__ = ["features", "fit_adversarial", "fit_network", "network_settings", "train_network"]
 
@@ -42,39 +39,25 @@ def train_network(task: Task, name: str) -> tuple[Loaded, Fitted]:
     """Train the recipe ``name`` in the task's folder, or go on where it stopped; epochs are cut to fit the budget."""
     torch.set_num_threads(task.threads)
     keep_memory()  # a worker's process is there for this
-    full = load_recipe(name).override(seed=task.seed)
-    recipe = _within(full, task)
+    recipe = load_recipe(name).override(seed=task.seed)
+    task.progress("timing", 0.0)
     model = train(
         recipe,
         task.train,
         task.val,
         out=task.folder,
+        budget=task.budget,
         resume=True,
         on_batch=lambda b: task.progress("training", (b.epoch - 1 + b.step / b.steps) / b.epochs),
     )
-    cut = recipe.epochs < full.epochs
+    epochs = len(model.history)
     fitted = Fitted(
         predict=model.loaded.predict,
         size={"parameters": sum(p.numel() for p in model.network.parameters())},
         seconds=sum(e["seconds"] for e in model.history),
-        notes=(f"{recipe.epochs} of {full.epochs} epochs, for want of time",) if cut else (),
+        notes=(f"{epochs} of {recipe.epochs} epochs, for want of time",) if epochs < recipe.epochs else (),
     )
     return model.loaded, fitted
-
-
-def _within(recipe: Recipe, task: Task) -> Recipe:
-    """``recipe`` with as many epochs as the budget holds, decided once for a folder."""
-    if task.budget is None:
-        return recipe
-    plan = task.folder / "plan.json"
-    if not plan.is_file():
-        task.progress("timing", 0.0)
-        epochs = min(epochs_within(recipe, task.train, task.budget), recipe.epochs)
-        task.folder.mkdir(parents=True, exist_ok=True)
-        write_text(plan, json.dumps({"epochs": epochs}))
-    epochs = int(json.loads(plan.read_text(encoding="utf-8"))["epochs"])
-    optimizer = replace(recipe.optimizer, warmup=min(recipe.optimizer.warmup, epochs / 5))
-    return replace(recipe, epochs=epochs, optimizer=optimizer)
 
 
 @torch.no_grad()
