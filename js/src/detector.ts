@@ -2,10 +2,11 @@
    Leaves out: where and how large to look (search.ts), tilted heads (upright.ts). */
 
 import { enlarge, round, shrink } from "./resample.js";
-import { FULL, type Looker, merged, search } from "./search.js";
+import { FULL, search } from "./search.js";
 import type { Session } from "./session.js";
 import type { Box, Detection, Pixels, Point } from "./types.js";
 import { turnedUpright } from "./upright.js";
+import { type Looker, merged } from "./views.js";
 
 const STRIDE = 4; // the output maps have a quarter of the input's side
 const WEAK = 0.05; // lowest score of a candidate, which is no face yet

@@ -1,9 +1,10 @@
 /* Where in a picture to look for faces, and how large: `mien/runtime/search.py`, in the browser. A test holds the two equal;
-   change them together. Leaves out: the network (detector.ts), and heads that are tilted (upright.ts). */
+   change them together. Leaves out: the network (detector.ts), the geometry of a look (views.ts), and standing heads upright (upright.ts). */
 
-import { extent } from "./crop.js";
-import { type Matrix, moved, part, round, shrink } from "./resample.js";
+import { part, round } from "./resample.js";
 import type { Box, Detection, Pixels } from "./types.js";
+import { foundTurned } from "./upright.js";
+import { type Looker, merged, placed, quarterBack, quarterTurned, shrunk, sure } from "./views.js";
 
 /** Long side in pixels of the first look. */
 export const FIRST = 480;
@@ -18,13 +19,8 @@ const HINT = 20;
 const [WEAK, HINTED] = [32, 0.1];
 const PAYS = 1.25;
 const [TILE, WINDOW, EDGE] = [1280, 640, 128];
+const SMALL = 256;
 const MARGIN = 0.25;
-
-/** One pass of a network over `ratio` times as many pixels a side; gives weak faces as well, the surest first. */
-export interface Looker {
-  readonly threshold: number;
-  look(image: Pixels, ratio: number): Promise<Detection[]>;
-}
 
 /** The faces of a picture, the surest first. `size`: the long side to which it is brought; null chooses by the picture,
     up to a long side of `most`. Python's scout is left out: here the fast network is the only one. */
@@ -33,38 +29,9 @@ export async function search(looker: Looker, image: Pixels, size: number | null,
   const ratio = size === null ? firstRatio(width, height) : Math.min(size / Math.max(width, height), ENLARGED);
   const weak = await looker.look(image, ratio);
   let found = sure(looker, weak);
-  if (!found.length) found = await withMargin(looker, image, ratio / 2);
-  if (!found.length) found = await byQuarters(looker, image, ratio);
+  if (!found.length) found = await turned(looker, image, ratio, weak);
   if (size === null) found = await closer(looker, image, ratio, found, weak, most);
   return inside(merged(found), width, height);
-}
-
-/** A face that was found in a view of the photo, in pixels of the photo; see `placed` in Python. */
-export function placed(found: Detection, m: Matrix, turn = 0): Detection {
-  const [left, top, right, bottom] = found.box;
-  const [x, y] = moved(m, (left + right) / 2, (top + bottom) / 2);
-  const [across, down] = [Math.hypot(m[0], m[3]), Math.hypot(m[1], m[4])];
-  const [wide, high] = extent(across * (right - left), down * (bottom - top), turn).map((v) => v / 2);
-  const landmarks = found.landmarks && found.landmarks.map(([px, py]) => moved(m, px, py));
-  return { ...found, box: [x - wide, y - high, x + wide, y + high], landmarks };
-}
-
-/** Each face once, the surest first: of two boxes whose IoU is above `overlap`, the surer one stays. */
-export function merged(found: Detection[], overlap = 0.3): Detection[] {
-  const kept: Detection[] = [];
-  for (const d of [...found].sort((a, b) => b.score - a.score)) {
-    if (kept.every((other) => iou(d.box, other.box) <= overlap)) kept.push(d);
-  }
-  return kept;
-}
-
-/** Intersection of two boxes over their union, 0..1. */
-export function iou(a: Box, b: Box): number {
-  const wide = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
-  const high = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
-  if (wide <= 0 || high <= 0) return 0;
-  const area = (box: Box) => (box[2] - box[0]) * (box[3] - box[1]);
-  return (wide * high) / (area(a) + area(b) - wide * high);
 }
 
 function firstRatio(width: number, height: number): number {
@@ -72,13 +39,21 @@ function firstRatio(width: number, height: number): number {
   return Math.min((FIRST * Math.max(1, Math.sqrt(long / short / 2))) / long, ENLARGED);
 }
 
-const sure = (looker: Looker, found: Detection[]) => found.filter((d) => d.score > looker.threshold);
+/** The faces of a picture that shows none as it stands; see `_turned` in Python. */
+async function turned(looker: Looker, image: Pixels, ratio: number, weak: Detection[]): Promise<Detection[]> {
+  const margin = await withMargin(looker, image, ratio / 2);
+  if (sure(looker, margin).length) return sure(looker, margin);
+  const [quarters, lying] = await byQuarters(looker, image, ratio);
+  if (sure(looker, quarters).length) return sure(looker, quarters);
+  if (Math.max(image.width, image.height) * ratio <= SMALL) return [];
+  return foundTurned(looker, image, [...weak, ...margin, ...lying].filter((d) => sideOf(d) * ratio >= WEAK));
+}
 
 async function withMargin(looker: Looker, image: Pixels, ratio: number): Promise<Detection[]> {
   const { small, back } = shrunk(image, ratio / (1 + 2 * MARGIN));
   const [dx, dy] = [Math.trunc(small.width * MARGIN), Math.trunc(small.height * MARGIN)];
   const found = await looker.look(bordered(small, dx, dy), Math.max(1, ratio / (1 + 2 * MARGIN)));
-  return sure(looker, found).map((d) => placed(placed(d, [1, 0, -dx, 0, 1, -dy]), back));
+  return found.map((d) => placed(placed(d, [1, 0, -dx, 0, 1, -dy]), back));
 }
 
 /** A picture with a grey margin around it. */
@@ -91,51 +66,24 @@ function bordered(image: Pixels, dx: number, dy: number): Pixels {
   return { width, height, data };
 }
 
-async function byQuarters(looker: Looker, image: Pixels, ratio: number): Promise<Detection[]> {
-  const half = shrunk(image, ratio / 2).small;
+/** The faces of a picture that lies on its side or on its head, and what half of its size hints at. */
+async function byQuarters(looker: Looker, image: Pixels, ratio: number): Promise<[Detection[], Detection[]]> {
+  const hints: Detection[] = [];
   let [best, quarters] = [0, 0];
   for (const k of [1, 2, 3]) {
-    const seen = sure(looker, await looker.look(quarterTurned(half, k), Math.max(1, ratio / 2)));
-    const total = seen.reduce((sum, d) => sum + d.score, 0);
+    const seen = await quarter(looker, image, ratio / 2, k);
+    const total = sure(looker, seen).reduce((sum, d) => sum + d.score, 0);
     if (total > best) [best, quarters] = [total, k];
+    hints.push(...seen);
   }
-  if (!quarters) return [];
+  return [quarters ? await quarter(looker, image, ratio, quarters) : [], hints];
+}
+
+async function quarter(looker: Looker, image: Pixels, ratio: number, quarters: number): Promise<Detection[]> {
   const { small, back } = shrunk(image, ratio);
-  const found = sure(looker, await looker.look(quarterTurned(small, quarters), Math.max(1, ratio)));
+  const found = await looker.look(quarterTurned(small, quarters), Math.max(1, ratio));
   const turned = quarterBack(quarters, small.width, small.height);
   return found.map((d) => placed(placed(d, turned, 90 * quarters), back));
-}
-
-/** The picture at `ratio` of its size, where that is below 1, and the affine back. */
-function shrunk(image: Pixels, ratio: number): { small: Pixels; back: Matrix } {
-  const { width, height } = image;
-  const [columns, rows] = [width, height].map((n) => Math.max(1, round(n * Math.min(1, ratio))));
-  const small = ratio >= 1 ? image : shrink(image, columns, rows);
-  return { small, back: [width / columns, 0, 0, 0, height / rows, 0] };
-}
-
-/** The picture turned anti-clockwise. */
-function quarterTurned(image: Pixels, quarters: number): Pixels {
-  const [w, h] = [image.width, image.height];
-  const [width, height] = quarters === 2 ? [w, h] : [h, w];
-  const [from, to] = [words(image), new Uint32Array(width * height)];
-  for (let y = 0, at = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const [sx, sy] = quarters === 1 ? [w - 1 - y, x] : quarters === 2 ? [w - 1 - x, h - 1 - y] : [y, h - 1 - x];
-      to[at++] = from[sy * w + sx];
-    }
-  }
-  return { width, height, data: new Uint8ClampedArray(to.buffer) };
-}
-
-function words({ data }: Pixels): Uint32Array {
-  const aligned = data.byteOffset % 4 ? data.slice() : data;
-  return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
-}
-
-function quarterBack(quarters: number, width: number, height: number): Matrix {
-  if (quarters === 1) return [0, -1, width, 1, 0, 0];
-  return quarters === 2 ? [-1, 0, width, 0, -1, height] : [0, 1, 0, -1, 0, height];
 }
 
 async function closer(
@@ -165,10 +113,12 @@ async function closer(
 }
 
 /** Whether there may be more around a face than was seen. */
-function isHint(looker: Looker, { box: [left, top, right, bottom], score }: Detection, ratio: number): boolean {
-  const side = ratio * Math.sqrt((right - left) * (bottom - top));
-  return score > looker.threshold ? side < HINT : score > HINTED && side < WEAK;
+function isHint(looker: Looker, found: Detection, ratio: number): boolean {
+  const side = ratio * sideOf(found);
+  return found.score > looker.threshold ? side < HINT : found.score > HINTED && side < WEAK;
 }
+
+const sideOf = ({ box: [left, top, right, bottom] }: Detection) => Math.sqrt(Math.max(0, (right - left) * (bottom - top)));
 
 async function lookAt(looker: Looker, image: Pixels, views: Box[], ratio: number): Promise<Detection[]> {
   const out: Detection[] = [];

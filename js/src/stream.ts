@@ -6,8 +6,9 @@ import { follower, type Follower, type Track } from "./following.js";
 import { type Picture, pixelsOf } from "./pictures.js";
 import type { Predictor } from "./predictor.js";
 import { part } from "./resample.js";
-import { FIRST, iou } from "./search.js";
+import { FIRST } from "./search.js";
 import { type Box, type Detection, type Face, outcomeOf, type Photo, type Pixels } from "./types.js";
+import { iou } from "./views.js";
 
 const [FULL, LESS] = [5, 320]; // of so many looks at the whole picture one is at full size, the others at so many pixels
 const NEW = 0.3; // IoU with a known face from which on a face is no new one

@@ -1,10 +1,9 @@
 /* Heads that are tilted: by how much, and a look at each that stands it upright. `mien/runtime/upright.py`, in the
-   browser; a test holds the two equal. Leaves out: pictures in which nothing is found until they are turned. */
+   browser; a test holds the two equal. Leaves out: when a picture in which nothing is found is worth it (search.ts). */
 
 import { extent } from "./crop.js";
-import { type Matrix, moved, part, round, shrink, warp } from "./resample.js";
-import { type Looker, merged, placed } from "./search.js";
 import type { Detection, Pixels, Point } from "./types.js";
+import { type Looker, merged, placed, turnedView } from "./views.js";
 
 const TURNED_FROM = 27;
 const TRUSTED = 75;
@@ -12,6 +11,7 @@ const SURE = 0.7;
 const [SURER, TRIED] = [0.1, 8];
 const REST = 15;
 const [VIEW, AROUND] = [128, 2];
+const [DIRECTIONS, HINTED, FINE] = [[0, 45, 90, 135, 180, 225, 270, 315], 0.05, 256];
 
 // A face's landmarks seen from the front, in units of the distance between the eyes.
 const SEEN: Point[] = [[-0.5, 0], [0.5, 0], [0, 0.55], [-0.4, 0.98], [0.4, 0.98]];
@@ -35,8 +35,32 @@ export async function turnedUpright(looker: Looker, image: Pixels, found: Detect
   return out.some((d) => d.turn) ? merged(out) : out;
 }
 
+/** The faces at weak `hints`, the best first, in views turned by eighths: from small ones to a large one. */
+export async function foundTurned(looker: Looker, image: Pixels, hints: Detection[]): Promise<Detection[]> {
+  const within = (a: number, b: number, length: number) => a + b > 0 && a + b < 2 * length;
+  const inside = hints.filter(({ box: [x0, y0, x1, y1] }) => within(x0, x1, image.width) && within(y0, y1, image.height));
+  const found: Detection[] = [];
+  for (const hint of merged(inside).slice(0, TRIED)) {
+    const face = await inAnyDirection(looker, image, hint);
+    if (!face) break;
+    found.push(face);
+  }
+  return merged(found);
+}
+
+async function inAnyDirection(looker: Looker, image: Pixels, hint: Detection): Promise<Detection | null> {
+  let best: Detection | null = null;
+  for (const turn of DIRECTIONS) {
+    const d = await lookUpright(looker, image, hint, normal(turn), VIEW, HINTED);
+    if (d && (!best || d.score > best.score)) best = d;
+  }
+  if (!best) return null;
+  best = (await lookUpright(looker, image, best, best.turn, FINE)) ?? best;
+  return best.score > looker.threshold ? told(best) : null;
+}
+
 async function upright(looker: Looker, image: Pixels, found: Detection, doubtful: boolean): Promise<Detection> {
-  if (!found.landmarks) return found;
+  if (!found.landmarks || found.turn) return found;
   const own = tilt(found.landmarks);
   let [tries, least] = [[180], 0];
   if (Math.abs(own) > TURNED_FROM) tries = (Math.abs(own) > TRUSTED ? [0, 90, 180, 270] : [0, 180]).map((step) => normal(own + step));
@@ -52,41 +76,26 @@ async function upright(looker: Looker, image: Pixels, found: Detection, doubtful
   if (tries.every((turn) => Math.abs(normal(best.turn - turn)) > REST)) {
     best = (await lookUpright(looker, image, best, best.turn)) ?? best; // it was far from upright in its view
   }
-  return Math.abs(best.turn) > TURNED_FROM ? best : { ...best, turn: 0 };
+  return told(best);
 }
 
+/** `found` without a turn that is too small for turning its crop. */
+const told = (found: Detection) => (Math.abs(found.turn) > TURNED_FROM ? found : { ...found, turn: 0 });
+
 /** The face at `found` in a view turned by `turn`, with the turn that its landmarks there tell. */
-async function lookUpright(looker: Looker, image: Pixels, found: Detection, turn: number): Promise<Detection | null> {
+async function lookUpright(
+  looker: Looker, image: Pixels, found: Detection, turn: number, pixels = VIEW, least = looker.threshold,
+): Promise<Detection | null> {
   const [left, top, right, bottom] = found.box;
   const [wide, high] = extent(right - left, bottom - top, turn);
-  const { small, matrix } = view(image, (left + right) / 2, (top + bottom) / 2, AROUND * Math.sqrt(wide * high), turn);
-  const middle = VIEW / 2;
+  const { small, matrix } = turnedView(image, (left + right) / 2, (top + bottom) / 2, AROUND * Math.sqrt(wide * high), turn, pixels);
+  const middle = pixels / 2;
   const near = ({ box, score }: Detection) =>
-    score > looker.threshold && box[0] < middle && middle < box[2] && box[1] < middle && middle < box[3];
+    score > least && box[0] < middle && middle < box[2] && box[1] < middle && middle < box[3];
   const best = (await looker.look(small, 1)).find(near);
   if (!best?.landmarks) return null;
   const rest = tilt(best.landmarks);
   return Math.abs(rest) > TRUSTED ? null : { ...placed(best, matrix, turn), turn: normal(turn + rest) };
-}
-
-/** A square of `side` pixels of the photo, upright, as a view; and the affine view -> photo. */
-function view(image: Pixels, x: number, y: number, side: number, turn: number): { small: Pixels; matrix: Matrix } {
-  const reach = side * 0.75 + 2;
-  const [x0, y0] = [Math.max(0, Math.trunc(x - reach)), Math.max(0, Math.trunc(y - reach))];
-  const [x1, y1] = [Math.min(image.width, Math.trunc(x + reach) + 1), Math.min(image.height, Math.trunc(y + reach) + 1)];
-  let source = part(image, x0, y0, x1, y1);
-  const k = side / VIEW;
-  const [cos, sin] = [k * Math.cos((turn * Math.PI) / 180), k * Math.sin((turn * Math.PI) / 180)];
-  const matrix: Matrix = [cos, -sin, x - (cos - sin) * (VIEW / 2), sin, cos, y - (sin + cos) * (VIEW / 2)];
-  const before = source;
-  if (k > 1) source = shrink(source, round(source.width / k), round(source.height / k), k);
-  const [sx, sy] = [source.width / before.width, source.height / before.height];
-  const there: Matrix = [
-    matrix[0] * sx, matrix[1] * sx, (matrix[2] - x0) * sx, matrix[3] * sy, matrix[4] * sy, (matrix[5] - y0) * sy,
-  ];
-  [there[2], there[5]] = moved(there, 0.5, 0.5).map((v) => v - 0.5); // it speaks of pixel centres
-  const { width, height, data } = source;
-  return { small: { width: VIEW, height: VIEW, data: warp(width, height, there, VIEW, 4, (at, c) => data[4 * at + c]) }, matrix };
 }
 
 /** The same turn over -180 up to 180. */

@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 ASTRONAUT = ROOT / "examples" / "astronaut.jpg"
 sys.path.insert(0, str(ROOT / "tests"))
 MODEL, OTHERS = "mien-small", ("mien-nano", "deep-emotion-2019")
-DRAWN, PHOTOS, EMPTY, READY = 96, 104, 10, 20
+DRAWN, PHOTOS, HANGING, EMPTY, READY = 96, 104, 8, 10, 12
 
 
 def portraits() -> list[Any]:
@@ -101,6 +101,15 @@ def photo_scene(rng: np.random.Generator, portrait: Any, i: int) -> tuple[str, A
     return "noisy", np.clip(portrait + rng.normal(0, rng.uniform(5, 30), portrait.shape), 0, 255).astype(np.uint8)
 
 
+def hanging_scene(rng: np.random.Generator, portrait: Any) -> Any:
+    """A portrait in a scene of 320 x 240 that hangs between two quarters: its head is found around a hint at it."""
+    scene, side = background(rng, 320, 240), int(rng.integers(90, 150))
+    pasted(scene, cv2.resize(portrait, (side, side), interpolation=cv2.INTER_AREA), 160 - side // 2, 120 - side // 2)
+    degrees = float(rng.uniform(115, 155)) * float(rng.choice([-1, 1]))
+    matrix = cv2.getRotationMatrix2D((160, 120), -degrees, 1.0)
+    return cv2.warpAffine(scene, matrix, (320, 240), borderMode=cv2.BORDER_REFLECT)
+
+
 def exif_turned(picture: Any, orientation: int) -> Any:
     """What is read of a JPEG whose pixels lie otherwise and whose tag says how."""
     exif, out = Image.Exif(), io.BytesIO()
@@ -125,6 +134,9 @@ def pictures() -> list[dict[str, Any]]:
         face = cv2.resize(photos[k % 2], (56 + 4 * k,) * 2, interpolation=cv2.INTER_AREA)
         pasted(crowd, face, 40 + 240 * k, 60 + 90 * (k % 3))
     found.append(("crowd, auto", crowd, "centerface", None))
+    hung = np.random.default_rng(11)
+    hanging = [("hanging", hanging_scene(hung, photos[i % 2]), "centerface", 320) for i in range(HANGING + 1)]
+    found += hanging[:2] + hanging[3:]  # two views of the third are equally good: a rounding decides
     return [{"name": n, "pixels": p, "detector": d, "size": s} for n, p, d, s in found]
 
 
@@ -180,7 +192,7 @@ def main(folder: Path) -> None:
     """Write all of it into ``folder``."""
     write_models(folder, [MODEL, *OTHERS])
     detector = CenterFace(folder / "centerface.onnx", threads=1)
-    sized = {None: detector, 128: detector.at_size(128), 224: detector.at_size(224)}
+    sized = {None: detector, 128: detector.at_size(128), 224: detector.at_size(224), 320: detector.at_size(320)}
     predictors = {s: Predictor(MODEL, d, threads=1) for s, d in sized.items()}
     ready = Predictor(MODEL, "none", threads=1)
     others = {name: Classifier(find_model(name), threads=1) for name in OTHERS}

@@ -16,9 +16,13 @@ from hypothesis import strategies as st
 from mien.faces import Detection
 from mien.runtime import CenterFace
 from mien.runtime import search as searching
-from mien.runtime.search import FIRST, FULL, merged, placed, search
+from mien.runtime.search import FIRST, FULL, search
+from mien.runtime.views import merged, placed, quarter_back
 
 HEAD = cv2.imread(str(Path(__file__).parents[2] / "examples" / "astronaut.jpg"))[40:200, 150:310]  # its box is 90 x 117
+
+
+FRONT = np.array([[-0.5, -0.5], [0.5, -0.5], [0, 0.05], [-0.4, 0.48], [0.4, 0.48]]) * 40  # landmarks of a head
 
 
 class Drawn:
@@ -152,9 +156,54 @@ def test_a_picture_on_its_side_gives_the_faces_of_the_upright_one(quarters):
     (upright,) = detector.detect(photo)
     (face,) = detector.detect(np.ascontiguousarray(np.rot90(photo, quarters)))
     assert (face.turn + 90 * quarters + 180) % 360 - 180 == pytest.approx(0, abs=12)
-    again = placed(face, searching._quarter_back(quarters, photo.shape[1], photo.shape[0]), 90.0 * quarters)
+    again = placed(face, quarter_back(quarters, photo.shape[1], photo.shape[0]), 90.0 * quarters)
     assert np.abs(np.array(again.box) - upright.box).max() < 14
     assert np.abs(again.landmarks - upright.landmarks).max() < 8
+
+
+class SeesUpright(Drawn):
+    """Finds bright squares that are brightest at their top; hints at them however they are turned."""
+
+    def look(self, image, ratio):
+        found = []
+        for d in super().look(image, ratio):
+            left, top, right, bottom = (round(v) for v in d.box)
+            y, x = np.mgrid[top:bottom, left:right] + 0.5
+            weight = image[top:bottom, left:right, 0] - 170.0
+            weight = np.where(weight > 0, weight, 0) / np.maximum(weight, 0).sum()
+            at = np.array([(x * weight).sum(), (y * weight).sum()])
+            off = at - ((left + right) / 2, (top + bottom) / 2)
+            turn = math.degrees(math.atan2(off[0], -off[1]))
+            c, s = math.cos(math.radians(turn)), math.sin(math.radians(turn))
+            points = (FRONT @ np.array([[c, s], [-s, c]]) + at).astype(np.float32)
+            found.append(replace(d, score=0.8 if abs(turn) < 30 else 0.2, landmarks=points))
+        return found
+
+
+def shaded(degrees):
+    """A square that is brightest at its top, turned clockwise, in a dark picture."""
+    image = np.zeros((400, 500, 3), np.uint8)
+    image[140:260, 190:310] = np.linspace(255, 150, 120)[:, None, None]
+    matrix = cv2.getRotationMatrix2D((250, 200), -degrees, 1.0)
+    return cv2.warpAffine(image, matrix, (500, 400))
+
+
+@pytest.mark.parametrize("degrees", [135, -135, -50])
+def test_a_head_between_two_quarters_is_found_around_what_hints_at_it(degrees):
+    (face,) = search(SeesUpright(), shaded(degrees), 500)
+    assert face.turn == pytest.approx(degrees, abs=8)
+    assert face.box == pytest.approx((190, 140, 310, 260), abs=20)
+
+
+def test_a_hint_that_holds_no_face_costs_nine_small_views():
+    class Never(Drawn):
+        def look(self, image, ratio):
+            return [replace(d, score=0.2) for d in super().look(image, ratio)]
+
+    looker, empty = Never(), Drawn()
+    assert search(looker, picture(500, 400, (100, 100, 90), (300, 200, 90)), 500) == []
+    assert search(empty, picture(500, 400), 500) == []
+    assert 0 < looker.pixels - empty.pixels <= 8 * 128**2 + 256**2
 
 
 def test_placing_turns_box_and_landmarks():

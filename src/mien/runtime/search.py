@@ -4,23 +4,22 @@ A detector's network sees faces from about 25 pixels of its input on, and hints 
 picture is looked at as a whole at small cost first. Where weak or very small faces show, the places around them are
 looked at larger, until a face of 24 pixels of the photo is large enough; where nothing at all is found, the whole
 picture is. ``bench/runtime/search.py`` and ``bench/runtime/detectors.py`` measure what is found so, and what it costs.
-Leaves out: the network (``detector``), and heads that are tilted (``upright``).
+Leaves out: the network (``detector``), the geometry of a look (``views``), and standing heads upright (``upright``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from mien.faces import Detection
-from mien.preprocessing import extent
+from mien.runtime.upright import found_turned
+from mien.runtime.views import Looker, Pixels, merged, placed, quarter_back, quarter_turned, shrunk, sure
 
-__all__ = ["FIRST", "FULL", "Looker", "Scout", "merged", "placed", "search"]
+__all__ = ["FIRST", "FULL", "Scout", "search"]
 
 #: Long side in pixels of the first look; of a picture with longer sides than 2 to 1, that of a look of as many pixels.
 FIRST = 480
@@ -35,22 +34,8 @@ _HINT = 20  # pixels of the network: a face found smaller than that has neighbou
 _WEAK, _HINTED = 32, 0.1  # and a weak one up to that, and from that score on, is worth a closer look
 _PAYS = 1.25  # a closer look is closer by that at least
 _TILE, _WINDOW, _EDGE = 1280, 640, 128  # sides of a tile and of a window around hints, and what they share
+_SMALL = 256  # pixels of a look's long side up to which views around hints show no more than the look did
 _MARGIN = 0.25  # of each side, for the look at a face that fills the picture
-
-Pixels = NDArray[np.uint8]
-
-
-class Looker(Protocol):
-    """One pass of a network.
-
-    threshold  lowest score of a face, 0..1
-    """
-
-    threshold: float
-
-    def look(self, image: Pixels, ratio: float) -> list[Detection]:
-        """The faces of a picture of which ``ratio`` times as many pixels a side are looked at, also weak ones."""
-
 
 #: Opens a faster network when it is called for.
 Scout = Callable[[], Looker]
@@ -67,44 +52,18 @@ def search(
            looks only where it hints at something
 
     Where nothing is found, the picture is looked at with a grey margin around it, which finds a face that fills it,
-    and turned by quarters. Then, without ``size``, ever closer.
+    turned by quarters, and in all directions around the best hint. Then, without ``size``, ever closer. Faces that were
+    found in a turned view around a hint have their ``turn`` already.
     """
     height, width = image.shape[:2]
     ratio = _first_ratio(width, height) if size is None else min(size / max(width, height), _ENLARGED)
     weak = looker.look(image, ratio)
-    found = _sure(looker, weak)
+    found = sure(looker, weak)
     if not found:
-        found = _with_margin(looker, image, ratio / 2) or _by_quarters(looker, image, ratio)
+        found = _turned(looker, image, ratio, weak)
     if size is None:
         found = _closer(looker, image, ratio, found, weak, most, scout)
     return _inside(merged(found), width, height)
-
-
-def placed(found: Detection, matrix: ArrayLike, turn: float = 0.0) -> Detection:
-    """A face that was found in a view of the photo, in pixels of the photo.
-
-    matrix  affine ``(2, 3)``, view -> photo, both measured from edge to edge: scale, turn and shift
-    turn    degrees clockwise that the view's upright has in the photo
-    """
-    m = np.asarray(matrix, np.float64)
-    across, down = float(np.hypot(*m[:, 0])), float(np.hypot(*m[:, 1]))
-    left, top, right, bottom = found.box
-    x, y = m[:, :2] @ ((left + right) / 2, (top + bottom) / 2) + m[:, 2]
-    wide, high = (v / 2 for v in extent(across * (right - left), down * (bottom - top), turn))
-    points = found.landmarks
-    moved = None if points is None else (points @ m[:, :2].T + m[:, 2]).astype(np.float32)
-    box = (float(x - wide), float(y - high), float(x + wide), float(y + high))
-    return replace(found, box=box, landmarks=moved)
-
-
-def merged(found: Sequence[Detection], overlap: float = 0.3) -> list[Detection]:
-    """Each face once, the surest first: of two boxes whose IoU is above ``overlap``, the surer one stays."""
-    if len(found) < 2:
-        return list(found)
-    boxes = np.array([d.box for d in found], np.float64)
-    boxes[:, 2:] -= boxes[:, :2]
-    kept = cv2.dnn.NMSBoxes(boxes.tolist(), [d.score for d in found], 0.0, overlap)
-    return [found[int(i)] for i in np.asarray(kept).ravel()]
 
 
 def _first_ratio(width: int, height: int) -> float:
@@ -113,52 +72,53 @@ def _first_ratio(width: int, height: int) -> float:
     return min(FIRST * max(1.0, float(np.sqrt(long / short / 2))) / long, _ENLARGED)
 
 
-def _sure(looker: Looker, found: Sequence[Detection]) -> list[Detection]:
-    return [d for d in found if d.score > looker.threshold]
+def _turned(looker: Looker, image: Pixels, ratio: float, weak: list[Detection]) -> list[Detection]:
+    """The faces of a picture that shows none as it stands: one that fills it, or heads that lie or hang.
+
+    It is looked at with a grey margin around it, and turned by quarters; then around the best of what all of these
+    looks hint at, with which a head between two quarters shows (``upright``).
+    """
+    margin = _with_margin(looker, image, ratio / 2)
+    if found := sure(looker, margin):
+        return found
+    quarters, lying = _by_quarters(looker, image, ratio)
+    if found := sure(looker, quarters):
+        return found
+    if max(image.shape[:2]) * ratio <= _SMALL:
+        return []
+    hints = [d for d in (*weak, *margin, *lying) if _side(d) * ratio >= _WEAK]  # smaller ones are looked at closer
+    return found_turned(looker, image, hints)
 
 
 def _with_margin(looker: Looker, image: Pixels, ratio: float) -> list[Detection]:
-    """The faces of a picture with a grey margin around it, looked at as large as without."""
-    small, back = _shrunk(image, ratio / (1 + 2 * _MARGIN))
+    """What a look at a picture with a grey margin around it finds, as large as without, also weak."""
+    small, back = shrunk(image, ratio / (1 + 2 * _MARGIN))
     dy, dx = (int(n * _MARGIN) for n in small.shape[:2])
     around = cv2.copyMakeBorder(small, dy, dy, dx, dx, cv2.BORDER_CONSTANT, value=(128, 128, 128))
     found = looker.look(np.asarray(around, np.uint8), max(1.0, ratio / (1 + 2 * _MARGIN)))
-    return [placed(placed(d, [[1, 0, -dx], [0, 1, -dy]]), back) for d in _sure(looker, found)]
+    return [placed(placed(d, [[1, 0, -dx], [0, 1, -dy]]), back) for d in found]
 
 
-def _by_quarters(looker: Looker, image: Pixels, ratio: float) -> list[Detection]:
-    """The faces of a picture that lies on its side or on its head: found at half the size first, then at its own."""
-    small, _ = _shrunk(image, ratio / 2)
-    best, quarters = 0.0, 0
+def _by_quarters(looker: Looker, image: Pixels, ratio: float) -> tuple[list[Detection], list[Detection]]:
+    """The faces of a picture that lies on its side or on its head, and what half of its size hints at.
+
+    Three looks at half the size say which of the quarters shows faces; that one is looked at in full, where one does.
+    """
+    hints, best, quarters = list[Detection](), 0.0, 0
     for k in (1, 2, 3):
-        seen = looker.look(_quarter_turned(small, k), max(1.0, ratio / 2))
-        sure = sum(d.score for d in _sure(looker, seen))
-        best, quarters = (sure, k) if sure > best else (best, quarters)
-    if not quarters:
-        return []
-    small, back = _shrunk(image, ratio)
-    found = _sure(looker, looker.look(_quarter_turned(small, quarters), max(1.0, ratio)))
-    turned = _quarter_back(quarters, small.shape[1], small.shape[0])
+        seen = _quarter(looker, image, ratio / 2, k)
+        score = sum(d.score for d in sure(looker, seen))
+        best, quarters = (score, k) if score > best else (best, quarters)
+        hints += seen
+    return (_quarter(looker, image, ratio, quarters) if quarters else []), hints
+
+
+def _quarter(looker: Looker, image: Pixels, ratio: float, quarters: int) -> list[Detection]:
+    """What a look at the picture turned anti-clockwise by quarters finds, also weak."""
+    small, back = shrunk(image, ratio)
+    found = looker.look(quarter_turned(small, quarters), max(1.0, ratio))
+    turned = quarter_back(quarters, small.shape[1], small.shape[0])
     return [placed(placed(d, turned, 90.0 * quarters), back) for d in found]
-
-
-def _shrunk(image: Pixels, ratio: float) -> tuple[Pixels, NDArray[np.float64]]:
-    """The picture at ``ratio`` of its size, where that is below 1, and the affine back: copies of large ones cost."""
-    height, width = image.shape[:2]
-    columns, rows = max(1, round(width * min(1.0, ratio))), max(1, round(height * min(1.0, ratio)))
-    small = image if ratio >= 1 else cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.uint8), np.array([[width / columns, 0, 0], [0, height / rows, 0]])
-
-
-def _quarter_turned(image: Pixels, quarters: int) -> Pixels:
-    """The picture turned anti-clockwise."""
-    return np.ascontiguousarray(np.rot90(image, quarters))
-
-
-def _quarter_back(quarters: int, width: int, height: int) -> NDArray[np.float64]:
-    """The affine from a picture that was turned anti-clockwise by quarters to the picture, ``width`` x ``height``."""
-    back = {1: [[0, -1, width], [1, 0, 0]], 2: [[-1, 0, width], [0, -1, height]], 3: [[0, 1, 0], [-1, 0, height]]}
-    return np.array(back[quarters], np.float64)
 
 
 def _closer(
@@ -184,11 +144,11 @@ def _closer(
             ratio = min(2 * ratio, closest)
             tried = hints if found else hints[:_TRIES]
             weak = _look_at(looker, image, _around(tried, width, height, ratio), ratio)
-            if len(tried) < len(hints) and _sure(looker, weak):
+            if len(tried) < len(hints) and sure(looker, weak):
                 weak = _look_at(looker, image, _around(hints, width, height, ratio), ratio)
         else:
             break
-        found = merged([*found, *_sure(looker, weak)])
+        found = merged([*found, *sure(looker, weak)])
     return found
 
 
@@ -204,9 +164,13 @@ def _look_everywhere(looker: Looker, image: Pixels, ratio: float, scout: Scout |
 
 def _hints(looker: Looker, found: Detection, ratio: float) -> bool:
     """Whether there may be more around a face than was seen."""
-    left, top, right, bottom = found.box
-    side = ratio * float(np.sqrt((right - left) * (bottom - top)))
+    side = ratio * _side(found)
     return side < _HINT if found.score > looker.threshold else found.score > _HINTED and side < _WEAK
+
+
+def _side(found: Detection) -> float:
+    left, top, right, bottom = found.box
+    return float(np.sqrt(max(0.0, (right - left) * (bottom - top))))
 
 
 def _look_at(

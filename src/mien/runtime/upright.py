@@ -2,8 +2,9 @@
 
 A detector's landmarks tell a head's tilt well up to some 60 degrees, poorly beyond, and not at all where a face upside
 down was taken for one that stands. So a tilted face is looked at again, in a small view that turns it upright; a face
-that may lie on its side or on its head, in several, of which the surest counts. ``bench/runtime/tilt.py`` measures the
-limits. Leaves out: pictures in which nothing is found until they are turned (``search``).
+that may lie on its side or on its head, in several, of which the surest counts; and where no face is found, the best
+hint at one, in all directions. ``bench/runtime/tilt.py`` measures the limits and what is found. Leaves out: when a
+picture is worth that (``search``).
 """
 
 from __future__ import annotations
@@ -11,15 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.faces import Detection
 from mien.preprocessing import extent
-from mien.runtime.search import Looker, merged, placed
+from mien.runtime.views import Looker, merged, placed, turned_view
 
-__all__ = ["TURNED_FROM", "tilt", "turned_by_landmarks", "turned_upright"]
+__all__ = ["TURNED_FROM", "found_turned", "tilt", "turned_by_landmarks", "turned_upright"]
 
 #: Degrees of tilt from which a crop is turned; below, turning by what the landmarks say gains nothing.
 TURNED_FROM = 27.0
@@ -29,6 +29,7 @@ _SURE = 0.7  # where no face of a picture has such a score, they may stand on th
 _SURER, _TRIED = 0.1, 8  # one does if it is surer by so much when turned; and how many are tried
 _REST = 15.0  # degrees off upright at which a face in its view is looked at once more
 _VIEW, _AROUND = 128, 2.0  # pixels of the view, and its side in sides of the face
+_DIRECTIONS, _HINTED, _FINE = range(0, 360, 45), 0.05, 256  # around a hint, the lowest score there, and a last view
 
 # A face's landmarks seen from the front, in units of the distance between the eyes; see ``quality``.
 _FACE = np.array([[-0.5, 0.0], [0.5, 0.0], [0.0, 0.55], [-0.4, 0.98], [0.4, 0.98]])
@@ -63,8 +64,38 @@ def turned_upright(looker: Looker, image: NDArray[np.uint8], found: Sequence[Det
     return merged(out) if any(d.turn for d in out) else out
 
 
+def found_turned(looker: Looker, image: NDArray[np.uint8], hints: Sequence[Detection]) -> list[Detection]:
+    """The faces at weak ``hints``, the best first, in views turned by eighths: from small ones to a large one.
+
+    Ends where a hint is none, so that a picture without a face costs one: nine views, as many pixels as one look.
+    """
+    height, width = image.shape[:2]
+    inside = [d for d in hints if 0 < d.box[0] + d.box[2] < 2 * width and 0 < d.box[1] + d.box[3] < 2 * height]
+    found = list[Detection]()
+    for hint in merged(inside)[:_TRIED]:
+        face = _in_any_direction(looker, image, hint)
+        if face is None:
+            break
+        found.append(face)
+    return merged(found)
+
+
+def _in_any_direction(looker: Looker, image: NDArray[np.uint8], hint: Detection) -> Detection | None:
+    seen = [d for turn in _DIRECTIONS if (d := _look_upright(looker, image, hint, _normal(turn), least=_HINTED))]
+    if not seen:
+        return None
+    best = max(seen, key=lambda d: d.score)
+    best = _look_upright(looker, image, best, best.turn, pixels=_FINE) or best
+    return _told(best) if best.score > looker.threshold else None
+
+
+def _told(found: Detection) -> Detection:
+    """``found`` without a turn that is too small for turning its crop."""
+    return found if abs(found.turn) > TURNED_FROM else replace(found, turn=0.0)
+
+
 def _upright(looker: Looker, image: NDArray[np.uint8], found: Detection, doubtful: bool) -> Detection:
-    if found.landmarks is None:
+    if found.landmarks is None or found.turn:
         return found
     own, least = tilt(found.landmarks), 0.0
     if abs(own) > TURNED_FROM:
@@ -79,17 +110,27 @@ def _upright(looker: Looker, image: NDArray[np.uint8], found: Detection, doubtfu
     best = max(seen, key=lambda d: d.score)
     if all(abs(_normal(best.turn - turn)) > _REST for turn in tries):
         best = _look_upright(looker, image, best, best.turn) or best  # it was far from upright in its view
-    return best if abs(best.turn) > TURNED_FROM else replace(best, turn=0.0)
+    return _told(best)
 
 
-def _look_upright(looker: Looker, image: NDArray[np.uint8], found: Detection, turn: float) -> Detection | None:
-    """The face at ``found`` in a view turned by ``turn``, with the turn that its landmarks there tell."""
+def _look_upright(
+    looker: Looker,
+    image: NDArray[np.uint8],
+    found: Detection,
+    turn: float,
+    pixels: int = _VIEW,
+    least: float | None = None,
+) -> Detection | None:
+    """The face at ``found`` in a view turned by ``turn``, with the turn that its landmarks there tell.
+
+    least  lowest score of what counts; None: that of a face
+    """
     left, top, right, bottom = found.box
     side = _AROUND * float(np.sqrt(np.prod(extent(right - left, bottom - top, turn))))
-    view, matrix = _view(image, ((left + right) / 2, (top + bottom) / 2), side, turn)
-    middle = _VIEW / 2
+    view, matrix = turned_view(image, ((left + right) / 2, (top + bottom) / 2), side, turn, pixels)
+    lowest = looker.threshold if least is None else least
     best = max(
-        (d for d in looker.look(view, 1.0) if d.score > looker.threshold and _near(d, middle)),
+        (d for d in looker.look(view, 1.0) if d.score > lowest and _near(d, pixels / 2)),
         key=lambda d: d.score,
         default=None,
     )
@@ -105,29 +146,6 @@ def _near(found: Detection, middle: float) -> bool:
     """Whether the middle of the view lies in the face."""
     left, top, right, bottom = found.box
     return left < middle < right and top < middle < bottom
-
-
-def _view(
-    image: NDArray[np.uint8], centre: tuple[float, float], side: float, turn: float
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """A square of ``side`` pixels of the photo, upright, as a view; and the affine view -> photo, ``(2, 3)``."""
-    # only what the square can reach is sampled: photos are large, faces are not
-    reach = side * 0.75 + 2
-    x0, y0 = (max(0, int(c - reach)) for c in centre)
-    part = image[y0 : int(centre[1] + reach) + 1, x0 : int(centre[0] + reach) + 1]
-    k = side / _VIEW
-    cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
-    linear = k * np.array([[cos, -sin], [sin, cos]])
-    matrix = np.column_stack([linear, np.array(centre) - linear @ (_VIEW / 2, _VIEW / 2)])
-    shape = part.shape[:2]
-    if k > 1:  # warpAffine samples four pixels only
-        part = cv2.resize(part, None, fx=1 / k, fy=1 / k, interpolation=cv2.INTER_AREA)
-    scale = np.array([part.shape[1] / shape[1], part.shape[0] / shape[0]])
-    there = np.column_stack([linear, matrix[:, 2] - (x0, y0)]) * scale[:, None]
-    there[:, 2] += there[:, :2] @ (0.5, 0.5) - 0.5  # it speaks of pixel centres
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    view = cv2.warpAffine(part, there, (_VIEW, _VIEW), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(view, np.uint8), matrix
 
 
 def _normal(turn: float) -> float:
