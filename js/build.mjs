@@ -12,7 +12,7 @@ const common = { bundle: true, format: "esm", target: "es2022", legalComments: "
 
 // the extension takes the package that lies beside it, so that a page loads it once
 const beside = { name: "beside", setup: (made) => made.onResolve({ filter: /^mien$/ }, () => ({ path: "./mien.js", external: true })) };
-const extension = { ...common, entryPoints: { jspsych: "jspsych/index.ts" }, plugins: [beside] };
+const extension = { ...common, entryPoints: { jspsych: "jspsych/index.ts", "jspsych-worker": "jspsych/worker.ts" }, plugins: [beside] };
 
 const types = (...options) => execFileSync("node", ["node_modules/typescript/bin/tsc", ...options], { stdio: "inherit" });
 

@@ -11,7 +11,7 @@ const PAGE = "../src/mien/web/page";
 const ORT = "node_modules/onnxruntime-web";
 const WASM = "ort-wasm-simd-threaded.wasm";
 const FIRST = "mien-nano"; // the model of the first visit
-const EXTENSION = "jspsych.js"; // for experiments, not for this page
+const EXTENSION = ["jspsych.js", "jspsych-worker.js"]; // for experiments, not for this page
 const LIMIT = 6e6; // bytes of the first load, compressed with gzip, which every static host has
 
 // inline styles: positions of boxes and widths of bars, set one by one by scripts, which need no permission
@@ -81,7 +81,7 @@ const below = () => readdirSync("dist", { recursive: true, withFileTypes: true }
 /** What the first visit loads; the other networks come when they are asked for, and what is for experiments not at all. */
 function firstLoad() {
   const others = modelList().map((m) => m.name).filter((name) => name !== FIRST);
-  return below().filter((name) => !["sw.js", EXTENSION].includes(name) && !others.some((other) => name.startsWith(`models/${other}.`)));
+  return below().filter((name) => !["sw.js", ...EXTENSION].includes(name) && !others.some((other) => name.startsWith(`models/${other}.`)));
 }
 
 /** sw.js, with the list of files and a name that changes with any of them. */
@@ -98,7 +98,7 @@ function weigh() {
   const groups = new Map();
   const first = new Set([...firstLoad(), "sw.js"]);
   for (const name of below()) {
-    const group = name === WASM ? "onnxruntime (WebAssembly)" : name.startsWith("models/") ? name.replace(/\.(onnx|json)$/, "") : ["mien.js", EXTENSION].includes(name) ? name : "page";
+    const group = name === WASM ? "onnxruntime (WebAssembly)" : name.startsWith("models/") ? name.replace(/\.(onnx|json)$/, "") : ["mien.js", ...EXTENSION].includes(name) ? name : "page";
     const bytes = readFileSync(join("dist", name));
     const [raw, zip, br] = groups.get(group) ?? [0, 0, 0];
     const brotli = brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }).length;

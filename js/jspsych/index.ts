@@ -5,13 +5,16 @@
 import type { JsPsych, JsPsychExtension, JsPsychExtensionInfo } from "jspsych";
 import { Predictor, type PredictorOptions, type StreamOptions } from "mien";
 import { closeCamera, openCamera } from "./camera.js";
+import { RemotePredictor } from "./remote.js";
 import { Recorder, recording, type Recording } from "./recorder.js";
 
 export type { Recording, Sample } from "./recorder.js";
 
 export interface OpenOptions extends PredictorOptions, Omit<StreamOptions, "onError"> {
-  /** A predictor of your own, instead of one made from these options. */
+  /** A predictor of your own, instead of one made from these options; it works where it is, so on the page's own thread. */
   predictor?: Predictor;
+  /** Run the networks in a worker (default), so that keys and animations do not wait for them, or on the page's own thread. */
+  worker?: boolean;
   /** What `getUserMedia` is asked for. Default: the camera in front of the screen, 640 x 480. */
   camera?: MediaTrackConstraints;
   /** Without a camera or a network a trial stops the experiment (default), or goes on with `mien_error` in its data. */
@@ -19,7 +22,7 @@ export interface OpenOptions extends PredictorOptions, Omit<StreamOptions, "onEr
 }
 
 interface Opened {
-  predictor: Predictor;
+  predictor: Predictor | RemotePredictor;
   video: HTMLVideoElement;
   own: boolean;
   stream: StreamOptions;
@@ -91,17 +94,33 @@ export default class MienExtension implements JsPsychExtension {
     return recorder ? recorder.finish() : recording([], this.failure?.message ?? EARLY);
   }
 
-  private async make({ predictor, camera = FRONT, required = true, smooth, look, max_gap, longest, ...network }: OpenOptions): Promise<void> {
+  private async make(options: OpenOptions): Promise<void> {
+    const { predictor, worker = true, camera = FRONT, required = true, smooth, look, max_gap, longest, ...network } = options;
     [this.required, this.failure] = [required, null];
     const video = await openCamera(camera);
     try {
-      const stream = { smooth, look, max_gap, longest };
-      const used = predictor ?? (await Predictor.create(network));
-      if (!predictor) await used.predict(video); // the first look takes longer: not in a trial
-      this.opened = { predictor: used, video, own: !predictor, stream };
+      const used = predictor ?? (await ready(network, worker, video));
+      this.opened = { predictor: used, video, own: !predictor, stream: { smooth, look, max_gap, longest } };
     } catch (error) {
       closeCamera(video);
       throw error;
     }
   }
+}
+
+/** The networks, opened, with their first look behind them: that takes longer, and is not for a trial. */
+async function ready(network: PredictorOptions, worker: boolean, video: HTMLVideoElement): Promise<Predictor | RemotePredictor> {
+  if (!worker) {
+    const here = await Predictor.create(network);
+    await here.predict(video);
+    return here;
+  }
+  const there = await RemotePredictor.open(network);
+  try {
+    await there.look(video);
+  } catch (error) {
+    there.close();
+    throw error;
+  }
+  return there;
 }

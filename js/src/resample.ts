@@ -242,7 +242,7 @@ export function warp(
   const between = (p: number, q: number, share: number) => f(p + f(share * f(q - p)));
   for (let y = 0, to = 0; y < size; y++) {
     for (let x = 0; x < size; x++) {
-      const [px, py] = [f(f(x * a) + f(f(y * b) + c)), f(f(x * d) + f(f(y * e) + g))];
+      const [px, py] = [f(x * a + f(f(y * b) + c)), f(x * d + f(f(y * e) + g))]; // x * a is added unrounded, by one instruction
       const [left, top] = [Math.floor(px), Math.floor(py)];
       const [u, v] = [f(px - left), f(py - top)];
       const [x0, x1] = [within(left, width), within(left + 1, width)];

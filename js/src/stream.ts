@@ -143,9 +143,9 @@ export interface Watch {
   readonly done: Promise<void>;
 }
 
-/** Push a video's frames one after the other, the newest first of all, until `stop()`; `done` settles then. */
+/** Push a video's frames into a stream one after the other, the newest first of all, until `stop()`; `done` settles then. */
 export function watch(
-  stream: FaceStream, video: HTMLVideoElement, onFrame: (frame: TrackedFrame) => unknown, { onError }: StreamOptions,
+  stream: Pick<FaceStream, "push">, video: HTMLVideoElement, onFrame: (frame: TrackedFrame) => unknown, { onError }: StreamOptions = {},
 ): Watch {
   let running = true;
   const start = performance.now();
@@ -158,6 +158,7 @@ export function watch(
         const frame = await stream.push(video, clock());
         if (running) await onFrame(frame);
       } catch (error) {
+        if (!running) return;
         if (!onError) throw error;
         await onError(error);
       }

@@ -3,7 +3,7 @@
 
 import { extent } from "./crop.js";
 import type { Detection, Pixels, Point } from "./types.js";
-import { type Looker, merged, placed, turnedView } from "./views.js";
+import { type Looker, merged, placed, steady, turnedView } from "./views.js";
 
 const TURNED_FROM = 27;
 const TRUSTED = 75;
@@ -27,12 +27,12 @@ export function tilt(landmarks: Point[]): number {
   return (Math.atan2(across, along) * 180) / Math.PI;
 }
 
-/** Faces with their `turn`, and box and landmarks as they are found where each stands upright. */
+/** Faces with their `turn`, and box and landmarks as they are found where each stands upright; boxes and turns are `steady`. */
 export async function turnedUpright(looker: Looker, image: Pixels, found: Detection[]): Promise<Detection[]> {
   const doubtful = !found.some((d) => d.score >= SURE);
   const out: Detection[] = [];
   for (const [i, d] of found.entries()) out.push(await upright(looker, image, d, doubtful && i < TRIED));
-  return out.some((d) => d.turn) ? merged(out) : out;
+  return (out.some((d) => d.turn) ? merged(out) : out).map(steady);
 }
 
 /** The faces at weak `hints`, the best first, in views turned by eighths: from small ones to a large one. */

@@ -37,9 +37,11 @@ async function visit(path, prepare = () => {}) {
   const trouble = [];
   page.on("console", (message) => ["error", "warning"].includes(message.type()) && !/favicon|404/.test(message.text()) && trouble.push(message.text()));
   page.on("pageerror", (error) => trouble.push(String(error)));
+  const workers = [];
+  page.on("worker", (worker) => workers.push(worker.url().split("/").at(-1)));
   await page.addInitScript(prepare);
   await page.goto(address + path);
-  return { page, trouble };
+  return { page, trouble, workers };
 }
 
 const refuse = () => {
@@ -58,13 +60,14 @@ const downloaded = async (page, act = () => {}) => {
 };
 
 test("the example of docs/browser.md: samples of the webcam arrive in jsPsych's table", { skip }, async () => {
-  const { page, trouble } = await visit("short.html");
+  const { page, trouble, workers } = await visit("short.html");
   const [trial] = await downloaded(page);
   const samples = JSON.parse(trial.mien_samples);
   assert.ok(samples.length, trial.mien_samples);
   assert.ok(samples.every(({ time }, i) => time >= 0 && time <= Number(trial.time_elapsed) && (!i || time > samples[i - 1].time)), `${samples.map((s) => s.time)}`);
   assert.deepEqual(Object.keys(samples[0].probabilities), EXPRESSIONS);
   assert.deepEqual([trial.mien_label, samples[0].label, samples[0].missing, samples[0].faces], ["happy", "happy", null, 1]);
+  assert.deepEqual(workers, ["jspsych-worker.js"]); // so the page's own thread is free
   assert.deepEqual([trial.mien_missing, trial.mien_model, trial.mien_error, trial.extension_type], ["{}", "mien-nano", "null", '["mien"]']);
   assert.ok(Number(trial.mien_skipped) > 0 && Number(trial.mien_longest_work) > 0, `${trial.mien_skipped}, ${trial.mien_longest_work}`);
   assert.deepEqual(trouble, []);

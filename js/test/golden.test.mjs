@@ -19,12 +19,15 @@ function sameLabel(said, wanted, where) {
   if (first - second > 0.02) assert.equal(said.label, wanted.label, where);
 }
 
+/** Whether box and turn, which are rounded to quarters of a pixel and halves of a degree, are the same. */
+const samePlace = (said, wanted) => apart(said.box, wanted.box) < 0.01 && Math.abs(said.turn - wanted.turn) < 0.01;
+
 /** Everything of a face but its crop; gives how far the probabilities are apart. */
 function sameFace(said, wanted, where) {
-  assert.ok(apart(said.box, wanted.box) <= 1, `${where}: box ${said.box}, Python ${wanted.box}`);
+  assert.ok(apart(said.box, wanted.box) <= 0.26, `${where}: box ${said.box}, Python ${wanted.box}`);
   assert.ok(apart(said.corners, wanted.corners) <= 1, `${where}: corners`);
-  if (wanted.landmarks) assert.ok(apart(said.landmarks, wanted.landmarks) <= 1, `${where}: landmarks`);
-  assert.ok(Math.abs(said.turn - wanted.turn) <= 1, `${where}: turn ${said.turn}, Python ${wanted.turn}`);
+  if (wanted.landmarks) assert.ok(apart(said.landmarks, wanted.landmarks) <= 0.1, `${where}: landmarks`);
+  assert.ok(Math.abs(said.turn - wanted.turn) <= 0.5, `${where}: turn ${said.turn}, Python ${wanted.turn}`);
   assert.ok(apart(said.attention_window, wanted.attention_window) <= 1.5, `${where}: attention window`);
   for (const angle of ["yaw", "pitch", "roll"]) {
     if (wanted.quality[angle] === null) assert.equal(said.quality[angle], null, where);
@@ -42,7 +45,8 @@ function sameFace(said, wanted, where) {
 
 test("faces, their places, crops and answers are Python's", { skip }, async () => {
   const opened = new Map();
-  const [probabilities, crops] = [[], []];
+  const probabilities = [];
+  let moved = 0;
   for (const [i, wanted] of pictures.entries()) {
     const where = `${i} ${wanted.name}`;
     const key = `${wanted.detector} ${wanted.size}`;
@@ -56,22 +60,23 @@ test("faces, their places, crops and answers are Python's", { skip }, async () =
     if (ours.length < said.faces.length) continue;
     assert.equal(said.outcome, wanted.photo.outcome, where);
     photo.faces.forEach((face, k) => {
-      const stretched = face.quality.contrast < 24 ? 44 / face.quality.contrast : 1; // contrast was raised, and steps with it
+      const name = `${where}, face ${k + 1}`;
       const off = apart([...face.crop.data], [...crop(wanted.crops[k], face.crop.size).data]);
-      // boxes are up to 0.04 pixels apart, which moves a steep edge by a grey value or two more than rounding does
-      assert.ok(off <= Math.ceil(3 * stretched), `${where}: crop off by ${off}`);
-      crops.push(off / stretched);
-      probabilities.push(sameFace(said.faces[k], wanted.photo.faces[k], `${where}, face ${k + 1}`));
+      const probability = sameFace(said.faces[k], wanted.photo.faces[k], name);
+      probabilities.push(probability);
+      if (!samePlace(said.faces[k], wanted.photo.faces[k])) return void moved++;
+      assert.equal(off, 0, `${name}: crop`);
+      assert.ok(probability <= 0.02, `${name}: ${probability}`);
     });
   }
-  // one grey value can move an int8 network over the edge of a step, and an undecided face by several per cent
+  // detectors sum floats in another order here: a place that lies between two steps falls to one or the other
   assert.ok(probabilities.length > 200);
-  assert.ok(quantile(crops, 0.98) <= 2, `98 % of the crops: ${quantile(crops, 0.98)}`);
-  assert.ok(quantile(probabilities, 0.8) <= 0.01, `80 % of the faces: ${quantile(probabilities, 0.8)}`);
-  assert.ok(quantile(probabilities, 1) <= 0.1, `the worst: ${quantile(probabilities, 1)}`);
+  assert.ok(moved <= 0.03 * probabilities.length, `${moved} faces lie elsewhere`);
+  assert.ok(quantile(probabilities, 0.95) <= 0.01, `95 % of the faces: ${quantile(probabilities, 0.95)}`);
+  assert.ok(quantile(probabilities, 1) <= 0.05, `the worst: ${quantile(probabilities, 1)}`);
 });
 
-test("the same crops give the same probabilities: 1e-4 for floats, 0.01 for all but a few in int8", { skip }, async () => {
+test("the same crops give the same probabilities: 1e-5 for floats, 0.001 for all but a few in int8", { skip }, async () => {
   for (const name of [model, "mien-nano", "deep-emotion-2019"]) {
     const predictor = await create({ model: name, detector: "none" });
     const off = [];
@@ -83,10 +88,10 @@ test("the same crops give the same probabilities: 1e-4 for floats, 0.01 for all 
         if (name === model) assert.ok(apart([...answer.attention.data], wanted.attention[k]) <= 0.05, "attention");
       });
     }
-    if (name === "deep-emotion-2019") assert.ok(Math.max(...off) <= 1e-4, `${name}: ${Math.max(...off)}`);
+    if (name === "deep-emotion-2019") assert.ok(Math.max(...off) <= 1e-5, `${name}: ${Math.max(...off)}`);
     else {
-      assert.ok(quantile(off, 0.95) <= 0.01, `${name}, 95 %: ${quantile(off, 0.95)}`);
-      assert.ok(Math.max(...off) <= 0.05, `${name}, the worst: ${Math.max(...off)}`);
+      assert.ok(quantile(off, 0.95) <= 0.001, `${name}, 95 %: ${quantile(off, 0.95)}`);
+      assert.ok(Math.max(...off) <= 0.02, `${name}, the worst: ${Math.max(...off)}`);
     }
   }
 });
@@ -98,8 +103,8 @@ test("a film's faces are followed and smoothed as in Python", { skip }, async ()
     const said = toDict(photo);
     assert.deepEqual(said.faces.map((f) => f.track), wanted.photo.faces.map((f) => f.track), `frame ${i}`);
     said.faces.forEach((face, k) => {
-      assert.ok(sameFace(face, wanted.photo.faces[k], `frame ${i}`) <= 0.1, `frame ${i}: smoothed`);
-      assert.ok(apart(values(raw[k].probabilities), values(wanted.raw[k].probabilities)) <= 0.1, `frame ${i}: raw`);
+      assert.ok(sameFace(face, wanted.photo.faces[k], `frame ${i}`) <= 0.05, `frame ${i}: smoothed`);
+      assert.ok(apart(values(raw[k].probabilities), values(wanted.raw[k].probabilities)) <= 0.05, `frame ${i}: raw`);
     });
   }
 });

@@ -37,6 +37,7 @@ function camera(answer = () => ({ readyState: "live", muted: false, stop() {} })
 afterEach(() => {
   delete globalThis.document;
   delete globalThis.navigator;
+  delete globalThis.Worker;
 });
 
 async function trial(extension) {
@@ -122,4 +123,58 @@ test("close switches the camera off, and leaves a predictor of the experiment's 
   await extension.open({ predictor: { ...planted(), close: () => assert.fail("not ours") } });
   await extension.close();
   assert.equal(stopped, 1);
+});
+
+/** A worker that answers as worker.ts does: `answers` by kind, each a value, an Error or a function; gives what it was told. */
+function worker(answers) {
+  const told = [];
+  globalThis.Worker = class {
+    constructor(address) {
+      told.push({ kind: "started", address: String(address) });
+    }
+    postMessage({ id, kind, given }) {
+      told.push({ kind, given });
+      const answer = answers[kind] instanceof Error ? { error: answers[kind].message, known: true } : { answer: answers[kind] };
+      if (answers[kind] !== "never") queueMicrotask(() => this.onmessage({ data: { id, ...answer } }));
+    }
+    terminate() {
+      told.push({ kind: "ended" });
+    }
+  };
+  globalThis.createImageBitmap = async () => ({ close() {} });
+  globalThis.document.baseURI = "https://example.org/study/";
+  return told;
+}
+
+test("the networks run in a worker, and the end of a trial does not wait for its frame", async () => {
+  camera();
+  const told = worker({ open: { name: "far" }, push: "never" });
+  const extension = new MienExtension();
+  await extension.open({ model: "mien-nano", models: "nets", smooth: 0 });
+  assert.match(told[0].address, /\/jspsych-worker\.js$/);
+  assert.deepEqual(told[1].given, { model: "mien-nano", models: "https://example.org/study/nets", wasm: undefined });
+  Object.assign(document.createElement(), { videoWidth: 640, requestVideoFrameCallback: (call) => queueMicrotask(call) });
+  extension.on_load();
+  while (!told.some(({ kind }) => kind === "push")) await new Promise((resolve) => setTimeout(resolve, 1));
+  const data = await extension.on_finish(); // the frame is never answered
+  assert.deepEqual([data.mien_samples, data.mien_model], [[], "far"]);
+  await extension.close();
+  assert.deepEqual(told.map(({ kind }) => kind), ["started", "open", "look", "follow", "push", "end", "ended"]);
+  assert.equal(told[3].given.rules.smooth, 0);
+});
+
+test("what goes wrong in the worker is an error of open, and the camera is switched off", async () => {
+  let stopped = 0;
+  camera(() => ({ readyState: "live", muted: false, stop: () => void (stopped += 1) }));
+  const told = worker({ open: new Error("model mine.json: status 404") });
+  await assert.rejects(new MienExtension().open({ model: "mine" }), (error) => error instanceof MienError && /mine\.json: status 404/.test(error.message));
+  assert.deepEqual([stopped, told.at(-1).kind], [1, "ended"]);
+  worker({ open: "never" });
+  const { postMessage } = Worker.prototype;
+  Worker.prototype.postMessage = function (message) {
+    postMessage.call(this, message);
+    queueMicrotask(() => this.onerror({ message: "" }));
+  };
+  await assert.rejects(new MienExtension().open(), /worker ended: jspsych-worker\.js must lie beside jspsych\.js; or open with \{ worker: false \}/);
+  await assert.rejects(new MienExtension().open({ files: async () => {} }), /files is a function of this page, which a worker cannot call/);
 });

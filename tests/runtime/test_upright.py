@@ -16,6 +16,7 @@ from mien.faces import Detection
 from mien.preprocessing import crop_face, extent, to_crop, to_photo
 from mien.runtime import CenterFace
 from mien.runtime.upright import TURNED_FROM, tilt, turned_by_landmarks
+from mien.runtime.views import steady
 from mien.spec import Crop, ModelSpec
 
 ASTRONAUT = cv2.imread(str(Path(__file__).parents[2] / "examples" / "astronaut.jpg"))
@@ -50,6 +51,13 @@ def test_points_go_to_the_crop_and_back(turn, left, width, height):
         turn
     ) == pytest.approx(180, abs=0.5)
     assert across @ down == pytest.approx(0, abs=float(side) ** 2 * 1e-3)
+
+
+def test_what_processors_sum_in_another_order_gives_the_same_box_and_turn():
+    boxes = [(10.1301, 20.4899, 60.7, 80.2499), (10.1297, 20.4903, 60.7004, 80.2502)]
+    first, second = (steady(Detection(box, 0.9, turn=turn)) for box, turn in zip(boxes, (30.2, 30.2004), strict=True))
+    assert first.box == second.box == (10.25, 20.5, 60.75, 80.25)
+    assert first.turn == second.turn == 30.0
 
 
 def test_the_extent_of_a_turned_face_keeps_its_area():

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mien.faces import Detection
 from mien.preprocessing import extent
-from mien.runtime.views import Looker, merged, placed, turned_view
+from mien.runtime.views import Looker, merged, placed, steady, turned_view
 
 __all__ = ["TURNED_FROM", "found_turned", "tilt", "turned_by_landmarks", "turned_upright"]
 
@@ -58,10 +58,11 @@ def turned_upright(looker: Looker, image: NDArray[np.uint8], found: Sequence[Det
     """Faces with their ``turn``, and box and landmarks as they are found where each stands upright.
 
     A face that is tilted little is left as it is. Where none is sure, some may stand on their heads: they are tried.
+    Boxes and turns are ``steady``.
     """
     doubtful = not any(d.score >= _SURE for d in found)
     out = [_upright(looker, image, d, doubtful and i < _TRIED) for i, d in enumerate(found)]
-    return merged(out) if any(d.turn for d in out) else out
+    return [steady(d) for d in (merged(out) if any(d.turn for d in out) else out)]
 
 
 def found_turned(looker: Looker, image: NDArray[np.uint8], hints: Sequence[Detection]) -> list[Detection]:

@@ -16,7 +16,18 @@ from numpy.typing import ArrayLike, NDArray
 from mien.faces import Detection
 from mien.preprocessing import extent
 
-__all__ = ["Looker", "Pixels", "merged", "placed", "quarter_back", "quarter_turned", "shrunk", "sure", "turned_view"]
+__all__ = [
+    "Looker",
+    "Pixels",
+    "merged",
+    "placed",
+    "quarter_back",
+    "quarter_turned",
+    "shrunk",
+    "steady",
+    "sure",
+    "turned_view",
+]
 
 Pixels = NDArray[np.uint8]
 
@@ -58,6 +69,16 @@ def merged(found: Sequence[Detection], overlap: float = 0.3) -> list[Detection]:
     boxes[:, 2:] -= boxes[:, :2]
     kept = cv2.dnn.NMSBoxes(boxes.tolist(), [d.score for d in found], 0.0, overlap)
     return [found[int(i)] for i in np.asarray(kept).ravel()]
+
+
+def steady(found: Detection) -> Detection:
+    """The face with its box to a quarter of a pixel and its turn to half a degree.
+
+    No detector is that exact, and processors sum in different orders: a box that is off by a thousandth of a pixel
+    gives a crop that is off by a grey value here and there, of which an int8 network can make several per cent.
+    """
+    left, top, right, bottom = (round(4 * v) / 4 for v in found.box)
+    return replace(found, box=(left, top, right, bottom), turn=round(2 * found.turn) / 2)
 
 
 def sure(looker: Looker, found: Sequence[Detection]) -> list[Detection]:
