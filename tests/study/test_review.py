@@ -46,6 +46,19 @@ def test_a_merge_and_a_split_take_each_other_back():
     assert parted.person.tolist() == [1] * 10 + [3] * 10
 
 
+def test_a_span_typed_to_the_millisecond_is_just_its_frames():
+    times = np.round(np.arange(10) / 15, 4)  # as the table has them, also 0.0667 and 0.1333
+    film = Found(LABELS, times, np.ones(10, np.int64), np.zeros(10, np.int64))
+    for i in range(9):
+        start, end = round(times[i], 3), round(times[i + 1], 3)
+        now = correct(film, as_found(film), Correction("label", person=1, start=start, end=end, label="sad"))
+        assert np.flatnonzero(now.by_hand).tolist() == [i]
+    for i in range(1, 10):
+        at = float(np.float32(times[i]))
+        now = correct(film, as_found(film), Correction("split", person=1, start=at, into=2))
+        assert now.person.tolist() == [1] * i + [2] * (10 - i)
+
+
 def test_two_who_are_seen_together_are_two():
     both = found([{1, 2}] * 3)
     with pytest.raises(ConfigError, match=r"both seen at 0\.00 s"):

@@ -21,6 +21,7 @@ from mien.errors import ConfigError
 __all__ = ["KINDS", "Correction", "Event", "Found", "Reviewed", "as_found", "correct", "new_person", "parse_correction"]
 
 _LONGEST = 200  # characters of an event's name
+_SAME = 5e-4  # seconds: corrections are typed to the millisecond, and a page holds times in single precision
 _NO_TEXT = re.compile("[\ud800-\udfff]")  # half characters, which JSON can hold and no file of text
 
 #: What can be done -> what it needs, then what it may have.
@@ -133,7 +134,7 @@ def _split(found: Found, now: Reviewed, c: Correction) -> Reviewed:
     assert c.start is not None
     assert c.into is not None
     rows = _of(now, c.person)
-    later = rows & (found.times >= c.start)
+    later = rows & (found.times >= c.start - _SAME)
     if not later.any() or (later == rows).all():
         raise ConfigError(
             f"person {c.person} has no frame {'from' if not later.any() else 'before'} {c.start:.2f} s on"
@@ -189,7 +190,7 @@ def _of(now: Reviewed, person: int | None) -> NDArray[np.bool_]:
 def _rows(found: Found, now: Reviewed, c: Correction) -> NDArray[np.bool_]:
     """The person's rows in the time that the correction names."""
     start, end = -math.inf if c.start is None else c.start, math.inf if c.end is None else c.end
-    rows = _of(now, c.person) & (found.times >= start) & (found.times < end)
+    rows = _of(now, c.person) & (found.times >= start - _SAME) & (found.times < end - _SAME)
     if not rows.any():
         raise ConfigError(f"person {c.person} is not seen from {start:.2f} to {end:.2f} s")
     return rows
