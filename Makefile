@@ -1,10 +1,10 @@
-# make demo | test | test-pythons | docs | lint | bench | wheel; each prepares .venv when it is missing or out of date.
+# make demo | test | test-pythons | test-lowest | docs | lint | bench | wheel; each prepares .venv when it is missing or out of date.
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-js test-pythons web docs lint format bench wheel clean
+.PHONY: help demo test test-js test-pythons test-lowest web docs lint format bench wheel clean
 
 help:
 	@echo "make demo    train, evaluate and explain a small network on drawn faces, into demo/"
@@ -12,6 +12,7 @@ help:
 	@echo "make web     the page that runs the networks in the browser, into js/dist/; needs Node 20"
 	@echo "make test-js the JavaScript side against the Python side, and the built page in Chromium; needs Node 20"
 	@echo "make test-pythons  the core's tests on every Python from 3.10 to 3.13 that is here, with the built wheel"
+	@echo "make test-lowest   the same on the lowest versions that pyproject.toml admits, on Python 3.10; ten minutes"
 	@echo "make docs    the site, into site/; strict: links, docstrings, examples"
 	@echo "make lint    style, format and types, as in CI"
 	@echo "make format  repair style and format"
@@ -37,6 +38,9 @@ test: $(VENV)/.stamp
 # VERSIONS="3.12 3.13" tries these alone
 test-pythons: wheel
 	.ci/pythons "$$(ls -t dist/mien-*.whl | head -1)" $(VERSIONS)
+
+test-lowest: wheel
+	MIEN_CONSTRAINTS=.ci/lowest.txt .ci/pythons "$$(ls -t dist/mien-*.whl | head -1)" 3.10
 
 js/node_modules/.stamp: js/package-lock.json js/.npmrc
 	cd js && npm ci --ignore-scripts --no-fund --no-audit --loglevel=error

@@ -88,16 +88,30 @@ class Tensor:
         return np.asarray(self) * factor
 
 
+class Upload:
+    """What a web framework hands over, with a ``read`` that is asynchronous."""
+
+    async def read(self, size=-1):
+        return PNG
+
+
 @pytest.mark.parametrize(
     ("image", "remedy"),
     [
-        (RGB / 255, r"astype\('uint8'\)"),
-        (RGB.astype(np.uint16), "uint8"),
+        (RGB / 255, r"\(image \* 255\).astype\('uint8'\), if 1 is white"),
+        (RGB.astype(np.float32), r": image.astype\('uint8'\), if 255 is white"),
+        (RGB.astype(np.int64), r": image.astype\('uint8'\), if 255 is white"),
+        (RGB.astype(np.uint16) * 257, "image // 256"),
+        (RGB / 255 - 2, "must be uint8, 0..255, got float64"),
         (np.zeros((8, 12, 4), np.uint8), "COLOR_BGRA2BGR"),
         (np.zeros((0, 12, 3), np.uint8), "not empty"),
-        (np.zeros((2, 8, 12, 3), np.uint8), r"\(H, W, 3\)"),
+        (np.zeros((2, 8, 12, 3), np.uint8), "predict_many takes several"),
+        (RGB.transpose(2, 0, 1), r"image.transpose\(1, 2, 0\)"),
+        ("https://example.org/a.jpg", "an address, not a file"),
+        ("data:image/png;base64,AAAA", "an address, not a file"),
+        (Upload(), "await upload.read"),
         (Tensor(), r"transpose\(1, 2, 0\)"),
-        (None, "got NoneType"),
+        (None, "got NoneType; cv2.imread"),
         (7, "got int"),
         (io.StringIO("x"), "mode 'rb'"),
     ],

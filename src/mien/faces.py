@@ -118,6 +118,14 @@ class Face:
     corners: NDArray[np.float32] | None = None
     heads: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """One line of a face, without the pixels."""
+        told = [repr(self.label), f"{self.confidence:.3f}", f"box=({', '.join(f'{v:.0f}' for v in self.box)})"]
+        told += [f"{name}={value!r}" for name in ("track", "time") if (value := getattr(self, name)) is not None]
+        told += [f"prediction_set={self.prediction_set}"] * self.uncertain
+        told += ["usable=False"] * (not self.usable)
+        return f"Face({', '.join(told)})"
+
     @property
     def uncertain(self) -> bool:
         """Whether there is more than one expression in the prediction set."""
@@ -177,6 +185,13 @@ class Photo(Sequence[Face]):
     height: int = 0
     error: str = ""
     time: float | None = None
+
+    def __repr__(self) -> str:
+        """One line of a picture, its faces in brackets."""
+        told = [repr(self.source)] if self.source else []
+        told += [] if self.time is None else [f"time={self.time:g}"]
+        told += [f"error={self.error!r}"] if self.error else [repr(self.outcome), str(list(self.faces))]
+        return f"Photo({', '.join(told)})"
 
     @property
     def outcome(self) -> str:

@@ -10,8 +10,10 @@ writing.
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,7 @@ HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 # fax in TIFF, can pack a blank sheet smaller than this, and nothing that shows a face.
 _PIXELS_A_BYTE = {"JPEG": 512, "TIFF": 1400, "WEBP": 1000, "AVIF": 1000, "HEIF": 1000}
 _ALWAYS = 4_000_000  # pixels that cost too little to ask
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)  # one letter is a disk of Windows
 _TEXT_PIXELS = 1_000_000  # of a PNM picture written as text, which is slow to read
 
 
@@ -84,7 +87,9 @@ def as_picture(image: Any, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]
         return decode(_read_all(image, name), name, colour=True, max_pixels=max_pixels)
     kind = f"{type(image).__module__.split('.')[0]}.{type(image).__qualname__}".removeprefix("builtins.")
     remedy = ""
-    if hasattr(image, "shape") and hasattr(image, "dtype"):
+    if image is None:
+        remedy = "; cv2.imread gives None for a file that it cannot read"
+    elif hasattr(image, "shape") and hasattr(image, "dtype"):
         remedy = "; of RGB x (3, H, W) in 0..1 make one: np.asarray(x * 255, 'uint8').transpose(1, 2, 0)[..., ::-1]"
     raise DataError(f"image must be a path, bytes, a file, a Pillow image or a numpy array, got {kind}{remedy}")
 
@@ -97,6 +102,10 @@ def read_image(
         with open(path, "rb") as file:
             data = _read_all(file, str(path), os.fstat(file.fileno()).st_size)
     except (OSError, ValueError) as error:
+        if _ADDRESS.match(str(path)):
+            raise DataError(
+                "this is an address, not a file: fetch it first and give its bytes", str(path)[:80]
+            ) from error
         raise _unreadable(error, str(path)) from error
     return decode(data, str(path), colour=colour, max_pixels=max_pixels, enough=enough)
 
@@ -154,6 +163,9 @@ def _read_all(file: Any, where: str, size: int = 0) -> bytes:
         data = b"" if size > MAX_BYTES else file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # closed, or gone meanwhile
         raise _unreadable(error, where) from error
+    if inspect.iscoroutine(data):  # such as FastAPI's UploadFile
+        data.close()
+        raise DataError("its read() is asynchronous: give the bytes, of an UploadFile await upload.read()", where)
     if not isinstance(data, bytes | bytearray | memoryview):
         raise DataError(f"reading must give bytes, got {type(data).__name__}", where)
     if max(size, len(data)) > MAX_BYTES:
@@ -168,14 +180,25 @@ def _unreadable(error: Exception, where: str) -> DataError:
 def _from_array(image: NDArray[Any]) -> NDArray[np.uint8]:
     """Pixels as they are given, checked, and three channels made of one."""
     if image.dtype != np.uint8:
-        remedy = "; make it so: (image * 255).astype('uint8'), if 1 is white" * (image.dtype.kind == "f")
-        raise DataError(f"image must be uint8, 0..255, got {image.dtype} {image.shape}{remedy}")
+        raise DataError(f"image must be uint8, 0..255, got {image.dtype} {image.shape}{_as_uint8(image)}")
+    if image.ndim == 4:
+        raise DataError(f"image must be one picture, got {image.shape}: predict_many takes several")
     if image.ndim == 3 and image.shape[2] == 4:
         raise DataError(f"image must have no alpha channel, got {image.shape}: cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)")
     if not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3))) or not image.size:
-        raise DataError(f"image must be (H, W) grey or (H, W, 3) BGR and not empty, got {image.shape}")
+        remedy = ": image.transpose(1, 2, 0)" * (image.ndim == 3 and image.shape[0] in (1, 3) and image.size > 0)
+        raise DataError(f"image must be (H, W) grey or (H, W, 3) BGR and not empty, got {image.shape}{remedy}")
     grey = image.ndim == 2 or image.shape[2] == 1
     return np.ascontiguousarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if grey else image)
+
+
+def _as_uint8(image: NDArray[Any]) -> str:
+    """How pixels of another type become uint8, by the values that they have."""
+    most = image.max() if image.size and image.dtype.kind in "fiub" else np.nan
+    for white, how in ((1, "(image * 255).astype('uint8')"), (255, "image.astype('uint8')")):
+        if 0 <= most <= white:
+            return f"; make it so: {how}, if {white} is white"
+    return "; make it so: (image // 256).astype('uint8'), if 65535 is white" * (image.dtype == np.uint16)
 
 
 def _check_size(size: tuple[int, int], where: str, most: int) -> None:

@@ -36,7 +36,7 @@ def run(*arguments):
 
 
 def read(path):
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -182,7 +182,8 @@ def test_odd_stretches_and_tables_are_named_and_the_others_analysed(study, quick
 
 def test_all_three_forms_of_a_table_say_the_same(study, quick):
     pyreadstat, pq = pytest.importorskip("pyreadstat"), pytest.importorskip("pyarrow.parquet")
-    run("study", study / "design.csv", "--results", study / "results", "--out", study / "out")
+    run("study", study / "design.csv", "--results", study / "results", "--out", study / "out", "--excel")
+    assert (study / "out" / "tables" / "tests.csv").read_bytes().startswith(b"\xef\xbb\xbfmeasure,")
     for name in ("conditions", "wide"):
         path = study / "out" / "tables" / f"{name}.csv"
         rows = read(path)

@@ -44,7 +44,7 @@ def run(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_train_evaluate_export_predict(run: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    mien("evaluate", run, "--data", DATA, "--split", "validation", "--json", "-", "--plot", tmp_path / "c.png")
+    mien("evaluate", run, "--data", DATA, "--split", "validation", "--json", "--plot", tmp_path / "c.png")
     out = capfd.readouterr().out
     raw = json.loads(out)
     wanted = "split n accuracy accuracy_ci95 macro_f1 per_class confusion log_loss ece clean"
@@ -59,7 +59,7 @@ def test_train_evaluate_export_predict(run: Path, tmp_path: Path, capfd: pytest.
     mien("export", run, tmp_path / "a.onnx")
     assert "differs from torch" in capfd.readouterr().out
     assert Classifier(tmp_path / "a.onnx").spec.name == "tiny"
-    mien("evaluate", tmp_path / "a.onnx", "--data", DATA, "--split", "validation", "--json", tmp_path / "r.json")
+    mien("evaluate", tmp_path / "a.onnx", "--data", DATA, "--split", "validation", "--out", tmp_path / "r.json")
     assert "macro-F1" in capfd.readouterr().out
     assert json.loads((tmp_path / "r.json").read_text())["accuracy"] == raw["accuracy"]
     mien("export", run, tmp_path / "b.onnx", "--int8", "--data", DATA)
@@ -70,7 +70,7 @@ def test_train_evaluate_export_predict(run: Path, tmp_path: Path, capfd: pytest.
     mien("export", run, tmp_path / "c.onnx", "--int8", code=2)
     assert "--int8 needs --data" in capfd.readouterr().err
     assert not (tmp_path / "c.onnx").exists()
-    mien("evaluate", run, "--data", DATA, "--split", "validation", "--views", "2", "--json", "-")
+    mien("evaluate", run, "--data", DATA, "--split", "validation", "--views", "2", "--json")
     assert json.loads(capfd.readouterr().out)["conditions"]["views"] == 2
 
 
@@ -139,7 +139,7 @@ def test_soft_votes_train_eight_classes(tmp_path: Path, capfd: pytest.CaptureFix
     flags = ["--data", tmp_path / "f.csv", "--votes", tmp_path / "v.csv", "--target"]
     mien("train", tmp_path / "r.toml", *flags, "soft", "--out", tmp_path / "run", "--device", "cpu")
     assert "8 classes" in capfd.readouterr().err
-    mien("evaluate", tmp_path / "run", *flags, "majority", "--split", "PublicTest", "--json", "-")
+    mien("evaluate", tmp_path / "run", *flags, "majority", "--split", "PublicTest", "--json")
     assert len(json.loads(capfd.readouterr().out)["confusion"]) == 8
 
 
@@ -195,7 +195,7 @@ def test_evaluate_against_another_model_and_by_group(
     run: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     flags = ["--data", DATA, "--split", "validation"]
-    mien("evaluate", run, *flags, "--against", "mien-nano", "--group-by", "subject", "--json", tmp_path / "r.json")
+    mien("evaluate", run, *flags, "--against", "mien-nano", "--group-by", "subject", "--out", tmp_path / "r.json")
     out, err = capfd.readouterr()
     assert err == ""
     found = Evaluation.from_dict(json.loads((tmp_path / "r.json").read_text()))
@@ -208,7 +208,7 @@ def test_evaluate_against_another_model_and_by_group(
     assert "no gap can be stated: 0 of " in out
     assert out.index("macro-F1") < out.index("mien-nano  validation") < out.index("subject")
 
-    mien("evaluate", run, *flags, "--json", "-")
+    mien("evaluate", run, *flags, "--json")
     alone = json.loads(capfd.readouterr().out)
     assert Report.from_dict(alone) == found.report
     mien("evaluate", run, *flags, "--against", run)
@@ -224,7 +224,7 @@ def test_evaluate_a_rival_as_file_and_as_function(
     net = write_net(tmp_path / "theirs.onnx", with_spec=False)
     mien("evaluate", net, *flags, code=2)
     assert "holds no mien spec" in capfd.readouterr().err
-    mien("evaluate", net, *flags, "--labels", "fer2013", "--pixels", "0.5,0.25", "--json", "-")
+    mien("evaluate", net, *flags, "--labels", "fer2013", "--pixels", "0.5,0.25", "--json")
     raw = json.loads(capfd.readouterr().out)
     assert raw["conditions"]["input"] == "NCHW, 1 channel, 48 x 48, pixels 0.5,0.25"
     assert raw["conditions"]["output"] == "no probabilities, softmax applied"
@@ -235,7 +235,7 @@ def test_evaluate_a_rival_as_file_and_as_function(
     assert "it predicts labels only" in out
     assert "own_of_cli_test:guess" in out
     assert "theirs" in out
-    mien("evaluate", run, *flags, "--against", "callable:own_of_cli_test:guess", "--json", "-")
+    mien("evaluate", run, *flags, "--against", "callable:own_of_cli_test:guess", "--json")
     assert json.loads(capfd.readouterr().out)["against"]["report"]["conditions"]["output"] == "labels only"
 
 

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from mien.cli import app
 from mien.cli.commands import examples_of
+from mien.cli.json_option import todays_words
 
 
 def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -79,7 +80,7 @@ def test_bash_completes_commands_flags_and_values():
     assert complete("bash", "mien", "ex") == ["explain", "export"]
     assert complete("bash", "mien", "predict", "--dr") == ["--draw"]
     assert complete("bash", "mien", "predict", "--model", "mien-n") == ["mien-nano"]
-    assert complete("bash", "mien", "data", "") == ["info", "audit", "images", "study"]
+    assert complete("bash", "mien", "data", "") == ["info", "audit", "pack", "images", "study"]
     assert complete("bash", "mien", "predict", "--sa") == []
 
 
@@ -106,3 +107,19 @@ def test_doctor_fails_where_the_photo_has_no_answer(monkeypatch):
     assert "ZeroDivisionError" in result.stdout
     monkeypatch.setattr(DOCTOR, "example_photo", lambda: None)
     assert "came without its photo" in CliRunner().invoke(app, ["doctor"]).stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (["--json", "a.json"], ["--out", "a.json"]),
+        (["--json=a.txt"], ["--out", "a.txt"]),
+        (["--json", "-"], ["--json"]),
+        (["--json", "runs/a"], ["--json", "runs/a"]),
+        (["runs/a", "--json"], ["runs/a", "--json"]),
+        (["--json", "--data", "x"], ["--json", "--data", "x"]),
+    ],
+)
+def test_json_with_a_file_is_out_for_one_release_and_says_so(old, new, capsys):
+    assert list(todays_words(old)) == new
+    assert bool(capsys.readouterr().err) == (old != new)

@@ -228,7 +228,7 @@ def run(app, *arguments):
 
 
 def test_command_prints_a_table_and_writes_json_and_sheet(app, csv, tmp_path):
-    out = run(app, csv, "--within", "--json", tmp_path / "a.json", "--sheet", tmp_path / "a.png")
+    out = run(app, csv, "--within", "--out", tmp_path / "a.json", "--sheet", tmp_path / "a.png")
     assert out.exit_code == 0, out.output
     assert "exact copy or near-duplicate in Training" in out.stdout
     assert "4 of 8 images in PublicTest (50.0 %) have a copy in Training; the labels agree for 50.0 %" in out.stdout
@@ -239,7 +239,7 @@ def test_command_prints_a_table_and_writes_json_and_sheet(app, csv, tmp_path):
 
 
 def test_command_prints_nothing_but_json_on_stdout(app, csv):
-    out = run(app, csv, "--json", "-")
+    out = run(app, csv, "--json")
     assert json.loads(out.stdout)["conflicts"] == [[1, 3, 12]]
 
 
@@ -247,7 +247,7 @@ def test_command_skips_and_names_bad_rows_on_stderr(app, csv):
     csv.write_text(csv.read_text() + "1,1 2 three,Training\n")
     with pytest.raises(MienError):
         raise run(app, csv).exception
-    out = run(app, csv, "--skip-bad", "--json", "-")
+    out = run(app, csv, "--skip-bad", "--json")
     assert "22" in out.stderr
     assert json.loads(out.stdout)["images"] == {"Training": 12, "PublicTest": 8}
 

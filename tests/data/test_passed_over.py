@@ -129,7 +129,7 @@ def test_a_folder_without_faces_says_what_is_there(tmp_path: Path) -> None:
         read_faces(tmp_path)
 
 
-@pytest.mark.parametrize("command", [("info",), ("info", "--json"), ("audit", "--json", "-")])
+@pytest.mark.parametrize("command", [("info",), ("info", "--json"), ("audit", "--json")])
 def test_commands_name_what_was_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
 ) -> None:

@@ -145,7 +145,7 @@ def test_the_table_shows_every_figure_and_the_drop(capsys) -> None:
 
 def test_the_command_prints_both_tables_and_no_progress(net, found, tmp_path, capfd) -> None:
     flags = ["evaluate", net, "--data", DATA, "--split", "validation"]
-    mien(*flags, "--corrupt", "--json", tmp_path / "r.json", "--plot", tmp_path / "c.png")
+    mien(*flags, "--corrupt", "--out", tmp_path / "r.json", "--plot", tmp_path / "c.png")
     out, err = capfd.readouterr()
     assert out.index("macro-F1") < out.index("corrupted") < out.index("low resolution")
     assert err == ""
@@ -154,12 +154,12 @@ def test_the_command_prints_both_tables_and_no_progress(net, found, tmp_path, ca
     assert Report.from_dict(raw).to_dict() == {k: v for k, v in raw.items() if k != "robustness"}
     assert cv2.imread(str(tmp_path / "c.png")) is not None
 
-    mien(*flags, "--json", "-", "--corrupt-plot", tmp_path / "new" / "k.png")  # implies --corrupt
+    mien(*flags, "--json", "--corrupt-plot", tmp_path / "new" / "k.png")  # implies --corrupt
     again = json.loads(capfd.readouterr().out)
     assert again == raw
     assert cv2.imread(str(tmp_path / "new" / "k.png")).shape[1] > 1000
 
-    mien(*flags, "--json", "-")
+    mien(*flags, "--json")
     assert json.loads(capfd.readouterr().out) == {k: v for k, v in raw.items() if k != "robustness"}
 
 

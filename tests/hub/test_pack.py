@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 
 from mien.cli import app
 from mien.data.synthetic.generate import generate
-from mien.errors import ConfigError, ModelError
+from mien.errors import ConfigError, MissingExtra, ModelError
 from mien.evaluation import evaluate
 from mien.hub import front_matter, pack
 from mien.labels import FER2013
@@ -93,11 +94,15 @@ def test_a_file_that_was_changed_is_refused(packed, tmp_path):
     assert from_pretrained(folder)[1].name == "mien-nano"
 
 
-def test_shipped_models_are_packed_with_the_weights_that_came_along(tmp_path):
+def test_shipped_models_are_packed_with_the_weights_that_came_along(tmp_path, monkeypatch):
     result = CliRunner().invoke(app, ["hub", "pack", "mien-nano", str(tmp_path / "nano")])
     assert result.exit_code == 0, result.output
     assert Predictor(tmp_path / "nano").predict(ASTRONAUT)[0].label == "happy"
     assert Predictor(f"{tmp_path / 'nano'}:fer+").spec.labels[0] == "neutral"
     _, spec = from_pretrained(tmp_path / "nano")
     assert {head.name for head in spec.heads} == {"fer2013", "fer+"}
+    monkeypatch.setitem(sys.modules, "torch", None)  # what is not installed is told after what is wrong
     assert isinstance(CliRunner().invoke(app, ["hub", "pack", "nosuch", str(tmp_path / "x")]).exception, ModelError)
+    assert isinstance(
+        CliRunner().invoke(app, ["hub", "pack", "mien-nano", str(tmp_path / "x")]).exception, MissingExtra
+    )

@@ -7,6 +7,7 @@ import json
 import pickle
 import types
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -50,6 +51,18 @@ def test_path_bytes_and_pixels_give_the_same_face(predictor):
     for image in (str(ASTRONAUT), ASTRONAUT.read_bytes(), cv2.imread(str(ASTRONAUT))):
         (again,) = predictor.predict(image)
         assert same(first, again)
+
+
+def test_a_photo_is_told_in_one_line_without_its_pixels(predictor):
+    photo = predictor.predict(ASTRONAUT)
+    (face,) = photo
+    box = ", ".join(f"{v:.0f}" for v in face.box)
+    assert repr(face).startswith(f"Face({face.label!r}, {face.confidence:.3f}, box=({box})")
+    assert repr(photo) == f"Photo({str(ASTRONAUT)!r}, 'faces', [{face!r}])"
+    bad = replace(face, quality=replace(face.quality, problems=("too small",)), track=2, time=1.5)
+    assert "track=2, time=1.5" in repr(bad)
+    assert repr(bad).endswith(", usable=False)")
+    assert repr(Photo("a.jpg", error="is no picture")) == "Photo('a.jpg', error='is no picture')"
 
 
 def test_face_record_is_whole_and_goes_through_json(predictor):

@@ -31,6 +31,11 @@ def test_without_conditions_there_is_one(tmp_path):
     assert design(tmp_path, "recording,participant\na.mp4,1\n").conditions() == ("all",)
 
 
+def test_a_table_of_results_is_no_design_though_it_names_recordings_and_persons(tmp_path):
+    with pytest.raises(DataError, match=r"table of results \(it has prediction_set\), not a design.*--results"):
+        design(tmp_path, "source,person,label,prediction_set\na.mp4,a/1,happy,happy\n")
+
+
 @pytest.mark.parametrize(
     ("row", "words"),
     [

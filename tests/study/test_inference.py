@@ -65,6 +65,26 @@ def test_holm():
     assert holm([0.6, 0.9]) == [1.0, 1.0]
 
 
+@pytest.mark.parametrize("ties", [False, True])
+def test_of_all_sign_flips_of_a_table_at_most_one_in_twenty_calls_any_label_real(ties):
+    # under the null hypothesis each of them is as likely as the data: this is the test's own rate, not an estimate
+    table = np.random.default_rng(4).normal(0, 1, (9, 4))
+    table -= table.mean(1, keepdims=True)  # shares sum to 1: where one rises others fall
+    table = np.round(table, 1) if ties else table
+    half = [1 - 2 * (np.array([0, *(n >> np.arange(8) & 1)])) for n in range(256)]  # the other half says the same
+    real = [min(holm([sign_flip(flips * column).p for column in table.T])) <= 0.05 for flips in half]
+    assert 0.02 < np.mean(real) <= 0.05
+
+
+def test_drawn_permutations_keep_their_level_and_count_the_data_among_the_draws():
+    rng = np.random.default_rng(5)
+    flips = [sign_flip(rng.normal(0, 1, 15), draws=19, seed=i).p for i in range(400)]
+    groups = [permute_groups(rng.normal(0, 1, 6), rng.normal(0, 1, 9), draws=19, seed=i).p for i in range(400)]
+    for ps in (np.array(flips), np.array(groups)):
+        assert ps.min() == pytest.approx(0.05)  # never 0: (1 + 0) / (1 + 19)
+        assert (ps <= 0.05).mean() < 0.05 + 3 * (0.05 * 0.95 / 400) ** 0.5
+
+
 def test_a_planted_effect_is_found_and_without_one_hardly_anything_is():
     found = measure(2, 2.0, people=20)
     assert found["planted_found"]["share"] == 1.0

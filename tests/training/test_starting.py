@@ -132,8 +132,11 @@ def test_a_budget_decides_the_epochs_once(run: Path, tmp_path: Path, monkeypatch
     model = train(recipe, TRAIN, VAL, init=run, budget=9.0, out=tmp_path / "run", device="cpu")
     assert (len(model.history), model.spec.recipe["epochs"], model.spec.recipe["ema"]) == (2, 2, 0.99)
     monkeypatch.setattr("mien.training.run.epochs_within", lambda *_, **__: pytest.fail("measured again"))
-    again = train(recipe, TRAIN, VAL, init=run, budget=9.0, out=tmp_path / "run", device="cpu", resume=True)
+    again = train(
+        recipe, TRAIN, VAL, init=run, budget=9.0, out=tmp_path / "run", device="cpu", resume=True, name="mine"
+    )
     assert again.report.accuracy == model.report.accuracy
+    assert (model.spec.name, again.spec.name) == ("run", "mine")  # of its folder, and as it is called
 
 
 def test_what_cannot_be_started_from_is_said_before_the_first_step(run: Path, tmp_path: Path) -> None:
@@ -152,6 +155,8 @@ def test_what_cannot_be_started_from_is_said_before_the_first_step(run: Path, tm
         train(TINY, TRAIN, VAL, init="mien-nano", add_head="ferplus")
     with pytest.raises(ConfigError, match="the network to start from tiny has learnt faces that are to validate here"):
         train(TINY, VAL, TRAIN, init=run)
+    with pytest.raises(ConfigError, match="name must be one line of text"):
+        train(TINY, TRAIN, VAL, init=run, name=" ")
 
 
 def test_sketches_of_what_was_learnt_one_after_the_other_are_merged() -> None:

@@ -14,6 +14,7 @@ from video_files import square, write_av, write_cv
 from mien.errors import ConfigError, DataError
 from mien.video import Frame, length, read_frames
 from mien.video import reader as frames
+from mien.video.camera import other_cameras
 from mien.video.frames import sampler
 
 PICTURES = [square(i) for i in range(36)]
@@ -190,6 +191,21 @@ def test_a_camera_that_is_not_there_is_a_clear_error(monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", lambda number: Camera([]))
     with pytest.raises(DataError, match="camera 7: this camera is not there"):
         list(read_frames(7))
+
+
+def test_it_says_which_cameras_there_are_instead(tmp_path):
+    assert "none is plugged in" in other_cameras(tmp_path)
+    for number, name in ((10, "codec"), (2, "HD Webcam")):
+        (tmp_path / f"video{number}").mkdir()
+        (tmp_path / f"video{number}" / "name").write_text(f"{name}\n")
+    assert other_cameras(tmp_path) == "there are 2 (HD Webcam), 10 (codec)"
+    assert other_cameras(tmp_path / "no" / "such") == "they are counted from 0"
+
+
+def test_opencv_is_silent_about_a_camera_that_is_not_there(capfd):
+    with pytest.raises(DataError):
+        list(read_frames(97))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_camera_that_stops_keeps_what_was_seen(monkeypatch):

@@ -54,8 +54,10 @@ def test_draws_any_number_of_faces_on_any_size_of_photo(count, shape):
 
 def test_an_unusable_face_is_told_in_its_panel():
     bad = Quality(9, 0.5, 120, 40, problems=("too small: 9 pixels",))
-    assert not (draw_face_card(1, face(), SPEC, None) == (40, 40, 190)).all(axis=2).any()
-    assert (draw_face_card(1, replace(face(), quality=bad), SPEC, None) == (40, 40, 190)).all(axis=2).any()
+    plain, told = (draw_face_card(1, f, SPEC, None).astype(int) for f in (face(), replace(face(), quality=bad)))
+    # thin letters: no pixel need be the very red, every OpenCV smooths in its own way
+    assert not (np.abs(plain - (40, 40, 190)) < 30).all(axis=2).any()
+    assert (np.abs(told - (40, 40, 190)) < 30).all(axis=2).any()
 
 
 @pytest.mark.parametrize(("cell", "place"), [((5, 0), (0.7, 0.3)), ((0, 5), (0.3, 0.7))])

@@ -3,7 +3,7 @@
 from mien.benchmark.protocol import PROTOCOLS, make_protocol
 from mien.benchmark.registry import METHODS, REFERENCE, Method, choose
 from mien.benchmark.runner import Event, Row, compare
-from mien.benchmark.table import markdown, record
+from mien.benchmark.table import markdown, notes, record, table
 
 __all__ = [
     "METHODS",
@@ -16,5 +16,7 @@ __all__ = [
     "compare",
     "make_protocol",
     "markdown",
+    "notes",
     "record",
+    "table",
 ]

@@ -1,6 +1,6 @@
-"""A comparison as a table: Markdown, JSON, and the sentences that say how it was made.
+"""A comparison as a table: its cells, Markdown, JSON, and the sentences that say how it was made.
 
-Leaves out: running the methods (``runner``) and drawing (``mien.reporting``).
+Leaves out: running the methods (``runner``), how Markdown and LaTeX are written, and drawing (``mien.reporting``).
 """
 
 from __future__ import annotations
@@ -12,8 +12,21 @@ from typing import Any
 from mien.benchmark.registry import METHODS, REFERENCE
 from mien.benchmark.runner import Row
 from mien.evaluation.significance import Paired, compare_pairs, holm
+from mien.reporting.tabular import written
 
-__all__ = ["HEAD", "cells", "conditions", "failures", "markdown", "pairs", "record", "remarks", "sort_rows"]
+__all__ = [
+    "HEAD",
+    "cells",
+    "conditions",
+    "failures",
+    "markdown",
+    "notes",
+    "pairs",
+    "record",
+    "remarks",
+    "sort_rows",
+    "table",
+]
 
 HEAD = (
     "method",
@@ -155,15 +168,22 @@ def _date(row: Row) -> str:
     return str(row.conditions["date"])
 
 
+def table(rows: Sequence[Row]) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+    """The head, and a line of each method that has figures."""
+    paired = pairs(rows)
+    return HEAD, [cells(row, paired.get(row.method)) for row in sort_rows(rows)]
+
+
+def notes(rows: Sequence[Row], left_out: Sequence[str] = ()) -> list[str]:
+    """What is to be said below the table, as lines of Markdown."""
+    found = [*remarks(sort_rows(rows)), *failures(rows), *(f"not run: {text}" for text in left_out)]
+    return [conditions(rows), *([""] if found else []), *(f"- {note}" for note in found)]
+
+
 def markdown(rows: Sequence[Row], left_out: Sequence[str] = ()) -> str:
     """The whole comparison as Markdown."""
-    paired = pairs(rows)
-    lines = [f"| {' | '.join(HEAD)} |", "|" + " --- |" * len(HEAD)]
-    for row in sort_rows(rows):
-        first, *rest = cells(row, paired.get(row.method))
-        lines.append(f"| `{first}` | {' | '.join(rest)} |")
-    notes = [*remarks(sort_rows(rows)), *failures(rows), *(f"not run: {text}" for text in left_out)]
-    return "\n".join([*lines, "", conditions(rows), *([""] if notes else []), *(f"- {note}" for note in notes), ""])
+    head, lines = table(rows)
+    return written((head, [(f"`{name}`", *rest) for name, *rest in lines]), ".md", notes(rows, left_out))
 
 
 def record(rows: Sequence[Row], left_out: Sequence[str] = ()) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from mien.cli.explain import explain
 from mien.cli.hub import hub_app
 from mien.cli.info import info
 from mien.cli.inspect import inspect
+from mien.cli.json_option import PrintsJson
 from mien.cli.predict import predict
 from mien.cli.screen import one_speaks, prepare_streams, speaks
 from mien.cli.serve import serve
@@ -125,6 +126,8 @@ add(
     _TRAIN,
     "mien evaluate mien-small --data fer2013.csv --split PublicTest",
     "mien evaluate runs/a --against mien-small --data faces --corrupt",
+    "mien evaluate runs/a --data fer2013.csv --split PublicTest --out table.tex",
+    cls=PrintsJson,
 )
 add(compare, _TRAIN, "mien compare --data fer2013.csv --budget 10m --out compare", "mien compare --list")
 add(export, _TRAIN, "mien export runs/a mine.onnx", "mien export runs/a mine.onnx --int8 --data fer2013.csv")

@@ -33,12 +33,8 @@ def audit(
         bool, typer.Option("--within", help="Also look for near-duplicates inside each split (half a minute).")
     ] = False,
     skip_bad: SkipBad = False,
-    json_to: Annotated[
-        str | None,
-        typer.Option(
-            "--json", metavar="FILE|-", help="Write all findings as JSON; - prints them instead of the table."
-        ),
-    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document with all findings, on stdout.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all findings into a .json file.")] = None,
     sheet: Annotated[
         Path | None, typer.Option(metavar="PNG", help="Save a contact sheet: the worst findings side by side.")
     ] = None,
@@ -50,16 +46,18 @@ def audit(
 
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise ConfigError(f"--sheet must name a .png file, got {sheet}")
+    if out is not None and out.suffix.lower() != ".json":
+        raise ConfigError(f"--out must name a .json file, got {out}")
     reading = read_source(data, votes=votes, skip_bad=skip_bad)
     found = _look(reading.dataset, threshold, within)
     name_left_out(reading)
-    as_json = json.dumps({**found.to_dict(), **left_out(reading)}, indent=1, ensure_ascii=False)
-    if json_to not in (None, "-"):
-        write_text(Path(str(json_to)), as_json + "\n")
+    text = json.dumps({**found.to_dict(), **left_out(reading)}, indent=1, ensure_ascii=False)
+    if out is not None:
+        write_text(out, text + "\n")
     if sheet is not None:
         _save_sheet(reading.dataset, found, sheet)
-    if json_to == "-":
-        typer.echo(as_json)
+    if as_json:
+        typer.echo(text)
     else:
         _show(found)
 

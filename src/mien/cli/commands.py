@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
-__all__ = ["Commands", "Group", "examples_of"]
+__all__ = ["Command", "Commands", "Group", "examples_of"]
 
 _HEAD = "Examples:"
 
@@ -24,7 +24,9 @@ class Group(TyperGroup):
         return _plain(super().get_params(ctx))
 
 
-class _Command(TyperCommand):
+class Command(TyperCommand):
+    """What each command is: see :func:`_plain`."""
+
     def get_params(self, ctx: Any) -> list[Any]:
         return _plain(super().get_params(ctx))
 
@@ -36,14 +38,22 @@ class Commands:
         self._app = app
 
     def __call__(
-        self, command: Callable[..., Any], panel: str | None = None, *examples: str, hidden: bool = False
+        self,
+        command: Callable[..., Any],
+        panel: str | None = None,
+        *examples: str,
+        hidden: bool = False,
+        cls: type[Command] = Command,
     ) -> None:
-        """Add ``command`` under its own name, in a ``panel`` of the list, with ``examples`` below its options."""
+        """Add ``command`` under its own name, in a ``panel`` of the list, with ``examples`` below its options.
+
+        cls  how its words are read, where that is not the usual way
+        """
         paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
         about = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
         lines = [f"[bold]{_HEAD}[/]", *(f"[cyan]$ {_escaped(example)}[/]" for example in examples)]
         add = self._app.command(
-            cls=_Command,
+            cls=cls,
             help=about,
             epilog="\n\n".join(lines) if examples else None,
             hidden=hidden,

@@ -40,12 +40,13 @@ def compare(
 
     for module, extra in (("torch", "train"), ("matplotlib", "train"), ("sklearn", "classical")):
         need(module, extra)
-    from mien.benchmark import choose, make_protocol, markdown, record
+    from mien.benchmark import choose, make_protocol, markdown, notes, record, table
     from mien.benchmark import compare as run
     from mien.cli.options import seconds_of
     from mien.cli.reading import read_data
     from mien.files import check_writable, write_text
     from mien.reporting import plots
+    from mien.reporting.tabular import write_table
 
     if list_methods:
         _show_methods()
@@ -63,6 +64,8 @@ def compare(
         rows = run(chosen, plan, out, seed=seed, budget=seconds, jobs=jobs, on_event=show.on_event)
     write_text(out / "compare.json", json.dumps(record(rows, left_out), indent=1) + "\n")
     write_text(out / "compare.md", markdown(rows, left_out))
+    for ending in (".csv", ".tex"):
+        write_table(out / f"compare{ending}", table(rows), notes(rows, left_out))
     if any(not row.error for row in rows):
         plots.speed({r.method: (r.faces_per_second, r.scored) for r in rows if not r.error}, out / "compare.png")
     _show_table(rows)
@@ -134,20 +137,20 @@ def _show_table(rows: Sequence[Row]) -> None:
     """The table on stdout, without its lesser columns where the terminal is narrow; what must be known below it."""
     from rich.table import Table
 
-    from mien.benchmark.table import HEAD, cells, conditions, failures, pairs, remarks, sort_rows
+    from mien.benchmark.table import conditions, failures, remarks, sort_rows, table
+    from mien.reporting.tabular import filled
 
     console = stdout()
-    done, paired = sort_rows(rows), pairs(rows)
+    done, (head, lines) = sort_rows(rows), filled(table(rows))
     if done:
         narrow = console.width < _WIDE
-        columns = [i for i, name in enumerate(HEAD) if not (narrow and name in _LESSER)]
-        table = Table(*(HEAD[i] for i in columns), box=None)
-        for column in table.columns[1:]:
+        columns = [i for i, name in enumerate(head) if not (narrow and name in _LESSER)]
+        shown = Table(*(head[i] for i in columns), box=None)
+        for column in shown.columns[1:]:
             column.justify = "right"
-        for row in done:
-            line = cells(row, paired.get(row.method))
-            table.add_row(*(line[i] for i in columns))
-        table.columns[0].no_wrap = True
-        console.print(table)
+        for line in lines:
+            shown.add_row(*(line[i] for i in columns))
+        shown.columns[0].no_wrap = True
+        console.print(shown)
     for text in (*remarks(done), *failures(rows), conditions(rows)):
         console.print(escape(text))

@@ -13,6 +13,7 @@ import typer
 
 from mien.cli.audit import audit
 from mien.cli.commands import Commands, Group
+from mien.cli.json_option import PrintsJson
 from mien.cli.reading import Colour, Data, SkipBad, left_out, name_left_out
 from mien.cli.screen import stdout
 
@@ -166,7 +167,8 @@ _add(
     audit,
     None,
     "mien data audit fer2013.csv --sheet worst.png",
-    "mien data audit fer2013.csv --votes fer2013new.csv --json audit.json",
+    "mien data audit fer2013.csv --votes fer2013new.csv --out audit.json",
+    cls=PrintsJson,
 )
 _add(
     pack,

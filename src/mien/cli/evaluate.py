@@ -34,9 +34,8 @@ def evaluate(
     votes: Path | None = typer.Option(None, help="FER+ votes (fer2013new.csv) for the same rows."),
     target: str | None = typer.Option(None, help="With --votes: score on FER+ majority or argmax labels."),
     views: int = typer.Option(1, min=1, max=10, help="Test-time views: 2 adds the mirror image, 10 adds shifts."),
-    json_file: str | None = typer.Option(
-        None, "--json", help="Write what was found as JSON to this file, - for stdout."
-    ),
+    as_json: bool = typer.Option(False, "--json", help="One JSON document with everything, on stdout."),
+    out: Path | None = typer.Option(None, help="Everything as .json, or the table of classes as .md, .tex or .csv."),
     plot: Path | None = typer.Option(None, help="Write the confusion matrix as PNG to this file."),
     corrupt: bool = typer.Option(False, "--corrupt", help="Score corrupted faces too: blur, noise, covered eyes ..."),
     corrupt_plot: Path | None = typer.Option(None, help="Write what --corrupt found as PNG to this file; implies it."),
@@ -56,7 +55,9 @@ def evaluate(
     from mien.cli.evaluation_view import passes_bar
     from mien.cli.reading import read_data
 
-    _check(model, function, group_by, groups, (plot, corrupt_plot, Path(json_file) if json_file else None))
+    _check(model, function, group_by, groups, (plot, corrupt_plot, out))
+    if out is not None:
+        _check_out(out)
     words = [model if model is not None else evaluation.CALLABLE + str(function), *([against] if against else [])]
     first, *other = evaluation.open_models(words, labels=labels, pixels=pixels, layout=layout)
     colour = any(getattr(m, "channels", 1) == 3 for m in (first, *other))
@@ -74,7 +75,7 @@ def evaluate(
             corrupt=corrupt or corrupt_plot is not None,
             on_pass=on_pass,
         )
-    _give(found, plot, corrupt_plot, json_file)
+    _give(found, plot, corrupt_plot, out, as_json=as_json)
 
 
 def _check(
@@ -89,27 +90,39 @@ def _check(
     if groups and not group_by:
         raise ConfigError("--groups needs --group-by COLUMN, the column of it that names the groups")
     for file in files:
-        if file and file != Path("-"):
+        if file:
             check_writable(file.parent)
 
 
-def _give(found: Evaluation, plot: Path | None, corrupt_plot: Path | None, json_file: str | None) -> None:
-    """What was found, drawn, as JSON and on the screen, as it was asked for."""
+def _check_out(out: Path) -> None:
+    from mien.errors import ConfigError
+    from mien.reporting.tabular import ENDINGS
+
+    if out.suffix.lower() not in (".json", *ENDINGS):
+        raise ConfigError(f"--out must end in .json, {', '.join(ENDINGS)}, got {out}")
+
+
+def _give(found: Evaluation, plot: Path | None, corrupt_plot: Path | None, out: Path | None, *, as_json: bool) -> None:
+    """What was found, drawn, in a file and on the screen, as it was asked for."""
     from mien.cli.evaluation_view import show_evaluation
     from mien.files import write_text
     from mien.reporting import plots
+    from mien.reporting.tabular import class_table, write_table
 
     if plot:
         plots.confusion(found.report, plot)
     if found.robustness and corrupt_plot:
         plots.robustness(found.robustness, corrupt_plot)
     text = json.dumps(found.to_dict(), indent=1)
-    if json_file == "-":
+    if out is not None and out.suffix.lower() == ".json":
+        write_text(out, text + "\n")
+    elif out is not None:
+        clean = [f"clean, without near-duplicates of Training: {found.report.clean}"] if found.report.clean else []
+        write_table(out, class_table(found.report), [str(found.report), *clean])
+    if as_json:
         typer.echo(text)
-        return
-    if json_file:
-        write_text(Path(json_file), text + "\n")
-    show_evaluation(found)
+    else:
+        show_evaluation(found)
 
 
 def _parts(faces: FaceDataset, split: str | None) -> tuple[FaceDataset, FaceDataset | None]:

@@ -24,7 +24,10 @@ def pack(
     docs/hub.md says how.
     """
     from mien.errors import need
+    from mien.runtime import find_model, find_weights
 
+    if find_weights(model)[0] is None:
+        find_model(model)  # a name that is none is told before what is not installed
     for module in ("torch", "matplotlib"):
         need(module, "train")
     from mien.hub import pack as write

@@ -19,7 +19,7 @@ from mien.errors import ConfigError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from mien.study.analysis.analysis import Options, Study
+    from mien.study.analysis.analysis import Study
     from mien.study.analysis.design import Design
 
 __all__ = ["study"]
@@ -61,6 +61,7 @@ def study(
     fps: float | None = typer.Option(None, help="Look at so many frames a second at most."),
     jobs: int = typer.Option(1, min=1, help="So many videos at a time, in a process each."),
     seed: int = typer.Option(0, min=0, help="Seed of the permutations."),
+    excel: bool = typer.Option(False, "--excel", help="Begin CSV with the mark by which Excel knows UTF-8."),
     resume: bool = typer.Option(False, "--resume", help="Keep the videos that are done, and write the rest anew."),
     force: bool = typer.Option(False, "--force", help="Do all anew."),
 ) -> None:
@@ -84,8 +85,8 @@ def study(
     limits = Limits(max_missing, max_unsure, min_seconds, max_lost)
     measures = tuple(dict.fromkeys(measure))
     options = Options(scores, baseline == "median", measures, test, alpha, bin_, limits, seed=seed)
-    _check(out, test, resume=resume, force=force)
     plan = read_design(design)
+    _check(out, test, resume=resume, force=force)
     if results is not None:
         from mien.cli.study_recordings import find_tables
 
@@ -99,7 +100,7 @@ def study(
         tables = follow_videos(plan, out / "recordings", settings, jobs, resume=resume, force=force)
     recorded, problems = read_recordings_of(plan, tables)
     found = analyse(plan, recorded, options, problems)
-    _write(out, plan, found, options)
+    _write(out, plan, found, excel=excel)
     _show(found, out)
     if found.problems:
         raise typer.Exit(1)
@@ -123,7 +124,7 @@ def _check(out: Path, test: str, *, resume: bool, force: bool) -> None:
     check_new(out / "study.html", force=resume or force, remedy=remedy)
 
 
-def _write(out: Path, plan: Design, found: Study, options: Options) -> None:
+def _write(out: Path, plan: Design, found: Study, *, excel: bool) -> None:
     from mien.files import write_text
     from mien.study.analysis.figures import draw_figures
     from mien.study.analysis.methods import methods
@@ -131,7 +132,7 @@ def _write(out: Path, plan: Design, found: Study, options: Options) -> None:
     from mien.study.analysis.tables import about, tables_of, write_tables
 
     facts = about(found)
-    write_tables(out / "tables", tables_of(found), facts)
+    write_tables(out / "tables", tables_of(found), facts, excel=excel)
     figures = draw_figures(found, out / "figures")
     write_text(out / "methods.txt", methods(found) + "\n")
     write_text(out / "study.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

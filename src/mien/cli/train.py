@@ -44,6 +44,9 @@ def train(
     budget: str | None = typer.Option(
         None, help="Longest that training may take, such as 90s, 5m or 2h: fewer epochs, chosen before the first step."
     ),
+    name: str | None = typer.Option(
+        None, help="Of the model, in card and tables; where it starts from weights OUT's name, else the recipe's."
+    ),
     seed: int | None = typer.Option(None, help="Seed of weights, order, augmentation and, by default, split."),
     split_seed: int | None = typer.Option(
         None, min=0, help="Seed of the split alone, where the data have no parts: a student needs its teachers'."
@@ -108,7 +111,7 @@ def train(
         return
     if teacher:
         typer.echo(f"{teacher}: predicting {len(part):,} faces, where that was not done before", err=True)
-    starting = {"init": init, "freeze": freeze, "add_head": add_head, "budget": seconds, "size": size}
+    starting = {"init": init, "freeze": freeze, "add_head": add_head, "budget": seconds, "size": size, "name": name}
     more = {"teacher": teachers, "device": device, "resume": resume, "tensorboard": tensorboard, "sync_bn": sync_bn}
     _train(chosen, part, held, out, **more, **starting)
 

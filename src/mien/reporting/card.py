@@ -141,9 +141,9 @@ def _facts(
         "Input": f"{spec.size} x {spec.size} pixels, {'grey' if spec.channels == 1 else 'RGB'}, "
         f"mean {_numbers(spec.mean)} and standard deviation {_numbers(spec.std)} on the 0..1 scale",
         "Output": "one probability a class: softmax of the logits, in an exported file divided by the temperature",
-        "Weights to train from": "" if float_weights is None else _float_weights(float_weights),
     }
-    return _bullets(f"{key}: {_plain(value)}" for key, value in rows.items() if value)
+    lines = [f"{key}: {_plain(value)}" for key, value in rows.items() if value]
+    return _bullets(lines + ([] if float_weights is None else [_float_weights(float_weights)]))
 
 
 def _numbers(value: Scale) -> str:
@@ -153,7 +153,8 @@ def _numbers(value: Scale) -> str:
 def _float_weights(found: Mapping[str, Any]) -> str:
     split, figures = next((k, v["default answer"]) for k, v in found.items() if isinstance(v, Mapping))
     return (
-        f"{found['weights']}, in half precision, {found['bytes'] / 1024:,.0f} KiB (mien train finetune); on "
+        f"Weights to train from: {_plain(found['weights'])}, in half precision, {found['bytes'] / 1024:,.0f} KiB "
+        "(`mien train finetune --init`); on "
         f"{split} {percent(figures['float'])} right where this file has {percent(figures['shipped'])}, and the same "
         f"answer for {percent(figures['same answer'])} of the faces"
     )

@@ -38,6 +38,7 @@ DEFAULT_MODEL = "mien-small"
 
 _WEIGHTS = Path(__file__).parent.parent / "weights"
 _DETECTORS = {"centerface", "centerface-int8"}
+_ANY_SIZE = "Predictor(detector='none').predict_many takes pictures of faces of any size and colour"
 _BATCH = 256  # faces in one run of the network: bounds memory, costs no speed
 
 
@@ -104,7 +105,9 @@ class Classifier:
         """
         faces = _stacked(faces, self.spec.shape)
         if faces.dtype != np.uint8 or faces.shape[1:] != self.spec.shape:
-            raise DataError(f"faces must be uint8 {_words(self.spec.shape)}, got {faces.dtype} {faces.shape}")
+            raise DataError(
+                f"faces must be uint8 {_words(self.spec.shape)}, got {faces.dtype} {faces.shape}; {_ANY_SIZE}"
+            )
         if not len(faces):
             return Outputs(np.zeros((0, len(self.spec.labels)), np.float32))
         parts = [self._run(faces[i : i + _BATCH]) for i in range(0, len(faces), _BATCH)]
@@ -147,7 +150,8 @@ def _stacked(faces: Any, shape: tuple[int, ...]) -> NDArray[Any]:
         return np.stack(listed) if listed else np.zeros((0, *shape), np.uint8)
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(
-            f"faces must be uint8 {_words(shape)} or a list of such faces, got {type(faces).__name__} ({error})"
+            f"faces must be uint8 {_words(shape)} or a list of such faces, got {type(faces).__name__} ({error}); "
+            f"{_ANY_SIZE}"
         ) from error
 
 

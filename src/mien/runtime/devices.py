@@ -46,7 +46,7 @@ def providers_for(device: str, available: Sequence[str]) -> list[str]:
     ConfigError for a device that is unknown, or that is not here, with what to install.
     """
     if device not in DEVICES:
-        raise ConfigError(f"--device must be {', '.join(DEVICES)}, got {device!r}")
+        raise ConfigError(f"device must be {', '.join(DEVICES)}, got {device!r}")
     if device == "auto":
         device = "cuda" if _PROVIDERS["cuda"] in available else "cpu"
     if device == "cpu":
@@ -56,7 +56,7 @@ def providers_for(device: str, available: Sequence[str]) -> list[str]:
     if device == "openvino" and importlib.util.find_spec("openvino"):
         return []
     there = ", ".join(p.removesuffix("ExecutionProvider") for p in available)
-    raise ConfigError(f"--device {device} is not to be had here, where onnxruntime has {there}: {_REMEDY[device]}")
+    raise ConfigError(f"device {device} is not to be had here, where onnxruntime has {there}: {_REMEDY[device]}")
 
 
 def provider_of(session: Any) -> str:

@@ -213,6 +213,8 @@ class Predictor:
     def predict_crops(self, faces: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Faces that are cropped already, as the network takes them, uint8 ``(N, S, S)`` grey or ``(N, S, S, 3)`` RGB,
         or a list -> probabilities float32 ``(N, K)``.
+
+        The columns are ``spec.labels``. Pictures of faces of any size, in colour too: ``Predictor(detector="none")``.
         """
         return self._classifier(faces).probabilities
 

@@ -53,6 +53,7 @@ def train(
     freeze: str | None = None,
     add_head: str | None = None,
     budget: float | None = None,
+    name: str | None = None,
     device: str = "auto",
     size: int | None = None,
     resume: bool = False,
@@ -74,6 +75,8 @@ def train(
     freeze    with ``init``: "trunk" trains the heads alone, "none" everything; instead of the recipe's
     add_head  with ``init`` and a frozen trunk: name of a new head, beside which the old ones stay in the file
     budget    seconds that training may take: as many of the recipe's epochs as fit, chosen before the first step
+    name      of the model, in its card and every table; else that of ``out`` for one that starts from weights, and
+              the recipe's for one that does not
     device    auto, cpu, cuda, cuda:1 ... or mps
     size      side in pixels that faces are resized to, instead of the recipe's
     resume    continue the run in ``out``, or begin it where there is none yet; without it a folder that holds a run is
@@ -89,6 +92,8 @@ def train(
     :class:`mien.training.loop.Stopped`, after saving, where ``on_batch`` asked for a stop.
     """
     recipe = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    if name is not None and (not name.strip() or not name.isprintable()):
+        raise ConfigError(f"name must be one line of text, got {name!r}")
     if add_head is not None and not (init or recipe.init):
         raise ConfigError(f"the new head {add_head!r} stands beside those of weights to start from: give --init, too")
     recipe = recipe.override(init=None if init is None else str(init), freeze=freeze or ("trunk" if add_head else None))
@@ -96,6 +101,7 @@ def train(
     recipe = as_it_starts(recipe, start, size) if start else recipe.override(size=size)
     teachers = [teacher] if isinstance(teacher, str) else [str(t) for t in teacher]
     folder_path = None if out is None else Path(out)
+    called = name or (folder_path.resolve().name if start and folder_path else "")
     with joined() as ranks, _claimed(folder_path, ranks, resume=resume):
         ready = prepare(recipe, train, val, taught=bool(teachers))
         if start:
@@ -115,7 +121,7 @@ def train(
         taught = _taught(ready, train, val, teachers, device, ranks)
         callbacks = (on_batch, on_epoch)
         deployed, history = _fitted(network, ready, taught, start, folder_path, device, tensorboard, callbacks, ranks)
-        spec = make_spec(ready.recipe, train, val, teachers=taught.names if taught else (), start=start)
+        spec = make_spec(ready.recipe, train, val, teachers=taught.names if taught else (), start=start, name=called)
         model = ranks.shared(
             lambda: finished(deployed, history, ready, spec, val.fingerprint, start=start, add_head=add_head)
         )

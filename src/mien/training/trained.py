@@ -88,11 +88,13 @@ def make_spec(
     *,
     teachers: Sequence[str] = (),
     start: Start | None = None,
+    name: str = "",
 ) -> ModelSpec:
     """The spec of a model that learnt ``train`` by ``recipe``; scores are added by whoever evaluates it.
 
     train, val  as they were before faces were resized, so that ``fingerprint`` and ``learnt`` are those of the data
     start       the weights that it started from, whose normalisation it keeps
+    name        of the model, instead of the recipe's
     """
     if start:
         mean, std = start.spec.mean, start.spec.std
@@ -100,7 +102,7 @@ def make_spec(
         mean, std = train.with_channels(recipe.channels).resized(recipe.size).statistics
     learnt = sketch(train.images)
     return ModelSpec(
-        name=recipe.name,
+        name=name or recipe.name,
         labels=train.names,
         size=recipe.size,
         channels=recipe.channels,

@@ -82,7 +82,7 @@ class Timeline:
 
         longest = sorted(self._curves, key=lambda t: -self._curves[t].frames)[:_SHOWN]
         shown = sorted(longest)
-        figure = Figure(figsize=(11, 1.0 + 1.55 * len(shown)), layout="constrained")
+        figure = Figure(figsize=(11, 1.25 + 1.55 * len(shown)), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
         used: set[str] = set()
@@ -124,7 +124,7 @@ class Timeline:
         from matplotlib.patches import Patch
 
         handles = [Patch(color=colour(name), label=name) for name in names]
-        figure.legend(handles=handles, loc="outside upper right", ncols=len(names), frameon=False, labelcolor=_INK)
+        figure.legend(handles=handles, loc="outside lower right", ncols=len(names), frameon=False, labelcolor=_INK)
 
 
 def _breaks(times: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -28,6 +28,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "baseline": ("baseline", "rest"),
 }
 
+#: What tables of results have, and no design: they name recordings and persons too.
+_RESULTS = frozenset(("prediction_set", "mean_probability", "candidates"))
+
 _YES = frozenset(("1", "yes", "y", "true", "x", "baseline", "rest"))
 _NO = frozenset(("", "0", "no", "n", "false"))
 _CLOCK = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:[.,]\d+)?)")
@@ -80,6 +83,12 @@ class Design:
 def read_design(path: Path) -> Design:
     """Read a CSV or TSV; a row that cannot be used is a problem with its line, DataError where none can be used."""
     sheet = read_sheet(path)
+    if ours := _RESULTS & set(sheet.names):
+        raise DataError(
+            f"is a table of results (it has {', '.join(sorted(ours))}), not a design: write one that says who "
+            "saw what, and give the folder of this table as --results",
+            str(path),
+        )
     by_fold = {name.strip().lower(): name for name in reversed(sheet.names)}
     found = {column: _first(by_fold, names) for column, names in COLUMNS.items()}
     if lacking := [name for name in ("recording", "participant") if found[name] is None]:

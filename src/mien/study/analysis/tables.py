@@ -6,7 +6,7 @@ Leaves out: what is in them (``cells``, ``comparisons``, ``curves``, ``exclusion
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -91,23 +91,29 @@ def about(study: Study) -> dict[str, Any]:
     }
 
 
-def write_tables(folder: Path, tables: Mapping[str, Rows], facts: Mapping[str, Any]) -> list[Path]:
-    """Write each table in all :data:`FORMATS`; ``facts`` go into the metadata of Parquet. Their paths."""
+def write_tables(
+    folder: Path, tables: Mapping[str, Rows], facts: Mapping[str, Any], *, excel: bool = False
+) -> list[Path]:
+    """Write each table in all :data:`FORMATS`; ``facts`` go into the metadata of Parquet. Their paths.
+
+    excel  CSV with a byte order mark, by which Excel knows UTF-8
+    """
     check_writable(folder)
     heads = {"tests": comparisons.COLUMNS, "exclusions": exclusions.COLUMNS, "curves": curves.COLUMNS}
+    writers: dict[str, Callable[..., None]] = {**_WRITERS, ".csv": partial(_csv, bom=excel)}
     written = list[Path]()
     for name, rows in tables.items():
         columns = list(heads.get(name, ())) or columns_of(rows)
         for ending in FORMATS:
             path = folder / f"{name}{ending}"
-            replace_file(path, partial(_WRITERS[ending], rows=rows, columns=columns, name=name, facts=facts))
+            replace_file(path, partial(writers[ending], rows=rows, columns=columns, name=name, facts=facts))
             written.append(path)
     return written
 
 
-def _csv(path: Path, rows: Rows, columns: Sequence[str], name: str, facts: Mapping[str, Any]) -> None:
+def _csv(path: Path, rows: Rows, columns: Sequence[str], name: str, facts: Mapping[str, Any], *, bom: bool) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(csv_line(columns))
+        file.write("\ufeff" * bom + csv_line(columns))
         file.writelines(csv_line(row.get(c) for c in columns) for row in rows)
 
 
@@ -124,4 +130,4 @@ def _sav(path: Path, rows: Rows, columns: Sequence[str], name: str, facts: Mappi
     write_rows(path, rows, labels, [c for c in columns if c not in _TEXT], title=f"mien study: {name}")
 
 
-_WRITERS = {".csv": _csv, ".parquet": _parquet, ".sav": _sav}
+_WRITERS = {".parquet": _parquet, ".sav": _sav}
