@@ -1,4 +1,6 @@
-"""Tables of docs/scale.md: devices, what a batch does in a second, and what a million and a billion photos take."""
+"""Tables of docs/scale.md: devices, what a batch does in a second, what a million and a billion photos take, and
+training on a set that memory does not hold.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from typing import Any
 
 from bench.reporting.records import record_of
 
-__all__ = ["batch", "cost", "devices"]
+__all__ = ["batch", "cost", "devices", "larger"]
 
 _ABSENT = "Not measured yet."
 _KINDS = {"photos": "photo of 512 x 512, one face", "crops": "face crop of 48 x 48 (`--detector none`)"}
@@ -79,6 +81,39 @@ def cost() -> str:
         f"A billion photos of {size / 1e3:,.0f} kB are {size / 1e3:,.0f} TB to be read."
     )
     return "\n".join([*rows, "", note])
+
+
+def larger() -> str:
+    record = record_of("larger")
+    if record is None:
+        return _ABSENT
+    whole, killed, rates, reads = (record[k] for k in ("undisturbed", "killed", "rates", "random_reading"))
+    c = record["conditions"]
+    rows = ["| what | in memory | on the disk |", "| --- | --- | --- |"]
+    rows.append(
+        f"| faces a second, steps of {rates['faces_a_round']:,} faces in turns, median of {rates['rounds']} | "
+        f"{rates['memory_per_second']:,.0f} | {rates['stored_per_second']:,.0f} ({rates['ratio']:.0%}) |"
+    )
+    rows.append(
+        f"| processor time a face, ms | {rates['memory_cpu_ms_a_face']:.2f} | {rates['stored_cpu_ms_a_face']:.2f} |"
+    )
+    peak = max(whole["peak_rss_mb"], killed["peak_rss_mb"])
+    rows.append(f"| most resident memory of `mien train`, MB | | {peak:,} |")
+    said = "are equal, bit for bit" if record["equal_weights"] else "DIFFER"
+    raw, parquet = (
+        f"{reads[f'{kind}_cold_per_second']:,} and {reads[f'{kind}_warm_per_second']:,} a second "
+        f"({reads[f'{kind}_warm_cpu_ms']:.2f} ms of processor time each)"
+        for kind in ("raw", "parquet")
+    )
+    note = (
+        f"{record['faces']:,} drawn faces of {record['side']} x {record['side']} in colour, {record['gigabytes']:g} GB,"
+        f" under a limit of {record['limit_gigabytes']:g} GB that page cache counts into; two epochs of `mien-nano` "
+        f"on views of 32 pixels, one thread. The weights of the run that was killed and resumed {said}. "
+        f"Faces at random, out of the page cache and from it: raw pixels {raw}, from Parquet with row groups of "
+        f"{reads['row_group']} PNG {parquet}. {c['cpus']} cores, {c['date']}, {_load(c)}."
+    )
+    crowded = " **With more work than processors rates say little: the processor time does.**"
+    return "\n".join([*rows, "", note + crowded * (c["load_1min_at_start"] > c["cpus"])])
 
 
 def _time(hours: float) -> str:

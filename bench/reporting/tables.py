@@ -18,7 +18,7 @@ from bench.reporting.comparison import compared, side_by_side
 from bench.reporting.experiments import graph, students, teachers, trials, words
 from bench.reporting.finetuning import finetune, float_weights
 from bench.reporting.records import record_of
-from bench.reporting.scale import batch, cost, devices
+from bench.reporting.scale import batch, cost, devices, larger
 from bench.reporting.scores import expected, expected_by_comparison, ferplus, heads, results, summary
 from bench.reporting.speeds import faithfulness, networks, speed, wild
 from bench.reporting.studies import study_effects
@@ -53,6 +53,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "devices": devices,
     "batch": batch,
     "cost": cost,
+    "larger": larger,
 }
 
 

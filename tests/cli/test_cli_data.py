@@ -113,3 +113,22 @@ def test_an_out_that_cannot_be_written_stops_before_reading(
 ) -> None:
     assert mien(monkeypatch, "data", "images", "no such file", table) == 2
     assert "OUT must be a folder" in capsys.readouterr().err
+
+
+def test_a_packed_set_takes_the_place_of_its_source(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with table.open("a") as file:
+        file.write("9,1 2 3 4,Training\n")
+    out = tmp_path / "packed"
+    assert mien(monkeypatch, "data", "pack", table, out) == 2
+    assert not out.exists()
+    assert mien(monkeypatch, "data", "pack", table, out, "--skip-bad", "--size", 8, "--colour") == 0
+    said = capsys.readouterr()
+    assert said.out == f"3 faces of 8 x 8 pixels, colour, 0.0 MB, in {out}\n"
+    assert "1 rows or pictures were skipped" in said.err
+    assert mien(monkeypatch, "data", "info", out) == 0
+    assert "3 images of 8 x 8 pixels in colour" in capsys.readouterr().out
+    assert mien(monkeypatch, "data", "audit", out, "--sheet", tmp_path / "sheet.png") == 0
+    assert mien(monkeypatch, "data", "pack", table, out) == 2
+    assert "is there already" in capsys.readouterr().err

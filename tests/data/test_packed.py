@@ -14,6 +14,7 @@ from mien.data import FaceDataset, read_faces, read_source, split_train_val
 from mien.data.audit import audit
 from mien.data.duplicates import near_duplicates
 from mien.data.packed import pack
+from mien.data.save_images import save_images
 from mien.data.summary import summarise
 from mien.data.synthetic.generate import generate
 from mien.errors import ConfigError, DataError
@@ -117,3 +118,11 @@ def test_damage_is_named(tmp_path: Path) -> None:
     (out / "pack.json").write_text("{")
     with pytest.raises(DataError, match="is damaged"):
         read_faces(out)
+
+
+def test_faces_in_colour_are_exported_and_read_back(tree: Path, tmp_path: Path) -> None:
+    ds = pack(lambda kept: read_source(tree, size=24, colour=True, kept=kept), tmp_path / "packed").dataset
+    save_images(ds, tmp_path / "pictures")
+    reading = read_source(tmp_path / "pictures")
+    assert reading.notes == ()
+    assert reading.dataset.fingerprint == ds.fingerprint

@@ -47,5 +47,5 @@ def read_ahead(images: StoredImages, wanted: Sequence[NDArray[np.int64]], *, pin
 
 
 def _read(images: StoredImages, rows: NDArray[np.int64], pin: bool) -> Tensor:
-    faces = torch.from_numpy(channels_first(np.asarray(images[rows])))
+    faces = torch.from_numpy(np.ascontiguousarray(channels_first(np.asarray(images[rows]))))
     return faces.pin_memory() if pin else faces

@@ -120,7 +120,7 @@ class LearningSet:
         ``g``, or the views that it chooses. ``pixels``, as :meth:`pixels` gives them, of faces that are stored.
         """
         pixels = self.images[index] if pixels is None else pixels
-        images, target = pixels.float().contiguous(), self.target[index]
+        images, target = pixels.contiguous().float(), self.target[index]
         if self.views is None:
             return images, target, g
         draws, soft = self.views
