@@ -220,6 +220,7 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=0.0, help="gigabytes that training may hold, page cache counted")
     parser.add_argument("--folder", type=Path, default=Path("build/larger"))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=40)
     args = parser.parse_args()
     begun, load = time.perf_counter(), os.getloadavg()[0]
     shutil.rmtree(args.folder, ignore_errors=True)
@@ -231,7 +232,7 @@ def main() -> None:
         make(data, n)
         record["pack_seconds"] = round(time.perf_counter() - begun)
         record["random_reading"] = reading(data)
-        record["rates"] = rates(data, args.rounds, 40)
+        record["rates"] = rates(data, args.rounds, args.steps)
         record["undisturbed"] = trained(data, args.folder / "whole", args.limit)
         record["killed"] = trained(data, args.folder / "killed", args.limit, kill_in_second=True)
         one, other = (load_file(args.folder / name / "model.safetensors") for name in ("whole", "killed"))

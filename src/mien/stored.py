@@ -21,7 +21,7 @@ from mien.errors import DataError
 __all__ = ["Images", "StoredImages", "blocks", "npy_head", "with_channels"]
 
 _HEAD = 128  # bytes of the .npy header that :func:`npy_head` makes
-_BLOCK = 1024  # faces
+_BLOCK, _BYTES = 1024, 8 << 20  # faces of a block, of large ones fewer
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +115,11 @@ class StoredImages:
 Images = NDArray[np.uint8] | StoredImages
 
 
-def blocks(images: Images, n: int = _BLOCK) -> Iterator[NDArray[np.uint8]]:
-    """All faces in their order, ``n`` at a time, as arrays: views of one in memory, read from a file where they lie."""
+def blocks(images: Images, n: int | None = None) -> Iterator[NDArray[np.uint8]]:
+    """All faces in their order, ``n`` at a time, or as many as are a few megabytes, as arrays: views of one in memory,
+    read from a file where they lie.
+    """
+    n = n or max(1, min(_BLOCK, _BYTES // max(1, images[:1].nbytes)))
     for start in range(0, len(images), n):
         yield np.asarray(images[start : start + n])
 

@@ -20,7 +20,10 @@ from mien.preprocessing import channels_first, normalise
 from mien.spec import Scale
 from mien.stored import Images, blocks
 
-__all__ = ["predict", "test_time_views", "view_logits"]
+__all__ = ["faces_at_once", "predict", "test_time_views", "view_logits"]
+
+
+_AT_ONCE = 512  # faces of 48 x 48
 
 
 class _Normalisation(NamedTuple):
@@ -63,6 +66,11 @@ def view_logits(forward: Forward, images: Images, *, mean: Scale, std: Scale, vi
     return np.asarray(torch.cat(list(_in_blocks(forward, images, mean, std, views)), 1))
 
 
+def faces_at_once(side: int) -> int:
+    """How many faces of so many pixels a network is given at a time, so that what its layers hold is bounded."""
+    return max(16, min(_AT_ONCE, _AT_ONCE * 48**2 // side**2))
+
+
 def _in_blocks(forward: Forward, images: Images, mean: Scale, std: Scale, views: int) -> Iterator[Tensor]:
     """Logits float64 ``(views, n, K)`` on the CPU, block by block, which bounds memory."""
     if not 1 <= views <= 10:
@@ -70,7 +78,7 @@ def _in_blocks(forward: Forward, images: Images, mean: Scale, std: Scale, views:
     if not len(images):
         raise ConfigError("images must hold at least one image, got none")
     device = next(forward.parameters()).device if isinstance(forward, nn.Module) else torch.device("cpu")
-    for block in blocks(images, 512):
+    for block in blocks(images, faces_at_once(images.shape[1])):
         part = torch.from_numpy(np.ascontiguousarray(channels_first(block)))
         x = normalise(part.to(device).float(), _Normalisation(mean, std))
         # to the CPU first: MPS has no float64

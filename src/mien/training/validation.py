@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mien.models import outputs
+from mien.models.inference import faces_at_once
 from mien.training.ranks import Ranks
 from mien.training.tensors import LearningSet
 
@@ -38,7 +39,10 @@ def _outputs(model: nn.Module, data: LearningSet, ranks: Ranks) -> dict[str, Ten
     """The model's logits, second and theta for all faces, as far as it has them, in full precision."""
     n = len(data)
     rows = torch.arange(n)[ranks.rows(n) if n >= ranks.count else slice(n)]
-    parts = [outputs(model, data.normal(images.float())) for images in data.pixels(torch.split(rows, 512))]
+    parts = [
+        outputs(model, data.normal(images.float()))
+        for images in data.pixels(torch.split(rows, faces_at_once(data.side)))
+    ]
     found = {key: [getattr(part, key) for part in parts] for key in ("logits", "second", "theta")}
     shares = {key: torch.cat(every).float() for key, every in found.items() if every[0] is not None}
     return {key: ranks.whole(share, n) if len(share) < n else share for key, share in shares.items()}
