@@ -6,6 +6,7 @@ archives (``data.readers.archives``), whose names :func:`kind_passed_over` tells
 
 from __future__ import annotations
 
+import glob
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any
 
 from mien.errors import DataError
 
-__all__ = ["PassedOver", "find_pictures", "kind_passed_over", "walk_files"]
+__all__ = ["PassedOver", "find_pictures", "kind_passed_over", "matching", "walk_files"]
 
 _EXAMPLES = 3  # names that are kept of each kind
 
@@ -85,6 +86,13 @@ def kind_passed_over(name: str | os.PathLike[str]) -> str:
     if is_picture(base):
         return ""
     return "heic_without_extra" if PurePath(base).suffix.lower() in HEIF_SUFFIXES else "other_ending"
+
+
+def matching(item: str) -> list[str]:
+    """What a pattern such as ``party/*.jpg`` matches, by name; ``item`` itself where it is none or matches nothing."""
+    if glob.has_magic(item) and not Path(item).exists():
+        return sorted(glob.glob(item, recursive=True)) or [item]
+    return [item]
 
 
 def find_pictures(folder: str | os.PathLike[str], passed: PassedOver | None = None) -> Iterator[Path]:

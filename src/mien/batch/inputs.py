@@ -15,7 +15,7 @@ from typing import Any
 
 from mien.batch.storage import Folder, is_address, open_at
 from mien.errors import ConfigError, DataError, need
-from mien.picture_files import PassedOver, kind_passed_over, walk_files
+from mien.picture_files import PassedOver, kind_passed_over, matching, walk_files
 
 __all__ = ["Inputs", "Table", "find_inputs", "open_parquet"]
 
@@ -77,9 +77,8 @@ def open_parquet(name: str) -> Any:
 
 
 def _on_disk(item: str, passed: PassedOver) -> list[str]:
-    is_pattern = glob.has_magic(item) and not Path(item).exists()
     found = list[str]()
-    for one in (sorted(glob.glob(item, recursive=True)) if is_pattern else []) or [item]:
+    for one in matching(item):
         if Path(one).is_dir():
             found += _wanted((str(file) for file in walk_files(one, passed)), passed)
         else:

@@ -6,13 +6,12 @@ Leaves out: the walk through a folder (``mien.picture_files``), and which of its
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mien.errors import ConfigError, DataError
-from mien.picture_files import PassedOver
+from mien.picture_files import PassedOver, matching
 from mien.results.cells import printable
 
 __all__ = ["GivenFiles", "find_given"]
@@ -47,8 +46,7 @@ def find_given(
     for item in given:
         if not item:
             raise ConfigError(f"{argument} must not be empty: '' is no name; for the current folder give '.'")
-        is_pattern = glob.has_magic(item) and not Path(item).exists()
-        for one in (sorted(glob.glob(item, recursive=True)) if is_pattern else []) or [item]:
+        for one in matching(item):
             for path in _of_folder(one, what, inside, found) if Path(one).is_dir() else [one]:
                 found.names.setdefault(printable(path), path)
     return found

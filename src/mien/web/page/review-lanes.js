@@ -182,7 +182,8 @@ function line(pen, x, to) {
 
 /** 75.3 -> "1:15.3". */
 export function clock(seconds, digits = 2) {
-  const whole = Math.floor(seconds / 60);
-  const rest = (seconds - 60 * whole).toFixed(digits);
+  const rounded = Number(seconds.toFixed(digits)); // first, or 119.999 would be 1:60.00
+  const whole = Math.floor(rounded / 60);
+  const rest = (rounded - 60 * whole).toFixed(digits);
   return whole ? `${whole}:${rest.padStart(digits ? digits + 3 : 2, "0")}` : `${rest} s`;
 }
