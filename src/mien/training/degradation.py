@@ -60,7 +60,8 @@ def _befallen(n: int, share: float, x: Tensor, g: Random) -> Tensor:
     """Which of ``n`` images: always the same number of a batch, since a recorded step knows no other."""
     if isinstance(g, Share):
         every = _befallen(g.n, share, x, g.generator)
-        return every[(every >= g.rows.start) & (every < g.rows.stop)] - g.rows.start
+        own: Tensor = every[(every >= g.rows.start) & (every < g.rows.stop)] - g.rows.start
+        return own
     first: Tensor = uniform(n, 0, 1, x, g).argsort()[: round(share * n)]
     return first
 
