@@ -132,8 +132,8 @@ def join(name: str, data: str, votes: str) -> None:
         for m in (first, second)
     )
     answer = mean_of_heads(z1, z2, columns, weight) / whole.temperature
-    _divide(proto, "logits", first.spec.temperature)
-    _divide(proto, OUTPUTS[SECOND], second.spec.temperature)
+    for output, model in (("logits", first), (OUTPUTS[SECOND], second)):
+        _fold(proto, output, model.spec)
     join_heads(proto, OUTPUTS[FIRST], OUTPUTS[SECOND], columns, weight=weight, temperature=whole.temperature)
     onnx.checker.check_model(proto)
     told = {"split": "PublicTest, labels and FER+ majority", "fingerprint": val.fingerprint, "rows": "clean"}
@@ -153,12 +153,19 @@ def _rows_of(part: FaceDataset, whole: FaceDataset) -> NDArray[np.int64]:
     return np.array([place.get(int(row), -1) for row in whole.rows], np.int64)
 
 
-def _divide(proto: Any, output: str, temperature: float) -> None:
-    """Fold a temperature into the linear layer that makes ``output``."""
+def _fold(proto: Any, output: str, spec: ModelSpec) -> None:
+    """Fold scale, shift and temperature into the linear layer that makes ``output``."""
     (node,) = [n for n in proto.graph.node if output in n.output]
+    scale, shift = (np.asarray(spec.calibration[key], np.float32) for key in ("scale", "shift"))
+    turned = any(a.name == "transB" and a.i == 1 for a in node.attribute)
     for item in proto.graph.initializer:
+        if item.name in node.input and len(scale):
+            value = numpy_helper.to_array(item)
+            value = value * scale + shift if value.ndim == 1 else value * (scale[:, None] if turned else scale)
+            item.CopyFrom(numpy_helper.from_array(value, item.name))
         if item.name in node.input:
-            item.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(item) / np.float32(temperature), item.name))
+            value = numpy_helper.to_array(item) / np.float32(spec.temperature)
+            item.CopyFrom(numpy_helper.from_array(value.astype(np.float32), item.name))
 
 
 def _check(proto: Any, faces: NDArray[np.uint8], expected: NDArray[np.float64], spec: ModelSpec) -> None:
@@ -212,7 +219,10 @@ def publish(name: str, data: str, votes: str | None, how: str) -> None:
         "reports": both,
         "heads": {h.name: h.scores for h in spec.heads},
         "robustness": measure_robustness(open_model(file), val).to_dict(),
-        "robustness of heads": {FIRST: measure_robustness(open_model(f"{file}:{FIRST}"), val).to_dict()},
+        "robustness of heads": {
+            head: measure_robustness(open_model(f"{file}:{head}"), part).to_dict()
+            for head, part in ((FIRST, val), (SECOND, majority))
+        },
     }
     write(record)
     card(name)

@@ -26,9 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from bench.conditions import RESULTS, ROOT
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
+from mien.data.duplicates import near_duplicates
 from mien.evaluation.metrics import mean_and_spread
 from mien.evaluation.model import Model, open_model
 from mien.evaluation.scoring import evaluate, measure_robustness
@@ -38,7 +40,9 @@ from mien.files import replace_file, write_text
 from mien.models.weights import load_network, read_spec
 from mien.reporting.card import model_card
 from mien.runtime import Classifier
+from mien.spec import ModelSpec
 from mien.training.devices import processor
+from mien.training.finishing import recalibrated
 
 WEIGHTS = ROOT / "src" / "mien" / "weights"
 VIEWS = (1, 10)
@@ -149,7 +153,7 @@ def ship(name: str, runs: Path, data: str, votes: str | None, int8: bool) -> Non
     record = json.loads((RESULTS / f"{name}.json").read_text())
     tests = read_tests(data, votes, False)
     best = max(record["seeds"], key=lambda s: _value(s["reports"]["1"]))
-    model, spec = load_network(runs / best["run"] / "model.safetensors")
+    model, spec = _calibrated(runs / best["run"], data, votes)
     file = WEIGHTS / f"{name}.onnx"
     parity = export_onnx(model, replace(spec, name=name, licence=LICENCE, scores={}), file)
     train, val = tests[""]
@@ -179,6 +183,18 @@ def ship(name: str, runs: Path, data: str, votes: str | None, int8: bool) -> Non
     print(f"{file}: {size / 1000:.0f} kB, {spec.precision}, parity {parity:.1e}, seed {best['seed']}, {quantization}")
 
 
+def _calibrated(run: Path, data: str, votes: str | None) -> tuple[nn.Module, ModelSpec]:
+    """The network of a run, whatever mien trained it, calibrated as this one does it."""
+    model, spec = load_network(run / "model.safetensors")
+    faces = read_faces(data)
+    if spec.heads:
+        if votes is None:
+            raise SystemExit("--votes is needed to calibrate FER+'s head")
+        faces = with_votes(faces, read_votes(votes), "both")
+    train, val = train_val(faces)
+    return recalibrated(model, spec, val, ~near_duplicates(val.array, train.array), val.fingerprint)
+
+
 def card(name: str) -> None:
     """Write the card of a shipped model from its file and its record."""
     record = json.loads((RESULTS / f"{name}.json").read_text())
@@ -191,6 +207,7 @@ def card(name: str) -> None:
         seeds={} if spec.heads else _by_seed(record),
         head_seeds={h.name: _by_seed(_record_of_head(record, h.name)) for h in spec.heads},
         robustness=shipped["robustness"],
+        head_robustness=shipped.get("robustness of heads"),
         tilt=_tilt_of(name),
         float_weights=json.loads((RESULTS / "float_weights.json").read_text()).get(name),
     )

@@ -11,10 +11,13 @@ from torch import Tensor
 
 from mien.data.synthetic.generate import generate
 from mien.errors import ConfigError
-from mien.evaluation.calibrated import calibrated
+from mien.evaluation import calibrated as calibrated_module
+from mien.evaluation.calibrated import calibrated, corrupted_logits
 from mien.evaluation.calibration import calibrate, fit_temperature
+from mien.evaluation.class_scaling import Scaling
 from mien.evaluation.model import Loaded
 from mien.models.inference import predict, view_logits
+from mien.preprocessing import softmax
 from mien.spec import ModelSpec
 
 FACES = generate(400, seed=3)
@@ -55,22 +58,26 @@ def test_the_temperature_of_a_mean_over_views_is_the_best_of_a_grid(views) -> No
     assert loss(best) <= min(loss(t) for t in np.geomspace(best / 3, best * 3, 15)) + 1e-9
 
 
-def test_each_number_of_views_has_its_own_figures(model) -> None:
+def test_each_number_of_views_has_its_own_figures(model, monkeypatch) -> None:
+    assert calibrated(model, FACES, views=(1,)).spec.calibration["scale"] == []  # too few for that
+    monkeypatch.setattr(calibrated_module, "_SCALED_FROM", 400)
     found = calibrated(model, FACES)
     c = found.spec.calibration
-    assert found.spec.temperature == c["temperature"] == fit_temperature(logits(1), FACES.labels)
+    scaling = Scaling(c["scale"], c["shift"])
+    assert found.spec.temperature == c["temperature"] == fit_temperature(scaling(logits(1)), FACES.labels)
     assert (c["rows"], c["n"], c["split"]) == ("all", len(FACES), "+".join(FACES.splits))
-    assert c["views"]["10"] == calibrate(logits(10), FACES.labels).to_dict()
+    corrupted = corrupted_logits(model, FACES.images, 10)
+    assert c["views"]["10"] == calibrate(logits(10), FACES.labels, corrupted=corrupted, scaled=True).to_dict()
     assert c["views"]["10"]["temperature"] < c["temperature"]  # a mean over views is less sure than one
-    expected = predict(forward, FACES.images, mean=0.5, std=0.25, views=10, temperature=c["views"]["10"]["temperature"])
-    np.testing.assert_allclose(found.predict(FACES.images, views=10), expected)
+    p = softmax(scaling(logits(10)), c["views"]["10"]["temperature"])
+    np.testing.assert_allclose(found.predict(FACES.images, views=10), p.mean(0), atol=1e-6)
     assert found.temperature(5) == pytest.approx(c["views"]["2"]["temperature"])
 
 
 def test_a_graph_that_divides_already_divides_by_the_rest_only(model) -> None:
-    spec = calibrated(model, FACES).spec
-    divided = Loaded(lambda x: forward(x) / spec.temperature, replace(spec, temperature=1.0), "")
-    whole = replace(model, spec=spec)
+    whole = calibrated(model, FACES)
+    spec = whole.spec
+    divided = Loaded(lambda x: whole.forward(x) / spec.temperature, replace(spec, temperature=1.0), "")
     for views in (1, 2, 10):
         np.testing.assert_allclose(
             divided.predict(FACES.images[:20], views=views), whole.predict(FACES.images[:20], views=views), atol=1e-6

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from mien.errors import ConfigError
 from mien.evaluation import calibration
-from mien.evaluation.calibration import MIN_ROWS, calibrate, conformal_threshold, fit_temperature
+from mien.evaluation.calibration import MIN_ROWS, calibrate, conformal_threshold, ece_by_chance, fit_temperature
+from mien.evaluation.class_scaling import Scaling, fit_scaling
 from mien.evaluation.metrics import expected_calibration_error, score
 from mien.runtime.prediction_set import prediction_set
 
@@ -141,6 +142,50 @@ def test_a_too_sure_network_is_brought_back():
     assert found.singles_accuracy > 0.7
     assert calibrate(z, y) == found
     assert calibrate(z, y, seed=1).ece != found.ece
+
+
+def test_a_scale_and_a_shift_for_each_class_are_found_and_few_faces_find_none():
+    z, y = drawn(4000, k=4)
+    scale, shift = np.array([2.0, 1.0, 0.7, 1.4]), np.array([0.5, -1.0, 0.0, 0.3])
+    wrong = (z - shift) / scale
+    found = fit_scaling(wrong, y)
+    assert found.scale == pytest.approx(scale, rel=0.2)
+    assert np.array(found.shift) - found.shift[2] == pytest.approx(shift, abs=0.25)
+    best = -np.log(softmax(found(wrong))[np.arange(4000), y]).mean()
+    for moved in np.eye(8) * 0.05:  # the loss with its small wish for 1 and 0 has no lower place near
+        other = wrong * (found.scale + moved[:4]) + found.shift + moved[4:]
+        assert -np.log(softmax(other)[np.arange(4000), y]).mean() > best - 1e-4
+    one, two = calibrate(wrong, y), calibrate(wrong, y, scaled=True)
+    assert two.log_loss < one.log_loss
+    assert two.ece < one.ece
+    assert two.ece < 2 * two.ece_by_chance[1]
+    few = fit_scaling(wrong[:20], y[:20])
+    assert np.abs(np.array(few.scale) - 1).max() < 1
+    assert fit_scaling(-20 * z, y) == Scaling()  # turned round: nothing to scale
+
+
+def test_the_threshold_also_keeps_what_is_promised_of_corrupted_faces():
+    z, y = drawn(3000)
+    weak = 0.4 * z + np.random.default_rng(1).normal(0, 0.5, z.shape)
+    plain, found = calibrate(z, y), calibrate(z, y, corrupted=weak, corrupted_coverage=0.97)
+    assert plain.corrupted == {}
+    assert plain.plain_size == plain.mean_size
+    assert found.threshold < plain.threshold
+    assert found.plain_size == pytest.approx(plain.mean_size)
+    assert found.mean_size > found.plain_size
+    assert found.corrupted["coverage"] == pytest.approx(0.97, abs=0.015)
+    assert found.corrupted["mean_size"] > found.mean_size
+    assert calibrate(z, y, corrupted=z, corrupted_coverage=0.5).threshold == plain.threshold
+
+
+def test_few_faces_show_an_error_that_is_none():
+    p = softmax(drawn(2000)[0])
+    mean, high = ece_by_chance(p)
+    assert 0 < mean < high < 0.06
+    assert ece_by_chance(np.concatenate([p] * 9))[0] == pytest.approx(mean / 3, rel=0.25)
+    rng = np.random.default_rng(7)
+    drawn_once = (rng.random((2000, 1)) > p.cumsum(1)).sum(1).clip(max=6)
+    assert expected_calibration_error(p, drawn_once) < 1.5 * high
 
 
 def test_the_figures_are_those_of_a_slow_loop():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mien.data.synthetic.generate import generate
 from mien.errors import ConfigError
-from mien.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from mien.evaluation.corruptions import CORRUPTIONS, MODERATE, SEVERITIES, corrupt, corrupt_moderately
 
 KINDS = list(CORRUPTIONS)
 RANDOM = {"noise", "rotation"}
@@ -182,3 +182,15 @@ def test_wrong_arguments_are_named(arguments, words) -> None:
     good = {"images": np.zeros((1, 48, 48), np.uint8), "kind": "blur", "severity": 1, "seed": 0}
     with pytest.raises(ConfigError, match=words):
         corrupt(**{**good, **arguments})
+
+
+def test_moderate_corruption_is_each_kind_and_severity_for_equally_many_faces() -> None:
+    faces = np.random.default_rng(0).integers(0, 256, (54, 24, 24)).astype(np.uint8)
+    out = corrupt_moderately(faces)
+    every = [corrupt(faces, kind, severity) for kind in CORRUPTIONS for severity in MODERATE]
+    assert len(every) == 27
+    np.testing.assert_array_equal(out, corrupt_moderately(faces))
+    assert (out != corrupt_moderately(faces, 1)).any()
+    assert (out != faces).any(axis=(1, 2)).mean() > 0.9
+    blurred = [corrupt(faces, "blur", s) for s in MODERATE]  # blur has no chance in it: such faces can be told
+    assert sum((out[i] == r[i]).all() for i in range(54) for r in blurred) == 6

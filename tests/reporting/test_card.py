@@ -12,7 +12,7 @@ from mien.errors import ConfigError
 from mien.evaluation.calibration import calibrate
 from mien.evaluation.metrics import Robustness, score, wilson
 from mien.reporting.card import INTENDED, LIMITS, data_terms, model_card
-from mien.spec import ModelSpec
+from mien.spec import Head, ModelSpec
 
 NAMES = ("angry", "happy", "sad")
 
@@ -135,7 +135,28 @@ def test_tilt_joins_both_directions_and_float_weights_are_named(spec):
     assert "| 45 | 38 % of 40 | 60.00 % |" in card
     assert "de-quantized from the shipped int8 file, in half precision, 2 KiB" in card
     assert "62.50 % right where this file has 62.00 %" in card
-    assert "Tilted heads" not in model_card(spec, [])
+    assert "not measured on photographs" in card
+    assert "Tilted in the picture: not measured with this network." in model_card(spec, [])
+    rows = [{"degrees": 30, "n": 40, "accuracy": 0.75}, {"degrees": 60, "n": 3, "accuracy": 1.0}]
+    card = model_card(spec, [], tilt={"tilt": turned, "n": 50, "split": "x", "turned_from": 27.0, "yaw": rows})
+    assert "of 50, those found: 30 degrees 75.00 % of 40." in card
+
+
+def test_a_head_tells_its_scaling_its_promise_and_what_corruption_leaves(spec):
+    logits = np.random.default_rng(0).normal(0, 2, (400, 3))
+    labels = (logits + np.random.default_rng(1).gumbel(size=(400, 3))).argmax(1)
+    found = calibrate(logits, labels, corrupted=logits / 2, scaled=True)
+    head = Head("own", spec.labels, "logits_own", calibration=found.to_dict())
+    robustness = Robustness(400, 0.8, {"blur": (0.7,) * 5}, "x").to_dict()
+    card = model_card(replace(spec, heads=(head,)), [], head_robustness={"own": robustness})
+    for words in (
+        f"{spec.labels[0]} {found.scale[0]:.2f} {found.shift[0]:+.2f}",
+        f"true class for {100 * found.corrupted['coverage']:.2f} %",
+        "severity 1 to 3 of every kind",
+        f"by chance a network without any error shows {100 * found.ece_by_chance[0]:.2f} %",
+        "### Robustness",
+    ):
+        assert words in card
 
 
 def test_robustness_is_a_table_and_left_out_without_figures(spec):

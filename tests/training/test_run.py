@@ -25,12 +25,14 @@ from mien.data.duplicates import near_duplicates
 from mien.data.synthetic.generate import generate
 from mien.errors import ConfigError, ModelError, OutputError
 from mien.evaluation.calibration import conformal_threshold, fit_temperature
+from mien.evaluation.corruptions import corrupt_moderately
 from mien.evaluation.model import open_model
 from mien.evaluation.scoring import evaluate
 from mien.files import check_writable, replace_file
 from mien.models.inference import predict
-from mien.models.weights import load_model
+from mien.models.weights import load_model, load_network
 from mien.training.checkpoint import load_state, save_state
+from mien.training.finishing import recalibrated
 from mien.training.loop import Batch, State, Stopped
 from mien.training.recipe import Optimizer, Recipe
 from mien.training.run import train
@@ -83,7 +85,9 @@ def test_a_run_is_calibrated_on_the_validation_part(done: Path, faces: tuple[Fac
     assert found["temperature"] == spec.temperature != 1
     assert json.loads((done / "evaluation.json").read_text())["log_loss"] < found["log_loss_before"]
     p = predict(model, val.images, mean=spec.mean, std=spec.std, temperature=spec.temperature)
-    assert found["threshold"] == pytest.approx(conformal_threshold(p, val.labels))
+    q = predict(model, corrupt_moderately(val.images), mean=spec.mean, std=spec.std, temperature=spec.temperature)
+    plain, least = conformal_threshold(p, val.labels), conformal_threshold(q, val.labels, 0.85)
+    assert found["threshold"] == pytest.approx(min(plain, least))
 
 
 @pytest.mark.parametrize("copied", [30, 70])
@@ -139,6 +143,11 @@ def test_a_second_head_is_calibrated_on_the_rows_that_have_shares(tmp_path: Path
     assert [h.name for h in first.heads] == ["fer2013", "votes"]
     assert next(iter(first.scores.values()))["n"] == first.calibration["n"] == 60
     assert first.temperature != spec.temperature
+    network, whole = load_network(tmp_path / "run" / "model.safetensors")
+    clean = ~near_duplicates(val.images, part.images)
+    again, anew = recalibrated(network, replace(whole, temperature=9.0), val, clean, val.fingerprint)
+    assert [h.calibration for h in anew.heads] == [h.calibration for h in whole.heads]
+    torch.testing.assert_close(again.head.weight, network.head.weight)
 
 
 def test_too_few_rows_leave_a_run_uncalibrated(faces: tuple[FaceDataset, FaceDataset], tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""Calibrate a model on held-out faces: its spec gets a temperature and a threshold for each number of test-time views.
+"""Calibrate a model on held-out faces: its logits are scaled and shifted by class, and its spec gets a temperature and
+a threshold for each number of test-time views.
 
 Leaves out: the arithmetic (``calibration``), and which faces are near-duplicates of Training (``mien.data.audit``).
 """
@@ -10,18 +11,25 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from mien.data import FaceDataset
 from mien.errors import ConfigError
 from mien.evaluation.calibration import MIN_ROWS, calibrate
+from mien.evaluation.class_scaling import Scaling
+from mien.evaluation.corruptions import corrupt_moderately
 from mien.evaluation.model import Loaded
-from mien.models.inference import view_logits
+from mien.models.heads import classifier, scaled, with_head
+from mien.models.inference import Forward, Images, view_logits
 
-__all__ = ["VIEWS", "calibrated"]
+__all__ = ["VIEWS", "calibrated", "corrupted_logits"]
 
 #: Numbers of test-time views that are calibrated where nothing else is asked for.
 VIEWS = (1, 2, 10)
+
+_SCALED_FROM = 1000  # faces; from fewer, a scale and shift for each class would flatter the score on these same faces
 
 
 def calibrated(
@@ -41,9 +49,10 @@ def calibrated(
     views   numbers of test-time views, 1..10, with 1 among them; each has figures of its own, since a mean over views
             is less sure than one view
 
-    The figures of one view stand in ``spec.calibration``, those of more under its key ``views``, by number. With fewer
-    than ``MIN_ROWS`` faces that count, ``model`` is given back as it is. Raises ConfigError where an argument breaks
-    its rule.
+    Where at least 1,000 faces count, the logits are scaled and shifted by class, see ``class_scaling``. The threshold
+    keeps what is promised of faces as they are and of moderately corrupted ones. The figures of one view stand in
+    ``spec.calibration``, those of more under its key ``views``, by number. With fewer than ``MIN_ROWS`` faces that
+    count, ``model`` is given back as it is. Raises ConfigError where an argument breaks its rule.
     """
     y = faces.labels if labels is None else labels
     if 1 not in views or not all(1 <= v <= 10 for v in views):
@@ -58,7 +67,12 @@ def calibrated(
         return model
     spec = model.spec
     z = view_logits(model.forward, faces.images[counted], mean=spec.mean, std=spec.std, views=max(views))
-    found = {v: calibrate(z[:v], y[counted]).to_dict() for v in sorted(set(views))}
+    q = corrupted_logits(model, faces.images[counted], max(views))
+    many = bool(counted.sum() >= _SCALED_FROM)
+    every = {
+        v: calibrate(z[:v], y[counted], corrupted=None if q is None else q[:v], scaled=many) for v in sorted(set(views))
+    }
+    scaling, found = Scaling(every[1].scale, every[1].shift), {v: c.to_dict() for v, c in every.items()}
     one: dict[str, Any] = {
         **found.pop(1),
         "split": "+".join(faces.splits) or "validation",
@@ -66,4 +80,23 @@ def calibrated(
         "rows": "all" if clean is None else "clean",
         "views": {str(v): figures for v, figures in found.items()},
     }
-    return replace(model, spec=replace(spec, temperature=one["temperature"], calibration=one))
+    forward = _scaled(model.forward, scaling)
+    return replace(model, forward=forward, spec=replace(spec, temperature=one["temperature"], calibration=one))
+
+
+def corrupted_logits(model: Loaded, images: Images, views: int) -> NDArray[np.float64] | None:
+    """Logits ``(views, N, K)`` of faces moderately corrupted; None for faces in colour, for which there is no way."""
+    if images.ndim != 3:
+        return None
+    spec = model.spec
+    return view_logits(model.forward, corrupt_moderately(images), mean=spec.mean, std=spec.std, views=views)
+
+
+def _scaled(forward: Forward, scaling: Scaling) -> Forward:
+    """A network with what scales its logits in its last layer; another function, with that done to what it gives."""
+    if not scaling.scale:
+        return forward
+    if isinstance(forward, nn.Module):
+        return with_head(forward, scaled(classifier(forward), scaling.scale, scaling.shift))
+    scale, shift = (torch.tensor(v) for v in (scaling.scale, scaling.shift))
+    return lambda x: forward(x) * scale + shift

@@ -1,7 +1,8 @@
 """Calibration: a temperature for honest probabilities, and prediction sets that hold the truth as often as promised.
 
 :func:`calibrate` fits both on held-out faces and measures by cross-fit what they are worth on other faces. numpy only.
-Leaves out: asking a model for its logits and putting what was found into its spec (``calibrated``).
+Leaves out: asking a model for its logits and putting what was found into its spec (``calibrated``), and a scale and
+shift for each class (``class_scaling``).
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mien.errors import ConfigError
+from mien.evaluation.class_scaling import Scaling, fit_scaling
 from mien.evaluation.metrics import expected_calibration_error
 from mien.preprocessing import log_softmax
 
-__all__ = ["MIN_ROWS", "Calibration", "calibrate", "conformal_threshold", "fit_temperature"]
+__all__ = ["MIN_ROWS", "Calibration", "calibrate", "conformal_threshold", "ece_by_chance", "fit_temperature"]
 
 #: Fewest faces that :func:`calibrate` takes.
 MIN_ROWS = 20
@@ -29,38 +31,62 @@ _LOW, _HIGH = 0.05, 20.0  # temperatures beyond these say that the data do not d
 class Calibration:
     """What :func:`calibrate` found; ``before`` means at temperature 1.
 
-    temperature      logits are divided by it before softmax; fitted on all rows
+    scale, shift     for each class, by which its logit is multiplied and what is then added; fitted on all rows; empty
+                     where none were asked for
+    temperature      what comes of it is divided by it before softmax; fitted on all rows
     threshold        smallest probability of a class in the prediction set, 0..1; fitted on all rows
     coverage_target  share of faces whose set shall hold the true class, 0..1
     n, folds         rows, and the number of parts of the cross-fit by which all that follows was measured
+    accuracy_before, accuracy   share of rows whose most probable class is the true one, 0..1
     ece_before, ece  expected calibration error in 15 bins, 0..1
+    ece_by_chance    what ``ece`` is on average where these very probabilities are right, and its 95 % quantile: n
+                     faces cannot show less, see :func:`ece_by_chance`
     log_loss_before, log_loss   mean negative log probability of the true class, nats
     coverage         share of faces whose set held the true class, 0..1
     mean_size        mean number of classes in a prediction set
+    plain_size       the same for the largest threshold that keeps ``coverage_target`` alone
+    corrupted        for the same faces moderately corrupted: the share whose set shall hold the true class, the share
+                     whose set did, and the mean number of classes in a set; empty where none were given
     singles          share of faces whose prediction set is one class, 0..1
     singles_accuracy share of these whose class is the true one, 0..1; None where there are none
     """
 
+    scale: tuple[float, ...]
+    shift: tuple[float, ...]
     temperature: float
     threshold: float
     coverage_target: float
     n: int
     folds: int
+    accuracy_before: float
+    accuracy: float
     ece_before: float
     ece: float
+    ece_by_chance: tuple[float, float]
     log_loss_before: float
     log_loss: float
     coverage: float
     mean_size: float
+    plain_size: float
+    corrupted: dict[str, float]
     singles: float
     singles_accuracy: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, ready for JSON."""
-        return asdict(self)
+        """Plain numbers and lists, ready for JSON."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
 
-def calibrate(logits: ArrayLike, labels: ArrayLike, *, coverage: float = 0.9, seed: int = 0) -> Calibration:
+def calibrate(
+    logits: ArrayLike,
+    labels: ArrayLike,
+    *,
+    coverage: float = 0.9,
+    corrupted: ArrayLike | None = None,
+    corrupted_coverage: float = 0.85,
+    scaled: bool = False,
+    seed: int = 0,
+) -> Calibration:
     """Fit temperature and threshold on all rows, and measure them by two-fold cross-fit.
 
     logits    ``(N, K)``, or ``(V, N, K)`` of V test-time views whose probabilities are averaged; finite, N at least
@@ -68,40 +94,96 @@ def calibrate(logits: ArrayLike, labels: ArrayLike, *, coverage: float = 0.9, se
               than one view, so each number of views has a temperature and a threshold of its own.
     labels    int ``(N,)`` in ``0..K-1``
     coverage  share of faces whose prediction set shall hold the true class, between 0 and 1
+    corrupted           logits of the same faces moderately corrupted, in the same shape; the threshold is then so low
+                        that of their sets too a share of ``corrupted_coverage`` holds the true class
+    scaled    fit a scale and a shift of each class's logit first, on the first view, see ``class_scaling``
     seed      of the random halves, which hold equally many rows of each class, give or take one
 
-    For the figures, each half is measured with the temperature and threshold that were fitted on the other one, and the
-    rows of both are counted together. Raises ConfigError where an argument breaks its rule.
+    For the figures, each half is measured with what was fitted on the other one, and the rows of both are counted
+    together. Raises ConfigError where an argument breaks its rule.
     """
     z, y = _checked("logits", logits, labels)
+    spoilt = None if corrupted is None else _checked("corrupted", corrupted, labels)[0]
     if len(y) < MIN_ROWS:
         raise ConfigError(f"labels must hold at least {MIN_ROWS} rows, got {len(y)}; calibrate on more faces")
-    temperature, threshold = _fit(z, y, coverage)
-    log_p, least = np.empty_like(z[0]), np.empty((len(y), 1))
+    promised = coverage, corrupted_coverage
+    whole = _Fit.to(z, spoilt, y, promised, scaled)
+    log_p, log_q = np.empty_like(z[0]), np.empty_like(z[0])
+    least, plain = np.empty((len(y), 1)), np.empty((len(y), 1))
     halves = _halves(y, seed)
     for fitted, held in (halves, halves[::-1]):
-        t, least[held] = _fit(z[:, fitted], y[fitted], coverage)
-        log_p[held] = _log_mean(z[:, held], t)
-    p, rows = np.exp(log_p), np.arange(len(y))
-    inside = p >= least
-    inside[rows, p.argmax(1)] = True
+        own = _Fit.to(z[:, fitted], None if spoilt is None else spoilt[:, fitted], y[fitted], promised, scaled)
+        least[held], plain[held] = own.threshold, own.plain
+        log_p[held] = own.log_mean(z[:, held])
+        log_q[held] = log_p[held] if spoilt is None else own.log_mean(spoilt[:, held])
+    p, rows, before = np.exp(log_p), np.arange(len(y)), _log_mean(z, 1.0)
+    inside = _inside(p, least)
     size, held_true = inside.sum(1), inside[rows, y]
-    single, before = size == 1, _log_mean(z, 1.0)
+    single = size == 1
     return Calibration(
-        temperature=temperature,
-        threshold=threshold,
+        scale=whole.scaling.scale,
+        shift=whole.scaling.shift,
+        temperature=whole.temperature,
+        threshold=whole.threshold,
         coverage_target=float(coverage),
         n=len(y),
         folds=len(halves),
+        accuracy_before=float((before.argmax(1) == y).mean()),
+        accuracy=float((p.argmax(1) == y).mean()),
         ece_before=expected_calibration_error(np.exp(before), y),
         ece=expected_calibration_error(p, y),
+        ece_by_chance=ece_by_chance(p),
         log_loss_before=float(-before[rows, y].mean()),
         log_loss=float(-log_p[rows, y].mean()),
         coverage=float(held_true.mean()),
         mean_size=float(size.mean()),
+        plain_size=float(_inside(p, plain).sum(1).mean()),
+        corrupted={} if spoilt is None else _on_corrupted(_inside(np.exp(log_q), least), y, corrupted_coverage),
         singles=float(single.mean()),
         singles_accuracy=float(held_true[single].mean()) if single.any() else None,
     )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """What was fitted on some rows; ``plain`` is the threshold that the promise on faces as they are asks for."""
+
+    scaling: Scaling
+    temperature: float
+    threshold: float
+    plain: float
+
+    @classmethod
+    def to(
+        cls,
+        z: NDArray[np.float64],
+        corrupted: NDArray[np.float64] | None,
+        y: NDArray[np.int64],
+        promised: tuple[float, float],
+        scaled: bool,
+    ) -> _Fit:
+        scaling = fit_scaling(z[0], y) if scaled else Scaling()
+        t = fit_temperature(scaling(z), y)
+        plain = least = conformal_threshold(np.exp(_log_mean(scaling(z), t)), y, promised[0])
+        if corrupted is not None:
+            least = min(plain, conformal_threshold(np.exp(_log_mean(scaling(corrupted), t)), y, promised[1]))
+        return cls(scaling, t, least, plain)
+
+    def log_mean(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _log_mean(self.scaling(z), self.temperature)
+
+
+def ece_by_chance(probabilities: NDArray[np.float64], draws: int = 100, seed: int = 0) -> tuple[float, float]:
+    """Mean and 95 % quantile of the calibration error in 15 bins of labels that are drawn from ``probabilities``.
+
+    A perfectly calibrated network has that error on as many faces: its bins hold few, and their shares scatter
+    (Roelofs et al. 2022, arXiv 2012.08668, section 3).
+    """
+    rng, sums = np.random.default_rng(seed), np.cumsum(probabilities, 1)
+    sums[:, -1] = np.inf  # sums may end below 1 by rounding
+    drawn = ((rng.random((len(sums), 1)) > sums).sum(1) for _ in range(draws))
+    errors = [expected_calibration_error(probabilities, y) for y in drawn]
+    return float(np.mean(errors)), float(np.quantile(errors, 0.95))
 
 
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
@@ -153,10 +235,16 @@ def conformal_threshold(probabilities: ArrayLike, labels: ArrayLike, coverage: f
     return float(np.sort(p[np.arange(n), y])[n - rank]) if rank <= n else 0.0
 
 
-def _fit(z: NDArray[np.float64], y: NDArray[np.int64], coverage: float) -> tuple[float, float]:
-    """Temperature, and the threshold for probabilities at that temperature."""
-    t = fit_temperature(z, y)
-    return t, conformal_threshold(np.exp(_log_mean(z, t)), y, coverage)
+def _inside(p: NDArray[np.float64], least: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which classes are in each row's prediction set, bool ``(N, K)``."""
+    inside = np.asarray(p >= least)
+    inside[np.arange(len(p)), p.argmax(1)] = True
+    return inside
+
+
+def _on_corrupted(inside: NDArray[np.bool_], y: NDArray[np.int64], target: float) -> dict[str, float]:
+    held = inside[np.arange(len(y)), y]
+    return {"target": float(target), "coverage": float(held.mean()), "mean_size": float(inside.sum(1).mean())}
 
 
 def _halves(y: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

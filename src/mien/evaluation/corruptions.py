@@ -22,11 +22,13 @@ from mien.errors import ConfigError
 
 __all__ = [
     "CORRUPTIONS",
+    "MODERATE",
     "SEVERITIES",
     "blur",
     "brightness",
     "contrast",
     "corrupt",
+    "corrupt_moderately",
     "eyes",
     "jpeg",
     "low_resolution",
@@ -49,6 +51,9 @@ SEVERITIES: dict[str, tuple[float, float, float, float, float]] = {
     "jpeg": (40, 25, 15, 10, 5),
     "low_resolution": (0.67, 0.5, 0.4, 0.3, 0.22),  # 48 pixels: 32, 24, 19, 14, 11 pixels
 }
+
+#: Severities that count as moderate, of every kind: what prediction sets make a promise about.
+MODERATE = (1, 2, 3)
 
 # Where eyes and mouth lie in an aligned face of FER2013, as shares of the side: the middle row of the band, and the
 # columns from..to.
@@ -146,6 +151,18 @@ def corrupt(images: Images, kind: str, severity: int, seed: int = 0) -> Images:
         raise ConfigError(f"images must be uint8 (N, S, S), N and S 1 or more, got {images.dtype} {images.shape}")
     rng = np.random.default_rng([seed, *kind.encode()])
     return CORRUPTIONS[kind](images, SEVERITIES[kind][int(severity) - 1], rng)
+
+
+def corrupt_moderately(images: Images, seed: int = 0) -> Images:
+    """Each face uint8 ``(N, S, S)`` corrupted once, by chance in one of all kinds and ``MODERATE`` severities, which
+    get equally many faces, give or take one. See :func:`corrupt`.
+    """
+    ways = [(kind, severity) for kind in CORRUPTIONS for severity in MODERATE]
+    which, out = np.random.default_rng(seed).permutation(np.arange(len(images)) % len(ways)), images.copy()
+    for i, (kind, severity) in enumerate(ways):
+        if (which == i).any():
+            out[which == i] = corrupt(images[which == i], kind, severity, seed)
+    return out
 
 
 def _cover(

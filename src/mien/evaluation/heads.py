@@ -8,14 +8,14 @@ opinion pool, Genest & Zidek 1986, Statistical Science 1, section 3). Leaves out
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ConfigError
-from mien.evaluation.calibrated import VIEWS
+from mien.evaluation.calibrated import VIEWS, corrupted_logits
 from mien.evaluation.calibration import Calibration, calibrate, fit_temperature
 from mien.evaluation.model import Loaded
 from mien.models.inference import view_logits
@@ -35,16 +35,10 @@ class Mean:
     weight       of the first head, 0..1; the second has the rest
     curve        for each weight tried: weight, accuracy by the first and by the second labelling, macro recall by each,
                  0..1, and the mean of the log losses by both, nats
-    calibration  of the mean, on both labellings together
     """
 
     weight: float
     curve: tuple[tuple[float, ...], ...]
-    calibration: Calibration
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain lists and numbers, ready for JSON."""
-        return asdict(self)
 
 
 def shared_classes(first: Sequence[str], second: Sequence[str]) -> list[int]:
@@ -71,7 +65,7 @@ def choose_mean(
     labels: NDArray[np.int64],
     others: NDArray[np.int64],
 ) -> Mean:
-    """The weight whose mean has the least log loss on both labellings, each counting half, and its calibration.
+    """The weight whose mean has the least log loss on both labellings, each counting half.
 
     The log loss is a proper score (Gneiting & Raftery 2007, JASA 102, section 4): it asks for honest probabilities of
     both labellings. By accuracy alone the weight would give up rare classes, by macro recall alone it would follow a
@@ -81,9 +75,6 @@ def choose_mean(
                    learnt, each divided by its own temperature; the first view is what the weight is chosen on
     labels         the first labelling, int ``(N,)``, 0..K1-1
     others         the second labelling in the first one's classes; -1 for a face without a clear one
-
-    Temperature and threshold are fitted on every face with its label and, where there is one, again with its other
-    label: a right answer is what one of both labellings says.
     """
     clear = others >= 0
     if not clear.any():
@@ -97,7 +88,7 @@ def choose_mean(
         losses = [-log_p[np.arange(len(labels)), labels].mean(), -log_p[clear, others[clear]].mean()]
         curve.append((weight, *rows, float(np.mean(losses))))
     best = min(curve, key=lambda row: row[-1])[0]
-    return Mean(best, tuple(curve), calibrate_mean(first, second, columns, labels, others, best))
+    return Mean(best, tuple(curve))
 
 
 def calibrate_mean(
@@ -107,9 +98,18 @@ def calibrate_mean(
     labels: NDArray[np.int64],
     others: NDArray[np.int64],
     weight: float,
+    corrupted: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
 ) -> Calibration:
-    """Temperature and threshold of the mean with this ``weight``; arguments as for :func:`choose_mean`."""
-    return calibrate(*_both(mean_of_heads(first, second, columns, weight), labels, others))
+    """Temperature and threshold of the mean with this ``weight``; arguments as for :func:`choose_mean`.
+
+    Both are fitted on every face with its label and, where there is one, again with its other label: a right answer is
+    what one of both labellings says.
+
+    corrupted  logits of both heads for the same faces moderately corrupted; the threshold then keeps a promise of them
+    """
+    z, y = _both(mean_of_heads(first, second, columns, weight), labels, others)
+    q = None if corrupted is None else _both(mean_of_heads(*corrupted, columns, weight), labels, others)[0]
+    return calibrate(z, y, corrupted=q)
 
 
 def joined(
@@ -129,12 +129,19 @@ def joined(
         view_logits(m.forward, images, mean=spec.mean, std=spec.std, views=max(VIEWS)) / m.spec.temperature
         for m in heads
     )
+    given = [(m, corrupted_logits(m, images, max(VIEWS))) for m in heads]
+    q = [z / m.spec.temperature for m, z in given if z is not None]
     found = choose_mean(z1, z2, columns, labels, others)
-    more = {v: calibrate_mean(z1[:v], z2[:v], columns, labels, others, found.weight) for v in VIEWS if v > 1}
+
+    def figures(v: int) -> dict[str, Any]:
+        spoilt = (q[0][:v], q[1][:v]) if q else None
+        return calibrate_mean(z1[:v], z2[:v], columns, labels, others, found.weight, spoilt).to_dict()
+
+    one = figures(1)
     return replace(
         spec,
-        temperature=found.calibration.temperature,
-        calibration={**found.calibration.to_dict(), "views": {str(v): c.to_dict() for v, c in more.items()}},
+        temperature=one["temperature"],
+        calibration={**one, "views": {str(v): figures(v) for v in VIEWS if v > 1}},
         answer={
             "heads": [h.name for h in spec.heads[:2]],
             "weights": [found.weight, round(1 - found.weight, 2)],

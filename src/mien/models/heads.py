@@ -16,7 +16,7 @@ from torch import nn
 from mien.errors import ModelError
 from mien.spec import ModelSpec
 
-__all__ = ["answering", "classifier", "head_layers", "side_by_side", "with_head"]
+__all__ = ["answering", "classifier", "head_layers", "scaled", "side_by_side", "with_head"]
 
 
 def classifier(network: nn.Module) -> nn.Linear:
@@ -25,6 +25,12 @@ def classifier(network: nn.Module) -> nn.Linear:
     if not isinstance(head, nn.Linear):
         raise ModelError(f"{type(network).__name__} has no linear layer called head, on which other heads could be put")
     return head
+
+
+def scaled(layer: nn.Linear, scale: Sequence[float], shift: Sequence[float]) -> nn.Linear:
+    """A layer whose outputs are those of ``layer``, each times its ``scale`` plus its ``shift``."""
+    factor, more = (torch.tensor(v, dtype=layer.weight.dtype, device=layer.weight.device) for v in (scale, shift))
+    return _linear(layer.weight * factor[:, None], layer.bias * factor + more)
 
 
 def side_by_side(layers: Sequence[nn.Linear]) -> nn.Linear:

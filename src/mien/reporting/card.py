@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mien.evaluation.metrics import Report, Robustness, mean_and_spread
+from mien.reporting.card_faces import moderate, pose_section, robustness_section
+from mien.reporting.markdown import bullets, percent, plain, section
 from mien.spec import Head, ModelSpec, Scale
 
-__all__ = ["INTENDED", "LIMITS", "data_terms", "model_card", "percent", "with_interval"]
+__all__ = ["INTENDED", "LIMITS", "data_terms", "model_card", "with_interval"]
 
 #: What the networks are for.
 INTENDED = (
@@ -70,6 +72,7 @@ def model_card(
     seeds: Mapping[str, Sequence[float]] | None = None,
     head_seeds: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
     robustness: Mapping[str, Any] | None = None,
+    head_robustness: Mapping[str, Mapping[str, Any]] | None = None,
     tilt: Mapping[str, Any] | None = None,
     float_weights: Mapping[str, Any] | None = None,
 ) -> str:
@@ -81,8 +84,9 @@ def model_card(
     seeds       split -> accuracy (0..1) of each seed's run, for mean and spread
     head_seeds  the same for each head alone, by its name
     robustness  ``metrics.Robustness.to_dict()``, accuracy on corrupted images; without it the section is left out
+    head_robustness  the same for each head alone, by its name
     float_weights  what bench/export/float_weights.py found about the weights that training starts from
-    tilt        what bench/runtime/tilt.py found about heads that lie on the side; without it the section is left out
+    tilt        what bench/runtime/tilt.py found about tilted and turned heads; without it the card says that nobody did
     """
     if reports is None:
         named = [(key.partition(", ")[0], Report.from_dict(raw)) for key, raw in spec.scores.items()]
@@ -90,21 +94,21 @@ def model_card(
         named = [(r.split, r) for r in reports]
     shown = [r for _, r in named]
     parts = [
-        f"# Model card: {_plain(spec.name)}\n",
-        _section("What it is", _facts(spec, parameters, file_bytes, float_weights)),
-        _section("Data", _data(spec)),
-        _section("Scores", _scores(named) + _seeds(seeds or {})),
+        f"# Model card: {plain(spec.name)}\n",
+        section("What it is", _facts(spec, parameters, file_bytes, float_weights)),
+        section("Data", _data(spec)),
+        section("Scores", _scores(named) + _seeds(seeds or {})),
         *(_per_class(*pair) for pair in named[:1]),
-        *([_section("Calibration", _calibration(spec))] if "threshold" in spec.calibration else []),
-        *([_section("How both heads make one answer", _answer(spec))] if spec.answer else []),
-        *(_head(h, (head_seeds or {}).get(h.name, {})) for h in spec.heads),
+        *([section("Calibration", _calibration(spec))] if "threshold" in spec.calibration else []),
+        *([section("How both heads make one answer", _answer(spec))] if spec.answer else []),
+        *(_head(h, (head_seeds or {}).get(h.name, {}), (head_robustness or {}).get(h.name)) for h in spec.heads),
         *(_reliability(*pair) for pair in named[:1]),
-        *([_robustness(Robustness.from_dict(robustness))] if robustness is not None else []),
-        *([_tilt(tilt)] if tilt is not None else []),
-        _section("Intended use", _bullets(INTENDED)),
-        _section("Limits", _bullets(LIMITS)),
-        _section("Licence", _plain(spec.licence) or "Not stated: ask the authors before you use the weights."),
-        _section("Conditions", _conditions(spec, shown)),
+        *([robustness_section(Robustness.from_dict(robustness))] if robustness is not None else []),
+        pose_section(tilt),
+        section("Intended use", bullets(INTENDED)),
+        section("Limits", bullets(LIMITS)),
+        section("Licence", plain(spec.licence) or "Not stated: ask the authors before you use the weights."),
+        section("Conditions", _conditions(spec, shown)),
     ]
     return "\n".join(parts)
 
@@ -113,11 +117,6 @@ def data_terms(data: Mapping[str, Any]) -> str:
     """What may be said about a data set of which ``ModelSpec.data`` tells: origin, rights, noise; "" where unknown."""
     words = " ".join(str(v) for v in data.values()).lower().replace("fer+", "ferplus")
     return " ".join(text for key, text in _TERMS if key in words)
-
-
-def percent(share: float) -> str:
-    """0.6531 -> ``"65.31 %"``."""
-    return f"{100 * share:.2f} %"
 
 
 def with_interval(report: Report | None) -> str:
@@ -142,8 +141,8 @@ def _facts(
         f"mean {_numbers(spec.mean)} and standard deviation {_numbers(spec.std)} on the 0..1 scale",
         "Output": "one probability a class: softmax of the logits, in an exported file divided by the temperature",
     }
-    lines = [f"{key}: {_plain(value)}" for key, value in rows.items() if value]
-    return _bullets(lines + ([] if float_weights is None else [_float_weights(float_weights)]))
+    lines = [f"{key}: {plain(value)}" for key, value in rows.items() if value]
+    return bullets(lines + ([] if float_weights is None else [_float_weights(float_weights)]))
 
 
 def _numbers(value: Scale) -> str:
@@ -153,7 +152,7 @@ def _numbers(value: Scale) -> str:
 def _float_weights(found: Mapping[str, Any]) -> str:
     split, figures = next((k, v["default answer"]) for k, v in found.items() if isinstance(v, Mapping))
     return (
-        f"Weights to train from: {_plain(found['weights'])}, in half precision, {found['bytes'] / 1024:,.0f} KiB "
+        f"Weights to train from: {plain(found['weights'])}, in half precision, {found['bytes'] / 1024:,.0f} KiB "
         "(`mien train finetune --init`); on "
         f"{split} {percent(figures['float'])} right where this file has {percent(figures['shipped'])}, and the same "
         f"answer for {percent(figures['same answer'])} of the faces"
@@ -162,7 +161,7 @@ def _float_weights(found: Mapping[str, Any]) -> str:
 
 def _data(spec: ModelSpec) -> str:
     shown = {k: v for k, v in spec.data.items() if k != "learnt" and v not in (None, "")}  # a sketch, for machines
-    rows = _bullets(f"{_plain(k)}: {_plain(v)}" for k, v in shown.items())
+    rows = bullets(f"{plain(k)}: {plain(v)}" for k, v in shown.items())
     terms = data_terms(spec.data) or "Terms not recorded: find out before you use the weights."
     return f"{rows}\n\n{terms}" if rows else terms
 
@@ -172,7 +171,7 @@ def _scores(reports: Sequence[tuple[str, Report]]) -> str:
         return "Not evaluated: run `mien evaluate`."
     columns = "Split", "Views", "Images", "Accuracy (95 % interval)", "Clean accuracy", "Macro-F1", "Log loss", "ECE"
     rows = [
-        f"| {_plain(name) or '–'} | {_plain(r.conditions.get('views', '–'))} | {r.n:,} | {with_interval(r)} | "
+        f"| {plain(name) or '–'} | {plain(r.conditions.get('views', '–'))} | {r.n:,} | {with_interval(r)} | "
         f"{with_interval(r.clean)} | {r.macro_f1:.3f} | {r.log_loss:.3f} | {percent(r.ece)} |"
         for name, r in reports
     ]
@@ -190,7 +189,7 @@ def _seeds(seeds: Mapping[str, Sequence[float]]) -> str:
         mean, spread = mean_and_spread(values)
         figure = f"{100 * mean:.2f}" + (f" ± {100 * spread:.2f}" if spread is not None else "")
         count = f"{len(values)} seeds" if len(values) > 1 else "1 seed"
-        lines.append(f"Over {count}, {_plain(split)}: {figure} % (mean and standard deviation).")
+        lines.append(f"Over {count}, {plain(split)}: {figure} % (mean and standard deviation).")
     if any(len(values) > 1 for values in seeds.values()):
         lines.append("The weights are those of the seed that did best, so expect the mean rather than their own score.")
     return "\n\n" + "\n".join(lines) if lines else ""
@@ -198,11 +197,11 @@ def _seeds(seeds: Mapping[str, Sequence[float]]) -> str:
 
 def _per_class(split: str, report: Report) -> str:
     rows = [
-        f"| {_plain(name)} | {r['n']:,} | {percent(r['recall'])} | {percent(r['precision'])} | {r['f1']:.3f} |"
+        f"| {plain(name)} | {r['n']:,} | {percent(r['recall'])} | {percent(r['precision'])} | {r['f1']:.3f} |"
         for name, r in report.per_class.items()
     ]
     title = f"Per class ({split})" if split else "Per class"
-    return _section(title, "\n".join(["| Class | Images | Recall | Precision | F1 |", "|" + " --- |" * 5, *rows]))
+    return section(title, "\n".join(["| Class | Images | Recall | Precision | F1 |", "|" + " --- |" * 5, *rows]))
 
 
 def _reliability(split: str, report: Report) -> str:
@@ -214,67 +213,10 @@ def _reliability(split: str, report: Report) -> str:
         bar[round(width * confidence)] = "|"
         lines.append(f"{100 * confidence:8.1f} %  {100 * accuracy:7.1f} %  {n:6,}   {''.join(bar)}")
     notes = (
-        f"How often the answers were right ({_plain(split) or 'one part'}), by how sure the network was: for a "
+        f"How often the answers were right ({plain(split) or 'one part'}), by how sure the network was: for a "
         "calibrated network the bar of # ends at the |. Bins of few faces scatter."
     )
-    return _section("Reliability", "\n".join([notes, "", "```text", *lines, "```"]))
-
-
-def _robustness(found: Robustness) -> str:
-    lines = [f"| {_plain(name)} | {' | '.join(f'{100 * v:.1f}' for v in row)} |" for name, row in found.rows()]
-    columns = ["Corrupted by", *map(str, range(1, len(found.by_severity) + 1)), "Mean", "Drop"]
-    seed, views = (_plain(found.conditions.get(k, "–")) for k in ("seed", "views"))
-    notes = (
-        f"Accuracy in % on {_plain(found.split) or 'one part'} at each severity, slight to severe, and how many points "
-        f"the mean lies under the {percent(found.clean)} on the images as they are; {found.n:,} images, views {views}, "
-        f"seed {seed}. On average {100 * found.relative:.1f} % of the clean accuracy is left. Corrupted by "
-        "mien.evaluation.corruptions, after Hendrycks & Dietterich 2019, arXiv 1903.12261."
-    )
-    head = [f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]
-    return _section("Robustness", "\n".join([*head, *lines, "", notes, *_coverages(found)]))
-
-
-def _coverages(found: Robustness) -> list[str]:
-    """How often prediction sets hold the true class of corrupted images, as lines."""
-    if found.clean_coverage is None or not found.coverages:
-        return []
-    severities = [*map(str, range(1, len(found.by_severity) + 1))]
-    rows = [
-        f"| {_plain(kind.replace('_', ' '))} | {' | '.join(f'{100 * v:.1f}' for v in row)} |"
-        for kind, row in found.coverages.items()
-    ]
-    words = (
-        "How often the prediction set holds the true class of these images, in %; of those as they are it holds "
-        f"{percent(found.clean_coverage)}, by the labels of {_plain(found.split) or 'this part'} alone. What was "
-        "promised on ordinary faces is not kept on corrupted ones."
-    )
-    return [
-        "",
-        words,
-        "",
-        f"| Corrupted by | {' | '.join(severities)} |",
-        "|" + " --- |" * (len(severities) + 1),
-        *rows,
-    ]
-
-
-def _tilt(found: Mapping[str, Any]) -> str:
-    """Accuracy by how far heads are turned in the picture, both directions together."""
-    parts: dict[int, list[Mapping[str, Any]]] = {}
-    for row in found["tilt"]:
-        parts.setdefault(abs(row["degrees"]), []).append(row)
-    lines = []
-    for degrees, rows in sorted(parts.items()):
-        n, asked = sum(r["n"] for r in rows), found["n"] * len(rows)
-        accuracy = sum(r["n"] * r["accuracy"] for r in rows) / n if n else 0.0
-        lines.append(f"| {degrees} | {100 * n / asked:.0f} % of {asked:,} | {percent(accuracy)} |")
-    words = (
-        f"Faces of {_plain(found['split'])} in a larger picture, turned to both sides, searched and cropped as "
-        f"`mien predict` does, which turns a crop upright beyond {found['turned_from']:g} degrees. Few faces: an "
-        "accuracy is good to about 5 to 10 points."
-    )
-    head = ["| Degrees | Found | Accuracy of those found |", "|" + " --- |" * 3]
-    return _section("Tilted heads", "\n".join([words, "", *head, *lines]))
+    return section("Reliability", "\n".join([notes, "", "```text", *lines, "```"]))
 
 
 def _answer(spec: ModelSpec) -> str:
@@ -296,36 +238,70 @@ def _answer(spec: ModelSpec) -> str:
     return "\n".join([words, "", f"| Weight of {first} | {accuracies} |", "|" + " --- |" * 5, *rows])
 
 
-def _head(head: Head, seeds: Mapping[str, Sequence[float]]) -> str:
-    """One head alone: its scores, its recall of each class, its calibration."""
+def _head(head: Head, seeds: Mapping[str, Sequence[float]], robustness: Mapping[str, Any] | None) -> str:
+    """One head alone: its scores, its recall of each class, its calibration, what is left of it on corrupted faces."""
     named = [(key.partition(", ")[0], Report.from_dict(raw)) for key, raw in head.scores.items()]
     parts = [f"Names {len(head.labels)} classes: {', '.join(head.labels)}.", _scores(named) + _seeds(seeds)]
     if named:
         parts.append(_per_class(*named[0]).replace("## ", "### ", 1).rstrip())
     if "threshold" in head.calibration:
-        parts.append(f"### Calibration of {_plain(head.name)}\n\n{_calibration(head)}")
-    return _section(f"The head {head.name} alone", "\n\n".join(parts))
+        parts.append(f"### Calibration of {plain(head.name)}\n\n{_calibration(head)}")
+    if robustness is not None:
+        parts.append(robustness_section(Robustness.from_dict(robustness), 3).rstrip())
+    return section(f"The head {head.name} alone", "\n\n".join(parts))
 
 
 def _calibration(spec: ModelSpec | Head) -> str:
     c = spec.calibration
     rows = {
         "Temperature": f"{c['temperature']:.3g}, fitted on {c['n']:,} faces of {c.get('split') or 'one part'}",
-        "Expected calibration error": f"{percent(c['ece_before'])} before, {percent(c['ece'])} after",
+        "Scale and shift of each class": _scaling(spec),
+        "Right answers": f"{percent(c['accuracy_before'])} before, {percent(c['accuracy'])} after"
+        if c.get("scale")
+        else "",
+        "Expected calibration error": f"{percent(c['ece_before'])} before, {percent(c['ece'])} after" + _chance(c),
         "Log loss": f"{c['log_loss_before']:.3f} nats before, {c['log_loss']:.3f} after",
         "Prediction set": f"the classes with a probability of at least {percent(c['threshold'])}, "
         f"{c['mean_size']:.2f} of {len(spec.labels)} on average",
         "Coverage": f"the prediction set holds the true class for {percent(c['coverage'])} of the faces; "
         f"the target is {percent(c['coverage_target'])}",
+        "Corrupted faces": _corrupted(c),
         "Sets of one class": f"{percent(c['singles'])} of the faces"
         + ("" if c["singles_accuracy"] is None else f", and {percent(c['singles_accuracy'])} of these are right"),
     }
     note = (
         f"All but the temperature and the prediction set's least probability is measured by cross-fit in {c['folds']} "
         "parts: each is measured by what was fitted on the rest. Coverage is an average over faces like these; it need "
-        "not hold for each class, for each group of people or on other pictures."
+        "not hold for each class, for each group of people, for stronger corruption or on other pictures."
     )
-    return _bullets(f"{key}: {_plain(value)}" for key, value in rows.items()) + f"\n\n{note}"
+    return bullets(f"{key}: {plain(value)}" for key, value in rows.items() if value) + f"\n\n{note}"
+
+
+def _scaling(spec: ModelSpec | Head) -> str:
+    """Of the last layer's change, which the weights have in them."""
+    scale, shift = (spec.calibration.get(key, ()) for key in ("scale", "shift"))
+    told = (f"{name} {a:.2f} {b:+.2f}" for name, a, b in zip(spec.labels, scale, shift, strict=False))
+    return f"{', '.join(told)}; fitted on the same faces, and part of the weights" if scale else ""
+
+
+def _chance(c: Mapping[str, Any]) -> str:
+    """What the error would be by chance alone."""
+    if "ece_by_chance" not in c:
+        return ""
+    mean, high = c["ece_by_chance"]
+    return f"; by chance a network without any error shows {percent(mean)} on so many faces, up to {percent(high)}"
+
+
+def _corrupted(c: Mapping[str, Any]) -> str:
+    """What the prediction sets promise of corrupted faces, and what the promise costs."""
+    found = c.get("corrupted")
+    if not found:
+        return ""
+    return (
+        f"moderately corrupted (severity {moderate()} of every kind of mien evaluate --corrupt), a set holds the true "
+        f"class for {percent(found['coverage'])} and has {found['mean_size']:.2f} classes on average; the target is "
+        f"{percent(found['target'])}. Without it sets would have {c['plain_size']:.2f} classes on faces as they are"
+    )
 
 
 def _conditions(spec: ModelSpec, reports: Sequence[Report]) -> str:
@@ -334,7 +310,7 @@ def _conditions(spec: ModelSpec, reports: Sequence[Report]) -> str:
         found.update(report.conditions)
     found.update({f"trained with {k}": v for k, v in spec.versions.items()})
     found.update({f"recipe: {k}": v for k, v in _flat(spec.recipe)})
-    return _bullets(f"{_plain(k)}: {_plain(v)}" for k, v in found.items()) or "Not recorded."
+    return bullets(f"{plain(k)}: {plain(v)}" for k, v in found.items()) or "Not recorded."
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -344,19 +320,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
-
-
-def _section(title: str, body: str) -> str:
-    return f"## {_plain(title)}\n\n{body}\n"
-
-
-def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def _plain(value: Any) -> str:
-    """Text for a line or a cell of Markdown: one line, no table bars, no HTML, no links or emphasis of its own."""
-    text = " ".join(str(value).split())
-    for sign in "\\`*[]|<":
-        text = text.replace(sign, "\\" + sign)
-    return text

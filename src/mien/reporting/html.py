@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from mien.data.dataset import FaceDataset
 from mien.evaluation.metrics import Report
 from mien.preprocessing import shown
-from mien.reporting.card import INTENDED, LIMITS, data_terms, percent
+from mien.reporting.card import INTENDED, LIMITS, data_terms
+from mien.reporting.markdown import percent
 from mien.reporting.page import write_page
 from mien.spec import ModelSpec
 

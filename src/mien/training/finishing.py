@@ -30,7 +30,7 @@ from mien.training.preparation import Prepared
 from mien.training.starting import Start
 from mien.training.trained import TrainedModel
 
-__all__ = ["check_new_head", "finished", "head_name"]
+__all__ = ["check_new_head", "finished", "head_name", "recalibrated"]
 
 _KNOWN = {FER2013.names: "fer2013", FERPLUS.names: "fer+"}
 
@@ -87,12 +87,48 @@ def finished(
         return TrainedModel(first.forward, first.spec, history, report)  # type: ignore[arg-type]
     labelled = replace(spec, labels=ready.train.second_names)
     second, _ = _judged(Loaded(with_head(deployed, other), labelled, ""), _by_second(val), clean, fingerprint)
-    names = head_name(spec.labels, "labels"), head_name(labelled.labels, "votes")
-    whole = with_head(deployed, side_by_side([own, other]))
+    whole, spec, found = _two_heads(deployed, (first, second), val, clean, fingerprint)
+    return TrainedModel(answering(whole, spec), spec, history, found or report, whole=whole)
+
+
+def recalibrated(
+    network: nn.Module, spec: ModelSpec, val: FaceDataset, clean: NDArray[np.bool_], fingerprint: str
+) -> tuple[nn.Module, ModelSpec]:
+    """A network of ``models.weights.load_network`` and its spec, calibrated anew as :func:`finished` does it.
+
+    val    labelled faces that the network has not learnt; with the second labelling where it has two heads, which are
+           then those of the first and of the second
+    clean  bool ``(N,)``, True for a face of ``val`` without a near-duplicate in Training
+    """
+    known = np.ones(len(val), bool) if val.labels is None else val.labels >= 0
+    val, clean = val.take(known), clean[known]
+    if len(spec.heads) > 2 or (spec.heads and val.second is None):
+        raise ConfigError(f"{spec.name}: only one head, or two with votes beside the labels, can be calibrated")
+    bare = replace(spec, heads=(), answer={}, scores={}, calibration={}, temperature=1.0)
+    layers = head_layers(network, spec) or {"": classifier(network)}
+    parts = (val, _by_second(val)) if spec.heads else (val,)
+    names = [h.labels for h in spec.heads] or [spec.labels]
+    models = [
+        _judged(Loaded(with_head(network, layer), replace(bare, labels=own), ""), part, clean, fingerprint)[0]
+        for layer, own, part in zip(layers.values(), names, parts, strict=True)
+    ]
+    if len(models) == 1:
+        return models[0].forward, models[0].spec  # type: ignore[return-value]
+    whole, spec, _ = _two_heads(network, (models[0], models[1]), val, clean, fingerprint)
+    return whole, spec
+
+
+def _two_heads(
+    network: nn.Module, heads: tuple[Loaded, Loaded], val: FaceDataset, clean: NDArray[np.bool_], fingerprint: str
+) -> tuple[nn.Module, ModelSpec, Report | None]:
+    """A network with both heads, the spec of their common answer, and its report where they have one."""
+    first, second = heads
+    names = head_name(first.labels, "labels"), head_name(second.labels, "votes")
+    whole = with_head(network, side_by_side([classifier(m.forward) for m in heads]))  # type: ignore[arg-type]
     spec = replace(first.spec, heads=tuple(map(_head, names, (first.spec, second.spec))))
-    if spec.heads[0].calibration and spec.heads[1].calibration and {*spec.labels} <= {*labelled.labels}:
-        spec, report = _with_mean(whole, spec, (first, second), val, clean, fingerprint)
-    return TrainedModel(answering(whole, spec), spec, history, report, whole=whole)
+    if spec.heads[0].calibration and spec.heads[1].calibration and {*first.labels} <= {*second.labels}:
+        return whole, *_with_mean(whole, spec, heads, val, clean, fingerprint)
+    return whole, spec, None
 
 
 def _judged(model: Loaded, faces: FaceDataset, clean: NDArray[np.bool_], fingerprint: str) -> tuple[Loaded, Report]:
@@ -135,7 +171,8 @@ def _beside(
 ) -> TrainedModel:
     """The new head, which answers, and the old ones on the same trunk."""
     old = head_layers(start.network, start.spec) or {"": classifier(start.network)}
-    whole = with_head(deployed, side_by_side([classifier(deployed), *old.values()]))
+    own = classifier(new.forward)  # type: ignore[arg-type]
+    whole = with_head(deployed, side_by_side([own, *old.values()]))
     spec = replace(new.spec, heads=(_head(name, new.spec), *_heads(start.spec)))
     return TrainedModel(answering(whole, spec), spec, history, report, whole=whole)
 
