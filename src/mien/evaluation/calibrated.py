@@ -6,14 +6,14 @@ Leaves out: the arithmetic (``calibration``), and which faces are near-duplicate
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from mien.data import FaceDataset
 from mien.errors import ConfigError
@@ -22,7 +22,8 @@ from mien.evaluation.class_scaling import Scaling
 from mien.evaluation.corruptions import corrupt_moderately
 from mien.evaluation.model import Loaded
 from mien.models.heads import classifier, scaled, with_head
-from mien.models.inference import Forward, Images, view_logits
+from mien.models.inference import view_logits
+from mien.stored import Images
 
 __all__ = ["VIEWS", "calibrated", "corrupted_logits"]
 
@@ -89,10 +90,10 @@ def corrupted_logits(model: Loaded, images: Images, views: int) -> NDArray[np.fl
     if images.ndim != 3:
         return None
     spec = model.spec
-    return view_logits(model.forward, corrupt_moderately(images), mean=spec.mean, std=spec.std, views=views)
+    return view_logits(model.forward, corrupt_moderately(np.asarray(images)), mean=spec.mean, std=spec.std, views=views)
 
 
-def _scaled(forward: Forward, scaling: Scaling) -> Forward:
+def _scaled(forward: Callable[[Tensor], Tensor], scaling: Scaling) -> Callable[[Tensor], Tensor]:
     """A network with what scales its logits in its last layer; another function, with that done to what it gives."""
     if not scaling.scale:
         return forward
