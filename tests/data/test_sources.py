@@ -60,6 +60,13 @@ def test_what_spreadsheets_do_to_a_csv(tmp_path: Path, change: object) -> None:
     assert read_faces(tmp_path / "a.csv").fingerprint == ds.fingerprint
 
 
+def test_official_splits_keep_their_names_in_any_case(tmp_path: Path) -> None:
+    ds = faces(6)
+    loud = csv_of(ds).replace(b"PublicTest", b"PUBLICTEST").replace(b"Training", b"training")
+    (tmp_path / "loud.csv").write_bytes(loud)
+    assert read_faces(tmp_path / "loud.csv").fingerprint == ds.fingerprint
+
+
 def test_words_as_labels(tmp_path: Path) -> None:
     ds = faces()
     text = csv_of(ds).decode()

@@ -55,7 +55,7 @@ class Reader:
     def _probabilities(self, values: NDArray[Any], where: str) -> NDArray[np.float64]:
         k = len(self.labels)
         if values.dtype.kind not in "fiu":
-            raise ModelError(f"{where}: probabilities must be numbers, got {values.dtype}")
+            raise ModelError(f"{where}: probabilities must be numbers, got {values.dtype}; must return {FORMS}")
         if values.shape[1] != k:
             why = f"for the {k} labels {', '.join(self.labels)}" if self.known else "and nobody said what they mean"
             raise ModelError(f"{where}: returned {values.shape[1]} probabilities a face {why}; {_NAME_THEM}")

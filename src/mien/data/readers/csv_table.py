@@ -98,6 +98,10 @@ def _side(ahead: list[tuple[int, bytes]], layout: Layout, where: str) -> int:
     return isqrt(max(squares, key=lambda found: found[0])[1]) if squares else 48
 
 
+# FER2013's splits, however a copy writes them
+_OFFICIAL = {name.lower(): name for name in ("Training", "PublicTest", "PrivateTest")}
+
+
 class _Rows:
     """The rows read so far; ``add`` says what is wrong with a row, or keeps it."""
 
@@ -121,6 +125,7 @@ class _Rows:
             split = "" if layout.usage is None else fields[layout.usage].decode("utf-8").strip()
         except UnicodeDecodeError:
             return f"the split is {shown(fields[layout.usage or 0])}, which is not UTF-8"
+        split = _OFFICIAL.get(split.lower(), split)
         row = _pixels(fields[layout.pixels], self.side**2)
         if isinstance(row, str):
             return row
