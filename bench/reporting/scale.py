@@ -99,6 +99,7 @@ def larger() -> str:
     )
     peak = max(whole["peak_rss_mb"], killed["peak_rss_mb"])
     rows.append(f"| most resident memory of `mien train`, MB | | {peak:,} |")
+    limit = f", under a limit of {g:g} GB that page cache counts into" if (g := record["limit_gigabytes"]) else ""
     said = "are equal, bit for bit" if record["equal_weights"] else "DIFFER"
     raw, parquet = (
         f"{reads[f'{kind}_cold_per_second']:,} and {reads[f'{kind}_warm_per_second']:,} a second "
@@ -106,9 +107,9 @@ def larger() -> str:
         for kind in ("raw", "parquet")
     )
     note = (
-        f"{record['faces']:,} drawn faces of {record['side']} x {record['side']} in colour, {record['gigabytes']:g} GB,"
-        f" under a limit of {record['limit_gigabytes']:g} GB that page cache counts into; two epochs of `mien-nano` "
-        f"on views of 32 pixels, one thread. The weights of the run that was killed and resumed {said}. "
+        f"{record['faces']:,} drawn faces of {record['side']} x {record['side']} in colour, {record['gigabytes']:g} GB"
+        f"{limit}; two epochs of `mien-nano` on views of 32 pixels, one thread. The weights of the run that was killed "
+        f"and resumed {said}. "
         f"Faces at random, out of the page cache and from it: raw pixels {raw}, from Parquet with row groups of "
         f"{reads['row_group']} PNG {parquet}. {c['cpus']} cores, {c['date']}, {_load(c)}."
     )

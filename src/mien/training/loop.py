@@ -11,11 +11,10 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Generator as Steps
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ from mien.spec import Scale
 from mien.training import transforms
 from mien.training.degradation import degrade
 from mien.training.devices import Graph, autocast, lent, pick_device
-from mien.training.optim import EMA, make_optimizer, schedule
+from mien.training.optim import EMA, load_moments, make_optimizer, schedule
 from mien.training.preparation import check_fits
 from mien.training.ranks import ALONE, Ranks
 from mien.training.recipe import Distill, Recipe
@@ -193,28 +192,23 @@ class _Trainer:
         self.model.train()
         for frozen in self.frozen:
             frozen.eval()
-        left = range(self.step - self.epoch * self.steps, self.steps)
-        with closing(self._pixels([order[k * size : (k + 1) * size] for k in left])) as pixels:
-            for k in left:
-                yield self._batch(k, order[k * size : (k + 1) * size], pixels)
+        done = self.step - self.epoch * self.steps
+        batches = [order[k * size : (k + 1) * size] for k in range(done, self.steps)]
+        with closing(self.train.ahead([b[self.ranks.rows(len(b))] for b in batches])) as pixels:
+            for k, index in enumerate(batches, done + 1):
+                yield self._batch(k, index, pixels)
 
-    def _pixels(self, batches: Sequence[Tensor]) -> Steps[Tensor | None]:
-        """Of stored faces this rank's share of each batch, read ahead; None for faces that are on the device."""
-        if not self.train.stored:
-            yield from repeat(None)
-        yield from self.train.pixels([index[self.ranks.rows(len(index))] for index in batches])
-
-    def _batch(self, k: int, index: Tensor, pixels: Steps[Tensor | None]) -> Batch:
-        """Learn step ``k`` of the epoch."""
+    def _batch(self, k: int, index: Tensor, pixels: Iterator[Tensor | None]) -> Batch:
+        """Learn the ``k``-th step of the epoch, from 1."""
         start = time.perf_counter()
         loss, right = self._step(index.to(self.device), next(pixels))  # of all ranks together
         if not math.isfinite(loss):
-            raise Diverged(f"the training loss became {loss} in epoch {self.epoch + 1}, step {k + 1}; lower --lr")
+            raise Diverged(f"the training loss became {loss} in epoch {self.epoch + 1}, step {k}; lower --lr")
         self.step += 1
         done = (loss * len(index), right, len(index), time.perf_counter() - start)
         self.sums = [a + b for a, b in zip(self.sums, done, strict=True)]
         n = self.sums[2]
-        return Batch(self.epoch + 1, self.recipe.epochs, k + 1, self.steps, self.sums[0] / n, self.sums[1] / n)
+        return Batch(self.epoch + 1, self.recipe.epochs, k, self.steps, self.sums[0] / n, self.sums[1] / n)
 
     def _step(self, index: Tensor, pixels: Tensor | None) -> tuple[float, float]:
         """One batch, of which each rank learns its share: mean loss and number of right answers."""
@@ -338,16 +332,7 @@ class _Trainer:
         self.model.load_state_dict(_under("model.", tensors))
         if self.ema:
             self.ema.load(_under("ema.", tensors) or _under("average.", tensors))  # as it was called before
-        states: dict[int, dict[str, Tensor]] = {}
-        for key, value in _under("optimizer.", tensors).items():
-            number, name = key.split(".", 1)
-            states.setdefault(int(number), {})[name] = value
-        own = self.optimizer.state_dict()
-        weights = [p for group in self.optimizer.param_groups for p in group["params"]]
-        for p, entry in zip(weights, (states[i] for i in sorted(states)), strict=True):
-            # fused optimizers walk a weight and its moments side by side: both must lie in memory alike
-            entry.update({k: torch.empty_like(p).copy_(v) for k, v in entry.items() if v.shape == p.shape})
-        self.optimizer.load_state_dict({"state": states, "param_groups": own["param_groups"]})
+        load_moments(self.optimizer, _under("optimizer.", tensors))
 
 
 def _all_frozen(parameters: list[nn.Parameter]) -> bool:

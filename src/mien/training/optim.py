@@ -6,6 +6,7 @@ Leaves out: the loop (``mien.training.loop``).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from mien.training.recipe import Recipe
 
-__all__ = ["EMA", "HEADS", "make_optimizer", "schedule"]
+__all__ = ["EMA", "HEADS", "load_moments", "make_optimizer", "schedule"]
 
 #: How the names of the heads' parameters begin.
 HEADS = ("head.", "second.")
@@ -47,6 +48,19 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> tuple[torch.optim.Optimi
         return torch.optim.SGD(groups, lr=o.lr, momentum=0.9, nesterov=True, fused=fused), rates
     kind = torch.optim.Adam if o.name == "adam" else torch.optim.AdamW
     return kind(groups, lr=o.lr, fused=fused, capturable=on.type == "cuda"), rates
+
+
+def load_moments(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Give ``optimizer`` what it kept for each weight, ``NUMBER.NAME`` -> tensor; its learning rates stay."""
+    states: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        number, name = key.split(".", 1)
+        states.setdefault(int(number), {})[name] = value
+    weights = [p for group in optimizer.param_groups for p in group["params"]]
+    for p, entry in zip(weights, (states[i] for i in sorted(states)), strict=True):
+        # fused optimizers walk a weight and its moments side by side: both must lie in memory alike
+        entry.update({k: torch.empty_like(p).copy_(v) for k, v in entry.items() if v.shape == p.shape})
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def schedule(epoch: float, recipe: Recipe) -> float:

@@ -5,8 +5,10 @@ Leaves out: how they are learnt (``mien.training.loop``) and who is a teacher (`
 
 from __future__ import annotations
 
+from collections.abc import Generator as Stream
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -91,11 +93,6 @@ class LearningSet:
         return len(self.images)
 
     @property
-    def stored(self) -> bool:
-        """Whether the faces stay on the disk."""
-        return isinstance(self.images, StoredImages)
-
-    @property
     def side(self) -> int:
         """Width of the faces in pixels."""
         return int(self.images.shape[3] if isinstance(self.images, Tensor) else self.images.shape[2])
@@ -108,6 +105,10 @@ class LearningSet:
             return
         for faces in read_ahead(self.images, [index.cpu().numpy() for index in wanted], pin=device.type == "cuda"):
             yield faces.to(device, non_blocking=True)
+
+    def ahead(self, wanted: Sequence[Tensor]) -> Stream[Tensor | None]:
+        """As :meth:`pixels` of stored faces; None for each where they are on the device, and need nothing."""
+        yield from repeat(None, len(wanted)) if isinstance(self.images, Tensor) else self.pixels(wanted)
 
     def take(self, index: Tensor) -> LearningSet:
         """The faces at ``index``."""
