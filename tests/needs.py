@@ -12,14 +12,15 @@ import shutil
 
 import pytest
 
-__all__ = ["PACKAGES", "REASONS", "browser_path", "missing", "needs_browser", "needs_nginx", "needs_package"]
+__all__ = ["PACKAGES", "REASONS", "browser_path", "missing", "needs_browser", "needs_nginx", "needs_package", "needs_r"]
 
 #: Why a test was skipped, as ``conftest`` finds it again.
 BROWSER = "needs a browser: chromium, chromedriver and selenium"
 NGINX = "needs nginx"
+R = "needs R: Rscript"
 #: Why a test was skipped for want of a package -> the package.
 PACKAGES = {f"needs the package {name}": name for name in ("moto", "s3fs", "daft", "ray", "openvino")}
-REASONS = (BROWSER, NGINX, *PACKAGES)
+REASONS = (BROWSER, NGINX, R, *PACKAGES)
 
 
 def browser_path() -> str:
@@ -31,6 +32,8 @@ def missing(reason: str) -> bool:
     """Whether what a test needs is not there."""
     if reason in PACKAGES:
         return importlib.util.find_spec(PACKAGES[reason]) is None
+    if reason == R:
+        return shutil.which("Rscript") is None
     if reason == NGINX:
         return not (shutil.which("nginx") or os.path.exists("/usr/sbin/nginx"))
     return not (browser_path() and shutil.which("chromedriver") and importlib.util.find_spec("selenium"))
@@ -38,13 +41,14 @@ def missing(reason: str) -> bool:
 
 def required(reason: str) -> bool:
     """Whether its absence is a failure."""
-    if reason in PACKAGES:
+    if reason == R or reason in PACKAGES:
         return False
     return bool(os.environ.get("MIEN_REQUIRE_NGINX" if reason == NGINX else "MIEN_REQUIRE_BROWSER"))
 
 
 needs_browser = pytest.mark.needs(BROWSER)
 needs_nginx = pytest.mark.needs(NGINX)
+needs_r = pytest.mark.needs(R)
 
 
 def needs_package(name: str) -> pytest.MarkDecorator:
