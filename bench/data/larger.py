@@ -181,7 +181,7 @@ def rates(data: Path, rounds: int, steps: int) -> dict[str, Any]:
 def reading(data: Path, n: int = 4096, group: int = 64) -> dict[str, Any]:
     """Faces a second, each at random, out of the page cache and with it: raw pixels, and Parquet files of PNG."""
     faces = read_faces(data)
-    file = data.parent / "faces.parquet"
+    n, file = min(n, len(faces)), data.parent / "faces.parquet"
     encoded = [cv2.imencode(".png", face)[1].tobytes() for face in faces.images[:n]]
     pq.write_table(pa.table({"image": encoded}), file, row_group_size=group, compression="none")
     order, table = np.random.default_rng(2).permutation(n), pq.ParquetFile(file)
