@@ -51,7 +51,7 @@ async function wholeWay() {
     });
   }
   const found = { box, landmark, angle, grey, probability };
-  return { pictures: pictures.length, same_number_of_faces: faces, same_label: labels, ...Object.fromEntries(Object.entries(found).map(([k, v]) => [k, spread(v)])) };
+  return { pictures: pictures.length, same_number_of_faces: faces, same_label: labels, same_crop: grey.filter((off) => off === 0).length, ...Object.fromEntries(Object.entries(found).map(([k, v]) => [k, spread(v)])) };
 }
 
 /** The least time of a run in milliseconds, of many: other work on the machine can only add to it. */

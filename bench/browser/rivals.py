@@ -31,7 +31,7 @@ from bench.conditions import RESULTS, ROOT, conditions, save
 from mien.data import read_faces
 
 PACKAGES = {"@vladmandic/human": "3.3.6", "@vladmandic/face-api": "1.7.15", "@tensorflow/tfjs-backend-wasm": "4.22.0"}
-LIBRARIES = ("mien-nano", "mien-small", "human", "human, no mesh", "face-api, SSD", "face-api, tiny")
+LIBRARIES = ("mien-nano, near", "mien-nano", "mien-small", "human", "human, no mesh", "face-api, SSD", "face-api, tiny")
 PARTS = ("speed", "memory", "accuracy")
 FOLDER = ROOT / "build" / "rivals"
 FRAMINGS = tuple({"side": side, "margin": margin} for side, margin in ((240, 0.0), (240, 0.5), (120, 1.0), (120, 2.0)))

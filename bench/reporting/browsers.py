@@ -63,7 +63,8 @@ def browser_agreement() -> str:
     versions = f"onnxruntime {told['versions']['onnxruntime']} beside onnxruntime-web {told['onnxruntime_web']}"
     note = (
         f"The same number of faces in {whole['same_number_of_faces']} of {whole['pictures']} pictures, the same label "
-        f"for {labels} of {faces} faces. Positions are rounded to 0.01, angles to 0.1. {versions} in node "
+        f"for {labels} of {faces} faces, and {whole['same_crop']} crops equal to the last bit. Boxes are rounded to a "
+        f"quarter of a pixel on both sides, angles to 0.1 here. {versions} in node "
         f"{told['node']}, one thread, {told['processor']}, {told['date']}."
     )
     return "\n".join([*lines, "", note])

@@ -15,9 +15,11 @@ from pathlib import Path
 from bench.conditions import ROOT
 from bench.reporting.browsers import browser_agreement, browser_detectors, browser_sizes
 from bench.reporting.comparison import compared, side_by_side
+from bench.reporting.detectors import detectors
 from bench.reporting.experiments import graph, students, teachers, trials, words
 from bench.reporting.finetuning import finetune, float_weights
 from bench.reporting.records import record_of
+from bench.reporting.rivals import browser_beside, browser_beside_short
 from bench.reporting.scale import batch, cost, devices, larger
 from bench.reporting.scores import expected, expected_by_comparison, ferplus, heads, results, summary
 from bench.reporting.speeds import faithfulness, networks, speed, wild
@@ -50,6 +52,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "browser sizes": browser_sizes,
     "browser agreement": browser_agreement,
     "browser detectors": browser_detectors,
+    "browser beside": browser_beside,
+    "browser beside, short": browser_beside_short,
+    "detectors": detectors,
     "devices": devices,
     "batch": batch,
     "cost": cost,

@@ -109,46 +109,40 @@ export function shrink(image: Pixels, width: number, height: number, scale?: num
   const across = areaTaps(image.width, width, scale ?? image.width / width);
   const down = areaTaps(image.height, height, scale ?? image.height / height);
   const out = new Uint8ClampedArray(4 * width * height).fill(255);
-  const rows = new Map<number, Float32Array>(); // source rows that were made narrow, as long as they are wanted
   const sum = new Float32Array(3 * width);
+  const row = new Float32Array(3 * width); // the last source row that was made narrow: two results may share it
+  let made = -1;
   for (let y = 0; y < height; y++) {
     sum.fill(0);
-    const first = down.first[y];
-    for (const row of rows.keys()) if (row < first) rows.delete(row);
     for (let k = 0; k < down.count[y]; k++) {
-      let row = rows.get(first + k);
-      if (!row) rows.set(first + k, (row = narrow(image, first + k, across, width)));
+      if (down.first[y] + k !== made) narrow(image, (made = down.first[y] + k), across, row);
       const weight = down.weights[y * down.most + k];
       for (let i = 0; i < sum.length; i++) sum[i] += weight * row[i];
     }
-    for (let x = 0, to = 4 * y * width, at = 0; x < width; x++, to += 4) {
-      out[to] = round(sum[at++]);
-      out[to + 1] = round(sum[at++]);
-      out[to + 2] = round(sum[at++]);
+    for (let to = 4 * y * width, at = 0; at < sum.length; to += 4) {
+      out[to] = sum[at++]; // which a clamped array rounds, halves to the even one
+      out[to + 1] = sum[at++];
+      out[to + 2] = sum[at++];
     }
   }
   return { width, height, data: out };
 }
 
-/** One row of a picture at another width, RGB. */
-function narrow(image: Pixels, row: number, taps: Taps, width: number): Float32Array {
-  const out = new Float32Array(3 * width);
-  const { data } = image;
-  const start = 4 * row * image.width;
-  for (let x = 0; x < width; x++) {
+/** One row of a picture at another width, RGB, into `out`. */
+function narrow({ data, width }: Pixels, row: number, { first, count, weights, most }: Taps, out: Float32Array): void {
+  for (let x = 0, to = 0; to < out.length; x++) {
     let [r, g, b] = [0, 0, 0];
-    let from = start + 4 * taps.first[x];
-    for (let k = 0, at = x * taps.most; k < taps.count[x]; k++, from += 4) {
-      const weight = taps.weights[at++];
+    let from = 4 * (row * width + first[x]);
+    for (let at = x * most, end = at + count[x]; at < end; at++, from += 4) {
+      const weight = weights[at];
       r += weight * data[from];
       g += weight * data[from + 1];
       b += weight * data[from + 2];
     }
-    out[3 * x] = r;
-    out[3 * x + 1] = g;
-    out[3 * x + 2] = b;
+    out[to++] = r;
+    out[to++] = g;
+    out[to++] = b;
   }
-  return out;
 }
 
 /** A part of a picture in grey, whole numbers, as OpenCV weighs the colours. */

@@ -12,9 +12,9 @@ function script(src) {
   return new Promise((resolve, reject) => document.head.append(Object.assign(document.createElement("script"), { src, onload: resolve, onerror: reject })));
 }
 
-async function mien(model) {
+async function mien(model, size = null, look = undefined) {
   const { Predictor } = await import("/mien/mien.js");
-  const predictor = await Predictor.create({ model, wasm: new URL("/mien/", location.href).href, threads: 1 });
+  const predictor = await Predictor.create({ model, size, wasm: new URL("/mien/", location.href).href, threads: 1 });
   const area = ({ box: [left, top, right, bottom] }) => (right - left) * (bottom - top);
   const answer = ({ faces }) => (faces.length ? number(largest(faces, area).label) : -1);
   const pixels = (canvas) => canvas.getContext("2d", { willReadFrequently: true }).getImageData(0, 0, canvas.width, canvas.height);
@@ -27,7 +27,7 @@ async function mien(model) {
       crops ??= await Predictor.create({ model, detector: "none", wasm: new URL("/mien/", location.href).href, threads: 1 });
       return answer(await crops.predict(canvas));
     },
-    frame: async (canvas, seconds) => answer((await (stream ??= predictor.follow()).push(canvas, seconds)).photo),
+    frame: async (canvas, seconds) => answer((await (stream ??= predictor.follow({ look })).push(canvas, seconds)).photo),
   };
 }
 
@@ -93,6 +93,7 @@ async function faceApi(detector, backend) {
 export const LIBRARIES = {
   "mien-nano": () => mien("mien-nano"),
   "mien-small": () => mien("mien-small"),
+  "mien-nano, near": () => mien("mien-nano", 320, 0.5), // as the ready-made page looks at a webcam
   "human": (backend) => human(true, backend),
   "human, no mesh": (backend) => human(false, backend),
   "face-api, SSD": (backend) => faceApi("ssd", backend),
