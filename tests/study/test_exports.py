@@ -153,6 +153,7 @@ def test_bids_events(coded, tmp_path):
         same(found[key], wanted)
     assert [float(r[0]) for r in rows] == sorted(float(r[0]) for r in rows)
     beside = json.loads((tmp_path / "sub-01_task-talk_events.json").read_text(encoding="utf-8"))
+    assert {type(told) for told in beside.values()} == {dict}  # what bids-validator asks of it
     assert set(head) <= set(beside)
     assert {r[2] for r in rows} <= set(beside["trial_type"]["Levels"])
     assert beside["mien"]["run"] == RUN["run"]

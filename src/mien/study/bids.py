@@ -10,7 +10,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mien import __version__
 from mien.files import write_text
 from mien.results.cells import printable
 from mien.study.spans import CodedRecording, plain
@@ -46,7 +45,7 @@ def events_json(path: Path, coded: CodedRecording) -> None:
         "person": {"Description": "face that was followed; n/a: of the whole recording"},
         "mean_probability": {"Description": "mean probability of the expression over the segment, 0 to 1"},
         "frames": {"Description": "number of frames"},
-        "GeneratedBy": [{"Name": "mien", "Version": __version__}],
+        # bids-validator wants an object under every key of a sidecar of events: no GeneratedBy, which is a list
         "mien": {"source": printable(coded.source), **coded.metadata},
     }
     write_text(path.with_suffix(".json"), json.dumps(told, indent=1, ensure_ascii=False) + "\n")
