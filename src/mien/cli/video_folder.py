@@ -195,7 +195,7 @@ def _one(task: _Task) -> Recording:
     try:
         recorder = record(predictor, task.settings, task.path, task.files, tell=notes.append, progress=_progress)
     except MienError as error:
-        return _bad(task, str(error))
+        return _bad(task, str(error).removeprefix(f"{task.path}: "))
     except Exception as error:  # a fault of a decoder, or of mien: the others go on, and it is named
         return _bad(task, f"{type(error).__name__}: {error}")
     if recorder.stopped:
