@@ -68,6 +68,16 @@ def test_frozen_means_the_heads_alone(run: Path, freeze: str) -> None:
     assert changed == {"head"} if freeze == "trunk" else changed > {"head", "stages"}
 
 
+def test_a_share_of_the_starting_weights_stays(run: Path) -> None:
+    recipe = replace(TINY, optimizer=Optimizer("adamw", 0.05))
+    old = load_network(run / "model.safetensors")[0].state_dict()
+    new = train(recipe, TRAIN, VAL, init=run, device="cpu").network.state_dict()
+    mixed = train(replace(recipe, init=str(run), init_share=0.25), TRAIN, VAL, device="cpu").network.state_dict()
+    for key, value in mixed.items():
+        torch.testing.assert_close(value, 0.25 * old[key] + 0.75 * new[key], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(new["head.weight"], mixed["head.weight"])
+
+
 def test_new_classes_start_at_zero_and_known_ones_go_on(run: Path, caplog: pytest.LogCaptureFixture) -> None:
     faces, val = (renamed(f, "bored", "sad", "happy") for f in (TRAIN, VAL))
     model = train(replace(TINY, optimizer=STILL), faces, val, init=run, device="cpu")
@@ -124,6 +134,9 @@ def test_both_labellings_are_one_file_whose_answer_is_their_mean(
     assert {"labels", "fer+"} == set(out.heads)
     onward = train(replace(TINY, optimizer=STILL), TRAIN, VAL, init=tmp_path / "run", freeze="trunk", device="cpu")
     assert (onward.predict(VAL.images).argmax(1) == found.predict(VAL.images).argmax(1)).all()
+    still = replace(TINY, optimizer=STILL, votes_weight=1.0, init=str(tmp_path / "run"), freeze="trunk")
+    again = train(still, both(TRAIN), both(VAL), device="cpu").whole.head  # each goes on from its own kind
+    torch.testing.assert_close(again.weight, load_network(tmp_path / "run" / "model.safetensors")[0].head.weight)
 
 
 def test_a_budget_decides_the_epochs_once(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,6 +156,8 @@ def test_what_cannot_be_started_from_is_said_before_the_first_step(run: Path, tm
     for wrong in ("mien-huge", tmp_path / "none", tmp_path / "m.onnx"):
         with pytest.raises(ConfigError, match="mien-nano, mien-small, the folder of a finished run"):
             train(TINY, TRAIN, VAL, init=wrong)
+    with pytest.raises(ConfigError, match=r"init_share needs init.*got 0.5 alone"):
+        replace(TINY, init_share=0.5)
     with pytest.raises(ConfigError, match="freeze needs init"):
         train(TINY, TRAIN, VAL, freeze="trunk")
     with pytest.raises(ConfigError, match="give --init"):

@@ -180,6 +180,9 @@ class Recipe(_Checked):
                      [[0, 32], [0.4, 40], [0.7, 48]]; empty for the images' own size throughout
     init             weights to start from: a published name, a run or a file, whose network takes the place of
                      ``model`` and ``options``; empty for fresh weights
+    init_share       with ``init``: share of the starting weights in the deployed ones, beside the trained ones, which
+                     keeps what was known before (Wortsman et al. 2022, arXiv 2109.01903, section 3); the history has
+                     the figures of the trained ones
     freeze           with ``init``: "trunk" trains the heads alone, "none" everything
     degrade          damage that the network learns to see through; None: none
     distill          how teachers are followed; None: the recipe has none in mind
@@ -203,6 +206,7 @@ class Recipe(_Checked):
     adversary: Annotated[float, Meta(ge=0, le=100)] = 0.0
     sizes: tuple[tuple[BelowOne, Side], ...] = ()
     init: str = ""
+    init_share: BelowOne = 0.0
     freeze: Literal["none", "trunk"] = "none"
     optimizer: Optimizer = field(default_factory=Optimizer)
     augment: Augment = field(default_factory=Augment)
@@ -220,8 +224,11 @@ class Recipe(_Checked):
             raise ConfigError(
                 f"distill.augmented_views must be 0 with augment.mixup above 0, got {self.distill.augmented_views}"
             )
-        if self.freeze != "none" and not self.init:
-            raise ConfigError(f"freeze needs init, the weights to keep (--init mien-small), got {self.freeze!r} alone")
+        for key, value, off in (("freeze", self.freeze, "none"), ("init_share", self.init_share, 0.0)):
+            if value != off and not self.init:
+                raise ConfigError(
+                    f"{key} needs init, the weights to start from (--init mien-small), got {value!r} alone"
+                )
         starts = [start for start, _ in self.sizes]
         if starts and (starts[0] != 0 or any(a >= b for a, b in pairwise(starts))):
             raise ConfigError(f"sizes {_SIZES}, got {self.sizes!r}")

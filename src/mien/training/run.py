@@ -24,6 +24,7 @@ from torch import nn
 from mien.data import FaceDataset
 from mien.errors import ConfigError
 from mien.files import check_writable, write_text
+from mien.models import fuse
 from mien.reporting import plots
 from mien.training.devices import lent
 from mien.training.distillation import SoftTargets, soft_targets
@@ -33,7 +34,7 @@ from mien.training.loop import Batch, Epoch, Stopped, fit
 from mien.training.preparation import Prepared, check_teachers, make_network, prepare
 from mien.training.ranks import Ranks, joined, synchronised
 from mien.training.recipe import Distill, Recipe, load_recipe
-from mien.training.starting import Start, as_it_starts, begin, open_start
+from mien.training.starting import Start, as_it_starts, averaged, begin, open_start
 from mien.training.timing import epochs_within, shortened
 from mien.training.trained import TrainedModel, make_spec
 
@@ -112,6 +113,7 @@ def train(
         fitting = ranks.shared(lambda: _in_time(ready.recipe, ready.train, budget, folder_path, device))
         ready = replace(ready, recipe=fitting)
         network = _fresh(ready, start)
+        began = fuse(network) if start and ready.recipe.init_share else None
         if sync_bn and ranks.count > 1:
             network = synchronised(network)
         if folder_path and ranks.first:
@@ -121,6 +123,8 @@ def train(
         taught = _taught(ready, train, val, teachers, device, ranks)
         callbacks = (on_batch, on_epoch)
         deployed, history = _fitted(network, ready, taught, start, folder_path, device, tensorboard, callbacks, ranks)
+        if began is not None:
+            deployed = averaged(began, deployed, ready.recipe.init_share)
         spec = make_spec(ready.recipe, train, val, teachers=taught.names if taught else (), start=start, name=called)
         model = ranks.shared(
             lambda: finished(deployed, history, ready, spec, val.fingerprint, start=start, add_head=add_head)

@@ -7,6 +7,7 @@ very answers that the weights gave. Leaves out: the loop, and what is kept of th
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from mien.training.distillation import Teacher
 from mien.training.optim import HEADS
 from mien.training.recipe import Recipe
 
-__all__ = ["Start", "as_it_starts", "begin", "open_start"]
+__all__ = ["Start", "as_it_starts", "averaged", "begin", "open_start"]
 
 _FACES, _BATCH = 4096, 256  # that batch norm is made on
 
@@ -88,24 +89,32 @@ def begin(network: nn.Module, start: Start, recipe: Recipe, train: FaceDataset) 
     faces = channels_first(np.asarray(train.images[np.sort(rows)]))
     x = normalise(torch.from_numpy(faces.astype(np.float32)), start.spec)
     unfuse(network, start.network, torch.split(x, _BATCH), but=[h.rstrip(".") for h in HEADS])
-    said = _begin_head(classifier(network), start, train.names)
     second = getattr(network, "second", None)
+    said = _begin_head(classifier(network), start, train.names, alone=second is None)
     if second is not None:
-        said += "; " + _begin_head(second, start, train.second_names)
+        said += "; " + _begin_head(second, start, train.second_names, alone=False)
     if recipe.freeze == "trunk":
         for name, p in network.named_parameters():
             p.requires_grad_(name.startswith(HEADS))
     return network, said
 
 
+def averaged(began: nn.Module, trained: nn.Module, share: float) -> nn.Module:
+    """A copy of ``trained`` with a ``share`` of the weights of ``began``, the rest its own; both are fused."""
+    made, old = copy.deepcopy(trained), began.state_dict()
+    made.load_state_dict({k: torch.lerp(v, old[k].to(v), share) for k, v in trained.state_dict().items()})
+    return made
+
+
 @torch.no_grad()
-def _begin_head(layer: nn.Linear, start: Start, names: Sequence[str]) -> str:
+def _begin_head(layer: nn.Linear, start: Start, names: Sequence[str], *, alone: bool) -> str:
     """Fill ``layer`` with what ``start`` knows of the classes ``names``; a class it does not know starts at zero.
 
-    Of several heads that one is asked that knows most of the classes and fewest others, the default answer first.
+    Of several heads that one is asked that knows most of the classes and fewest others. The default answer comes first
+    for a head that answers ``alone``; one of two goes on from its own kind, or both would say the same of a labelling.
     """
     network, spec = start.network, start.spec
-    found = [(spec.labels, classifier(answering(network, spec)))]
+    found = [(spec.labels, classifier(answering(network, spec)))] if alone or not spec.heads else []
     found += [(h.labels, own) for h, own in zip(spec.heads, head_layers(network, spec).values(), strict=True)]
     labels, old = max(found, key=lambda f: (len({*names} & {*f[0]}), -len(f[0])))
     nn.init.zeros_(layer.weight)
