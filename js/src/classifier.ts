@@ -46,7 +46,7 @@ export class Classifier {
 
   private async run(crops: readonly Crop[]): Promise<Answer[]> {
     const { size, mean, std, temperature } = this.spec;
-    const [plane, channels] = [size * size, this.spec.channels ?? 1];
+    const [plane, channels] = [size * size, this.spec.channels];
     const data = new Float32Array(crops.length * channels * plane);
     const own = (values: number | number[], k: number) => (typeof values === "number" ? values : values[k]);
     for (let k = 0; k < channels; k++) {

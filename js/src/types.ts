@@ -47,7 +47,7 @@ export interface Spec {
   labels: string[];
   size: number;
   /** 1 for grey, 3 for colour; `mean` and `std` are then one number a channel. */
-  channels?: number;
+  channels: number;
   mean: number | number[];
   std: number | number[];
   crop: { scale: number; dx: number; dy: number };

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from mien.reporting.card import INTENDED, LIMITS, data_terms, model_card
 from mien.spec import Head, ModelSpec
 
 NAMES = ("angry", "happy", "sad")
+WEIGHTS = Path(__file__).parents[2] / "src" / "mien" / "weights"
 
 
 def _report(right, n, **conditions):
@@ -64,7 +66,7 @@ def test_spec_scores_are_the_default(spec):
 def test_seeds_give_mean_and_spread(spec):
     card = model_card(spec, [], seeds={"PrivateTest": [0.64, 0.65, 0.66], "PublicTest": [0.6]})
     assert "Over 3 seeds, PrivateTest: 65.00 ± 1.00 %" in card
-    assert "Over 1 seed, PublicTest: 60.00 %" in card
+    assert "One seed, its float weights, PublicTest: 60.00 %" in card
 
 
 def test_facts_and_limits_are_stated(spec):
@@ -185,3 +187,12 @@ def test_foreign_text_cannot_break_the_table_or_the_page():
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in card.splitlines() if line.startswith("| a")} == {6}
     assert "line break" in card
     assert r"n\](http" in card
+
+
+@pytest.mark.parametrize("file", sorted(WEIGHTS.glob("*.md")), ids=lambda f: f.stem)
+def test_the_tables_of_published_cards_have_as_many_cells_in_each_row(file: Path) -> None:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert any(line.startswith("| ---") for line in lines)
+    for line, above in zip(lines[1:], lines, strict=False):
+        if line.startswith("|") and above.startswith("|"):
+            assert line.replace("\\|", "").count("|") == above.replace("\\|", "").count("|"), line

@@ -187,9 +187,11 @@ def _seeds(seeds: Mapping[str, Sequence[float]]) -> str:
     lines = []
     for split, values in seeds.items():
         mean, spread = mean_and_spread(values)
-        figure = f"{100 * mean:.2f}" + (f" ± {100 * spread:.2f}" if spread is not None else "")
-        count = f"{len(values)} seeds" if len(values) > 1 else "1 seed"
-        lines.append(f"Over {count}, {plain(split)}: {figure} % (mean and standard deviation).")
+        if spread is None:
+            lines.append(f"One seed, its float weights, {plain(split)}: {100 * mean:.2f} %.")
+            continue
+        figure = f"{100 * mean:.2f} ± {100 * spread:.2f} % (mean and standard deviation)"
+        lines.append(f"Over {len(values)} seeds, {plain(split)}: {figure}.")
     if any(len(values) > 1 for values in seeds.values()):
         lines.append("The weights are those of the seed that did best, so expect the mean rather than their own score.")
     return "\n\n" + "\n".join(lines) if lines else ""
@@ -235,7 +237,7 @@ def _answer(spec: ModelSpec) -> str:
         f'where they are asked for: `Predictor(labels="{first}")`, `labels="{second}"`, and `Face.heads` has both.'
     )
     accuracies = "Accuracy, FER2013's labels | FER+'s majority | Macro recall, labels | Majority | Log loss"
-    return "\n".join([words, "", f"| Weight of {first} | {accuracies} |", "|" + " --- |" * 5, *rows])
+    return "\n".join([words, "", f"| Weight of {first} | {accuracies} |", "|" + " --- |" * 6, *rows])
 
 
 def _head(head: Head, seeds: Mapping[str, Sequence[float]], robustness: Mapping[str, Any] | None) -> str:
