@@ -9,19 +9,23 @@ from bench.reporting.records import mean_cell, record_of, seeds_word
 from mien.benchmark import METHODS
 from mien.evaluation.metrics import mean_and_spread
 
-__all__ = ["expected", "expected_by_comparison", "ferplus", "heads", "results", "summary"]
+__all__ = ["RECORDS", "expected", "expected_by_comparison", "ferplus", "heads", "results", "summary"]
 
 NETWORKS = (
     "mien-base",
     "mien-small",
+    "mien-small-first",
     "mien-small-scratch",
     "mien-nano",
+    "mien-nano-first",
     "deep-emotion-2019",
     "deep-emotion-2019-distilled",
     "deep-emotion-2019-light",
     "report",
 )
 SHOWN = ("mien-base", "mien-small", "mien-nano", "deep-emotion-2019")  # in the README
+#: recipe -> the record of its runs, where that has another name: shipped networks go on from their recipe's with robust
+RECORDS = {"mien-small": "mien-small-first", "mien-nano": "mien-nano-first", "robust": "mien-small"}
 FERPLUS = tuple(f"{name}-ferplus" for name in NETWORKS)
 
 

@@ -20,8 +20,9 @@ from bench.reporting.experiments import graph, students, teachers, trials, words
 from bench.reporting.finetuning import finetune, float_weights
 from bench.reporting.records import record_of
 from bench.reporting.rivals import browser_beside, browser_beside_short
+from bench.reporting.robustness import robust
 from bench.reporting.scale import batch, cost, devices, larger
-from bench.reporting.scores import expected, expected_by_comparison, ferplus, heads, results, summary
+from bench.reporting.scores import RECORDS, expected, expected_by_comparison, ferplus, heads, results, summary
 from bench.reporting.speeds import faithfulness, networks, speed, wild
 from bench.reporting.studies import study_effects
 from mien.files import write_text
@@ -30,6 +31,7 @@ from mien.files import write_text
 TABLES: dict[str, Callable[[], str]] = {
     "summary": summary,
     "heads": heads,
+    "robust": robust,
     "results": results,
     "ferplus": ferplus,
     "networks": networks,
@@ -93,7 +95,7 @@ def with_tables(text: str) -> tuple[set[str], str]:
 
 def expect(recipe: Path) -> None:
     """Put the expected score into the head of a recipe, where one is known."""
-    record = record_of(recipe.stem)
+    record = record_of(RECORDS.get(recipe.stem, recipe.stem))
     line = expected(record) if record is not None and "summary" in record else expected_by_comparison(recipe.stem)
     if line is None:
         return
