@@ -25,7 +25,7 @@ from mien.faces import Quality
 __all__ = ["HEAD", "LIMITS", "measure"]
 
 #: What a usable face must reach (side, sharpness, contrast) or not exceed (yaw, pitch, and roll against the crop).
-LIMITS = {"side": 14.0, "sharpness": 0.028, "contrast": 0.56, "yaw": 75.0, "pitch": 40.0, "roll": 53.0}
+LIMITS = {"side": 14.0, "sharpness": 0.028, "contrast": 0.56, "yaw": 75.0, "pitch": 40.0, "roll": 46.0}
 
 #: A face's five landmarks in units of the distance between the eyes: x to the picture's right, y down, z away from the
 #: camera; right eye, left eye, nose, right and left corner of the mouth (right and left are the person's). x and y are
