@@ -12,21 +12,29 @@ NETWORKS = ("mien-small", "mien-nano")
 
 def robust() -> str:
     """Accuracy under each kind of corruption, the mean of its five severities, before and after the recipe robust."""
-    rows, n = [], 0
-    kinds: list[str] = []
+    columns: dict[str, dict[str, float]] = {}
+    n = 0
     for name in NETWORKS:
         for which, record in (("before", record_of(f"{name}-first")), ("now", record_of(name))):
             shipped = (record or {}).get("shipped")
             if shipped is None:
                 continue
             found = Robustness.from_dict(shipped["robustness of heads"]["fer2013"])
-            both = Robustness.from_dict(shipped["robustness"])
-            kinds, n = list(found.by_kind), found.n
-            figures = [found.clean, found.mean, both.clean, both.mean, *found.by_kind.values()]
-            rows.append(f"| `{name}` | {which} | " + " | ".join(f"{100 * x:.1f}" for x in figures) + " |")
-    if not rows:
+            both, n = Robustness.from_dict(shipped["robustness"]), found.n
+            columns[f"`{name}` {which}"] = {
+                "both heads": both.clean,
+                "both heads, corrupted": both.mean,
+                "head fer2013": found.clean,
+                "head fer2013, corrupted": found.mean,
+                **{kind.replace("_", " "): value for kind, value in found.by_kind.items()},
+            }
+    if not columns:
         return "Not measured yet."
-    head = ["file", "", "head fer2013", "corrupted", "both heads", "corrupted", *(k.replace("_", " ") for k in kinds)]
+    rows = [
+        f"| {what} | " + " | ".join(f"{100 * column[what]:.1f}" for column in columns.values()) + " |"
+        for what in next(iter(columns.values()))
+    ]
+    head = ["", *columns]
     note = (
         f"Accuracy in % by FER2013's labels of the very files, PublicTest, n = {n:,}; corrupted: the mean of nine "
         "kinds in five severities (`mien evaluate --corrupt`), then each kind for the head fer2013. Before: the int8 "
