@@ -103,19 +103,21 @@ def calibrate(
     together. Raises ConfigError where an argument breaks its rule.
     """
     z, y = _checked("logits", logits, labels)
-    spoilt = None if corrupted is None else _checked("corrupted", corrupted, labels)[0]
+    z_corrupted = None if corrupted is None else _checked("corrupted", corrupted, labels)[0]
     if len(y) < MIN_ROWS:
         raise ConfigError(f"labels must hold at least {MIN_ROWS} rows, got {len(y)}; calibrate on more faces")
     promised = coverage, corrupted_coverage
-    whole = _Fit.to(z, spoilt, y, promised, scaled)
+    whole = _Fit.to(z, z_corrupted, y, promised, scaled)
     log_p, log_q = np.empty_like(z[0]), np.empty_like(z[0])
     least, plain = np.empty((len(y), 1)), np.empty((len(y), 1))
     halves = _halves(y, seed)
     for fitted, held in (halves, halves[::-1]):
-        own = _Fit.to(z[:, fitted], None if spoilt is None else spoilt[:, fitted], y[fitted], promised, scaled)
+        own = _Fit.to(
+            z[:, fitted], None if z_corrupted is None else z_corrupted[:, fitted], y[fitted], promised, scaled
+        )
         least[held], plain[held] = own.threshold, own.plain
         log_p[held] = own.log_mean(z[:, held])
-        log_q[held] = log_p[held] if spoilt is None else own.log_mean(spoilt[:, held])
+        log_q[held] = log_p[held] if z_corrupted is None else own.log_mean(z_corrupted[:, held])
     p, rows, before = np.exp(log_p), np.arange(len(y)), _log_mean(z, 1.0)
     inside = _inside(p, least)
     size, held_true = inside.sum(1), inside[rows, y]
@@ -138,7 +140,7 @@ def calibrate(
         coverage=float(held_true.mean()),
         mean_size=float(size.mean()),
         plain_size=float(_inside(p, plain).sum(1).mean()),
-        corrupted={} if spoilt is None else _on_corrupted(_inside(np.exp(log_q), least), y, corrupted_coverage),
+        corrupted={} if z_corrupted is None else _on_corrupted(_inside(np.exp(log_q), least), y, corrupted_coverage),
         singles=float(single.mean()),
         singles_accuracy=float(held_true[single].mean()) if single.any() else None,
     )

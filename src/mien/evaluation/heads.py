@@ -134,8 +134,8 @@ def joined(
     found = choose_mean(z1, z2, columns, labels, others)
 
     def figures(v: int) -> dict[str, Any]:
-        spoilt = (q[0][:v], q[1][:v]) if q else None
-        return calibrate_mean(z1[:v], z2[:v], columns, labels, others, found.weight, spoilt).to_dict()
+        z_corrupted = (q[0][:v], q[1][:v]) if q else None
+        return calibrate_mean(z1[:v], z2[:v], columns, labels, others, found.weight, z_corrupted).to_dict()
 
     one = figures(1)
     return replace(

@@ -34,7 +34,7 @@ _QUANTIZATION = (
     (49, 64, 78, 87, 103, 121, 120, 101),
     (72, 92, 95, 98, 112, 100, 103, 99),
 )
-_LEVELS = 5  # of low resolution: all are computed for all faces, which is cheaper than one by one
+_LEVELS = 5  # of low resolution: all are computed for each chosen face, which is cheaper than one by one
 
 
 def degrade(x: Tensor, d: Degrade, g: Random) -> Tensor:
