@@ -30,7 +30,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from bench.conditions import RESULTS, conditions
-from bench.export.publish import WEIGHTS
+from bench.export.cards import WEIGHTS
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
 from mien.evaluation.metrics import Report
 from mien.evaluation.model import Loaded, open_model

@@ -1,15 +1,15 @@
 """From finished runs to published figures: results/NAME.json, and the shipped model with its card.
 
     python -m bench.export.publish score NAME RUN [RUN ...] --data fer2013.csv [--votes fer2013new.csv]
-    python -m bench.export.publish ship NAME --runs FOLDER --data fer2013.csv [--votes fer2013new.csv] [--int8]
+    python -m bench.export.publish ship NAME --run RUN --data fer2013.csv [--votes fer2013new.csv] [--int8]
     python -m bench.export.publish card NAME
 
 ``score`` evaluates every run, one a seed, on PublicTest, with and without views, full and clean; of runs with two heads
-each is scored alone, and the second becomes NAME-ferplus, scored on both of FER+'s tests. ``ship`` exports the seed
-that did best, with all its heads, with --int8 as int8 if that loses at most 0.3 points and is faster, evaluates the
-very file that it leaves in the package, clean and corrupted, and writes its card; the card gives mean and spread over
-the seeds beside the file's own score. Of a file with one head bench/export/heads.py makes one with two. The tables in
-README and docs are made from these results by bench/reporting/tables.py.
+each is scored alone, and the second becomes NAME-ferplus, scored on both of FER+'s tests. ``ship`` exports the best of
+these runs, or the mean of all that bench/export/average.py made, with all its heads, with --int8 as int8 if that loses
+at most 0.3 points and is faster, evaluates the very file that it leaves in the package, clean and corrupted, and writes
+its card; the card gives mean and spread over the seeds beside the file's own score. The tables in README and docs are
+made from these results by bench/reporting/tables.py.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from bench.conditions import RESULTS, ROOT
+from bench.conditions import RESULTS
+from bench.export.cards import WEIGHTS, card, split_of, write
+from bench.export.heads import judge
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
 from mien.data.duplicates import near_duplicates
 from mien.evaluation.metrics import mean_and_spread
@@ -36,15 +38,13 @@ from mien.evaluation.model import Model, open_model
 from mien.evaluation.scoring import evaluate, measure_robustness
 from mien.export.onnx import export_onnx, write_spec
 from mien.export.quantize import quantize_onnx
-from mien.files import replace_file, write_text
+from mien.files import replace_file
 from mien.models.weights import load_network, read_spec
-from mien.reporting.card import model_card
 from mien.runtime import Classifier
 from mien.spec import ModelSpec
 from mien.training.devices import processor
 from mien.training.finishing import recalibrated
 
-WEIGHTS = ROOT / "src" / "mien" / "weights"
 VIEWS = (1, 10)
 MOST_LOST = 0.003
 LICENCE = (
@@ -140,52 +140,54 @@ def _value(report: dict[str, Any], kind: str = "accuracy") -> float:
     return float(report["clean"]["accuracy"] if kind == "clean" else report["accuracy"])
 
 
-def write(record: dict[str, Any]) -> None:
-    """Into results/, under its name."""
-    write_text(RESULTS / f"{record['name']}.json", json.dumps(record, indent=1) + "\n")
-
-
-def ship(name: str, runs: Path, data: str, votes: str | None, int8: bool) -> None:
-    """Export the best seed with all its heads, evaluate the file, write its card and the record of both."""
+def ship(name: str, run: Path, data: str, votes: str | None, int8: bool) -> None:
+    """Export a run with all its heads, evaluate the file, write its card and the record of both."""
     if name.endswith("-ferplus"):
         whole = name.removesuffix("-ferplus")
         raise SystemExit(f"{name} is a head of {whole}, no file of its own: ship {whole}")
     record = json.loads((RESULTS / f"{name}.json").read_text())
     tests = read_tests(data, votes, False)
-    best = max(record["seeds"], key=lambda s: _value(s["reports"]["1"]))
-    model, spec = _calibrated(runs / best["run"], data, votes)
+    model, spec = recalibrated_run(*load_network(run / "model.safetensors"), data, votes)
+    seeds = _seeds_of(spec, record)
     file = WEIGHTS / f"{name}.onnx"
     parity = export_onnx(model, replace(spec, name=name, licence=LICENCE, scores={}), file)
     train, val = tests[""]
     quantization = _try_int8(file, train, val) if int8 else None
-    shipped = {"seed": best["seed"], "precision": open_model(file).spec.precision, "parity": parity}
-    shipped["quantization"] = quantization
-    if spec.heads:
-        from bench.export.heads import publish
-
-        write({**record, "shipped": shipped})
-        publish(name, data, votes, "trained with the first")
-        return
-    scores = reports(open_model(file), tests)
-    robustness = measure_robustness(open_model(file), val).to_dict()
-    spec = replace(open_model(file).spec, scores={_split(key, r): r for key, r in scores.items()})
-    write_spec(file, spec)
-    size = file.stat().st_size
+    found = judge(file, data, votes) if spec.heads else _judged(file, tests)
     record["shipped"] = {
-        **shipped,
-        "bytes": size,
+        "seeds": seeds,
+        "precision": open_model(file).spec.precision,
+        "parity": parity,
+        "quantization": quantization,
+        "bytes": file.stat().st_size,
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
-        "reports": scores,
-        "robustness": robustness,
+        **found,
     }
     write(record)
     card(name)
-    print(f"{file}: {size / 1000:.0f} kB, {spec.precision}, parity {parity:.1e}, seed {best['seed']}, {quantization}")
+    print(f"{file}: {file.stat().st_size / 1000:.0f} kB, parity {parity:.1e}, seeds {seeds}, {quantization}")
 
 
-def _calibrated(run: Path, data: str, votes: str | None) -> tuple[nn.Module, ModelSpec]:
+def _judged(file: Path, tests: Tests) -> dict[str, Any]:
+    """As ``heads.judge``, for a file with one answer."""
+    model = open_model(file)
+    scores = reports(model, tests)
+    write_spec(file, replace(model.spec, scores={split_of(key, r): r for key, r in scores.items()}))
+    return {"reports": scores, "robustness": measure_robustness(model, tests[""][1]).to_dict()}
+
+
+def _seeds_of(spec: ModelSpec, record: dict[str, Any]) -> list[int]:
+    """Those of a mean of runs, which must be all, or that of a single run, which must be the best one."""
+    every = sorted(s["seed"] for s in record["seeds"])
+    best = max(record["seeds"], key=lambda s: _value(s["reports"]["1"]))["seed"]
+    own = sorted(spec.recipe.get("seeds", [spec.recipe.get("seed")]))
+    if own not in ([best], every):
+        raise SystemExit(f"the run must be that of seed {best}, the best, or the mean of seeds {every}, got {own}")
+    return own
+
+
+def recalibrated_run(model: nn.Module, spec: ModelSpec, data: str, votes: str | None) -> tuple[nn.Module, ModelSpec]:
     """The network of a run, whatever mien trained it, calibrated as this one does it."""
-    model, spec = load_network(run / "model.safetensors")
     faces = read_faces(data)
     if spec.heads:
         if votes is None:
@@ -193,54 +195,6 @@ def _calibrated(run: Path, data: str, votes: str | None) -> tuple[nn.Module, Mod
         faces = with_votes(faces, read_votes(votes), "both")
     train, val = train_val(faces)
     return recalibrated(model, spec, val, ~near_duplicates(val.array, train.array), val.fingerprint)
-
-
-def card(name: str) -> None:
-    """Write the card of a shipped model from its file and its record."""
-    record = json.loads((RESULTS / f"{name}.json").read_text())
-    file, shipped, seeds = WEIGHTS / f"{name}.onnx", record["shipped"], record["seeds"]
-    spec = open_model(file).spec
-    text = model_card(
-        spec,
-        parameters=seeds[0]["parameters"],
-        file_bytes=shipped["bytes"],
-        seeds={} if spec.heads else _by_seed(record),
-        head_seeds={h.name: _by_seed(_record_of_head(record, h.name)) for h in spec.heads},
-        robustness=shipped["robustness"],
-        head_robustness=shipped.get("robustness of heads"),
-        tilt=_tilt_of(name),
-        float_weights=json.loads((RESULTS / "float_weights.json").read_text()).get(name),
-    )
-    write_text(file.with_suffix(".md"), text)
-
-
-def _tilt_of(name: str) -> dict[str, Any] | None:
-    """What was measured about tilted heads, where it was with this network."""
-    found: dict[str, Any] = json.loads((RESULTS / "tilt.json").read_text())
-    return found if found["model"] == name else None
-
-
-def _by_seed(record: dict[str, Any]) -> dict[str, list[float]]:
-    """Split -> accuracy of each seed's run."""
-    first = record["seeds"][0]["reports"] if record["seeds"] else {}
-    return {_split(key, r): [_value(s["reports"][key]) for s in record["seeds"]] for key, r in first.items()}
-
-
-def _record_of_head(record: dict[str, Any], head: str) -> dict[str, Any]:
-    """The record whose runs a head comes from; none of a head that was fitted on the finished trunk."""
-    if head == record["shipped"]["answer"]["heads"][0]:
-        return record
-    if not record["shipped"]["second head"].startswith("trained"):
-        return {"seeds": []}
-    found: dict[str, Any] = json.loads((RESULTS / f"{record['name']}-ferplus.json").read_text())
-    return found
-
-
-def _split(key: str, report: dict[str, Any]) -> str:
-    """``majority 10`` -> ``PublicTest (majority), 10 views``."""
-    test, _, views = key.rpartition(" ")
-    name = report["split"] + (f" ({test})" if test else "")
-    return name if views == "1" else f"{name}, {views} views"
 
 
 def _try_int8(file: Path, train: FaceDataset, val: FaceDataset) -> dict[str, Any]:
@@ -283,7 +237,7 @@ def main() -> None:
     one.add_argument("--hardware", help="where the runs were trained; this machine where not given")
     two = commands.add_parser("ship")
     two.add_argument("name")
-    two.add_argument("--runs", required=True, type=Path, help="the folder that holds the runs")
+    two.add_argument("--run", required=True, type=Path, help="the best seed's, or the mean of all")
     two.add_argument("--int8", action="store_true")
     three = commands.add_parser("card")
     three.add_argument("name")
@@ -296,7 +250,7 @@ def main() -> None:
     elif a.command == "card":
         card(a.name)
     else:
-        ship(a.name, a.runs, a.data, a.votes, a.int8)
+        ship(a.name, a.run, a.data, a.votes, a.int8)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.conditions import RESULTS
-from bench.export.publish import VIEWS, read_tests, reports, summarised, write
+from bench.export.cards import write
+from bench.export.publish import VIEWS, read_tests, reports, summarised
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
 from mien.files import replace_file
 from mien.models import fuse

@@ -1,8 +1,8 @@
 """One answer from two heads that were taught by two labellings of the same faces, and what each weight is worth.
 
 The answer is the weighted geometric mean of both heads' probabilities over the classes that they share (a logarithmic
-opinion pool, Genest & Zidek 1986, Statistical Science 1, section 3). Leaves out: the graph that computes it
-(``export.heads``).
+opinion pool, Genest & Zidek 1986, Statistical Science 1, section 3). Leaves out: the layer that computes it
+(``models.heads``).
 """
 
 from __future__ import annotations
