@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.files import write_text
+from mien.runtime.processors import processor
 
 __all__ = ["RESULTS", "ROOT", "conditions", "save"]
 
@@ -23,6 +24,7 @@ def conditions(*packages: str, **more: Any) -> dict[str, Any]:
     return {
         **more,
         "date": datetime.date.today().isoformat(),
+        "cpu": processor()[0],
         "cpus": os.cpu_count(),
         "load_1min_at_end": round(os.getloadavg()[0], 2),
         "machine": f"{platform.system()} {platform.machine()}",
@@ -31,8 +33,9 @@ def conditions(*packages: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def save(path: Path, record: dict[str, Any]) -> None:
-    """Write ``record`` as JSON and show it."""
+def save(path: Path, record: dict[str, Any], *, show: bool = True) -> None:
+    """Write ``record`` as JSON and show it, unless a bench shows its figures in a way of its own."""
     text = json.dumps(record, indent=2) + "\n"
     write_text(path, text)
-    print(text, end="")
+    if show:
+        print(text, end="")

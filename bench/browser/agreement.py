@@ -24,6 +24,7 @@ from bench.conditions import RESULTS, ROOT, conditions, save
 from bench.runtime.scenes import Scenes, read_crops
 from mien.faces import Detection
 from mien.runtime import CenterFace
+from mien.runtime.processors import processor
 from mien.video.tracking import iou
 
 _LEAST = 24.0  # pixels of a face that is to be found
@@ -90,16 +91,14 @@ def main() -> None:
     record = {"sizes": sizes(), **json.loads(ran.stdout.splitlines()[-1])}
     record["detectors"] = detectors(golden, given.data, given.scenes)
     node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    told = conditions("onnxruntime", "numpy", node=node, onnxruntime_web="1.30.0", threads=1, processor=processor())
+    told = conditions("onnxruntime", "numpy", node=node, onnxruntime_web="1.30.0", threads=1, processor=name_and_vnni())
     save(RESULTS / "browser.json", {**record, "conditions": told})
 
 
-def processor() -> str:
+def name_and_vnni() -> str:
     """The processor's name and whether it has the instructions that int8 gains by."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
-    name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    return f"{name}, {'with' if 'vnni' in flags else 'without'} VNNI"
+    name, features = processor()
+    return f"{name}, {'with' if any('vnni' in feature for feature in features) else 'without'} VNNI"
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.browser.agreement import processor
+from bench.browser.agreement import name_and_vnni
 from bench.conditions import RESULTS, ROOT, conditions, save
 from mien.data import read_faces
 
@@ -96,7 +96,7 @@ def main() -> None:
         found = measured(part, options)
         old = given.out.read_text(encoding="utf-8") if given.out.exists() else "{}"
         record: dict[str, Any] = {**json.loads(old), "packages": PACKAGES}
-        told = {**options, "chromium": found["chromium"], "processor": processor(), "data": Path(given.data).name}
+        told = {**options, "chromium": found["chromium"], "processor": name_and_vnni(), "data": Path(given.data).name}
         entry = record.setdefault(part, {"libraries": {}})
         entry["libraries"].update(found["libraries"])
         entry["conditions"] = conditions(**told)

@@ -11,13 +11,10 @@ results/bench_read_csv.json.
 from __future__ import annotations
 
 import argparse
-import datetime
 import gzip
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
 import resource
 import shutil
 import subprocess
@@ -27,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.conditions import RESULTS
+from bench.conditions import RESULTS, conditions, save
 
 RESULT = RESULTS / "bench_read_csv.json"
 WAYS = {
@@ -97,7 +94,8 @@ def run(data: Path, repeat: int) -> dict[str, Any]:
                     best[way] = {**found, "peak_mb": max(found["peak_mb"], best.get(way, found)["peak_mb"])}
     if len({b["pixels"] for b in best.values()}) != 1:
         raise SystemExit("the ways disagree about the pixels")
-    return conditions(size, repeat) | {
+    return {
+        **conditions("numpy", "pandas", csv_bytes=size, turns=repeat),
         "ways": {w: {"how": WAYS[w], **b} for w, b in best.items()},
         "tutorial_over_cold": best["tutorial"]["seconds"] / best["cold"]["seconds"],
         "tutorial_over_cold_cpu": best["tutorial"]["cpu_seconds"] / best["cold"]["cpu_seconds"],
@@ -106,23 +104,6 @@ def run(data: Path, repeat: int) -> dict[str, Any]:
             "cold peak under 350 MB": best["cold"]["peak_mb"] < 350,
             "cached under 0.5 s": best["cached"]["seconds"] < 0.5,
         },
-    }
-
-
-def conditions(size: int, repeat: int) -> dict[str, Any]:
-    cpu = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
-    return {
-        "date": datetime.date.today().isoformat(),
-        "csv_bytes": size,
-        "turns": repeat,
-        "python": platform.python_version(),
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "load_average": [round(v, 2) for v in os.getloadavg()],
-        "versions": {p: importlib.metadata.version(p) for p in ("mien", "numpy", "pandas")},
     }
 
 
@@ -136,8 +117,7 @@ def main() -> None:
         measure(args.way, str(args.data))
         return
     result = run(args.data, args.repeat)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    save(RESULT, result, show=False)
     print(f"{'way':10}{'seconds':>9}{'CPU s':>8}{'peak MB':>9}{'rows':>8}")
     for way, b in result["ways"].items():
         print(f"{way:10}{b['seconds']:9.2f}{b['cpu_seconds']:8.2f}{b['peak_mb']:9.0f}{b['rows']:8,}")

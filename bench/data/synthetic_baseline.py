@@ -10,13 +10,9 @@ counts; nothing is chosen on the validation people. Needs scikit-learn (the extr
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import sys
 import time
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +23,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from bench.conditions import RESULTS
+from bench.conditions import RESULTS, conditions, save
 from mien.data import FaceDataset
 from mien.data.synthetic.generate import generate
 from mien.evaluation.metrics import wilson
-from mien.files import write_text
 from mien.models import create_model
 from mien.models.inference import predict
 from mien.training import loop as engine
-from mien.training.devices import describe, processor
+from mien.training.devices import describe
 from mien.training.recipe import load_recipe
 
 STRENGTH = 0.01  # inverse L2 strength of the regression, about the best of 1e-4, 1e-3, 1e-2 and 1e-1
@@ -104,16 +99,11 @@ def main() -> None:
         "generate_seconds": round(seconds, 2),
         "linear": linear(train, val),
         "network": network(train, val, args.epochs, args.seed),
-        "conditions": {
-            **describe(torch.device("cpu")),
-            "processor": processor(),
-            "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
-            "system": platform.system(),
-            "python": platform.python_version(),
-            "versions": {p: version(p) for p in ("mien", "numpy", "opencv-python-headless", "scikit-learn", "torch")},
-        },
+        "conditions": conditions(
+            *("numpy", "opencv-python-headless", "scikit-learn", "torch"), **describe(torch.device("cpu"))
+        ),
     }
-    write_text(args.out, json.dumps(result, indent=1) + "\n")
+    save(args.out, result, show=False)
     for name in ("linear", "network"):
         r = result[name]
         print(f"{name}: {100 * r['accuracy']:.1f} % of {len(val)}, trained in {r['train_seconds']} s")

@@ -12,7 +12,6 @@ centre, face by face, with the share of the faces on which the order is better.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,10 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.conditions import RESULTS, conditions
+from bench.conditions import RESULTS, conditions, save
 from mien.data import read_faces
 from mien.explain import explain_face, faithfulness
-from mien.files import write_text
 from mien.runtime import Classifier, find_model
 
 CELL, STEPS, SIZE, STRIDE = 4, 24, 8, 4
@@ -121,7 +119,7 @@ def main() -> None:
             "numpy", "onnxruntime", seconds=round(time.perf_counter() - started, 1), threads=given.threads
         ),
     }
-    write_text(given.out, json.dumps(record, indent=2) + "\n")
+    save(given.out, record, show=False)
     show(found)
 
 

@@ -22,11 +22,16 @@ def write(record: dict[str, Any]) -> None:
 
 
 def card(name: str) -> None:
-    """Write the card of a shipped model from its file and its record."""
+    """Write the card of a shipped model."""
+    write_text(WEIGHTS / f"{name}.md", card_of(name))
+
+
+def card_of(name: str) -> str:
+    """The card of a shipped model, from its file and its record."""
     record = json.loads((RESULTS / f"{name}.json").read_text())
     file, shipped, seeds = WEIGHTS / f"{name}.onnx", record["shipped"], record["seeds"]
     spec = open_model(file).spec
-    text = model_card(
+    return model_card(
         spec,
         parameters=seeds[0]["parameters"],
         file_bytes=shipped["bytes"],
@@ -37,7 +42,6 @@ def card(name: str) -> None:
         tilt=_tilt_of(name),
         float_weights=json.loads((RESULTS / "float_weights.json").read_text()).get(name),
     )
-    write_text(file.with_suffix(".md"), text)
 
 
 def _tilt_of(name: str) -> dict[str, Any] | None:

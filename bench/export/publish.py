@@ -41,8 +41,8 @@ from mien.export.quantize import quantize_onnx
 from mien.files import replace_file
 from mien.models.weights import load_network, read_spec
 from mien.runtime import Classifier
+from mien.runtime.processors import processor
 from mien.spec import ModelSpec
-from mien.training.devices import processor
 from mien.training.finishing import recalibrated
 
 VIEWS = (1, 10)
@@ -80,7 +80,7 @@ def score(name: str, runs: Sequence[Path], data: str, votes: str | None, hardwar
         record = {
             "name": name + ending,
             "summary": summary,
-            "hardware": hardware or f"{processor()}, {platform.machine()}",
+            "hardware": hardware or f"{processor()[0]}, {platform.machine()}",
             "python": platform.python_version(),
             "seeds": seeds,
         }

@@ -17,7 +17,6 @@ results/bench_networks.json.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import math
 import os
@@ -34,12 +33,11 @@ import numpy as np
 import onnx
 import torch
 
-from bench.conditions import RESULTS
+from bench.conditions import RESULTS, conditions, save
 from bench.models.reference_nets import MiniXception
-from bench.training.throughput import machine
-from mien.files import check_writable, write_text
+from mien.files import check_writable
 from mien.runtime import open_session, shipped_models
-from mien.training.devices import processor
+from mien.runtime.processors import processor
 
 REFERENCE = "mini-Xception"
 BATCHES = (1, 32)
@@ -209,7 +207,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "bench_networks.json")
     args = parser.parse_args()
     check_writable(args.out.parent)
-    load_before = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mini-xception.onnx"
         export_reference(path)
@@ -221,16 +219,17 @@ def main() -> None:
         "what": "inference of networks alone, onnxruntime, one thread",
         "reference": f"{REFERENCE}, random weights: only its speed is measured",
         "networks": records,
-        "conditions": {
-            "threads": 1,
-            "rounds": args.rounds,
-            "seconds_a_turn": args.seconds,
-            **machine(load_before, "mien", "onnxruntime", "onnx", "torch", "numpy"),
-        },
+        "conditions": conditions(
+            *("onnxruntime", "onnx", "torch", "numpy"),
+            threads=1,
+            rounds=args.rounds,
+            seconds_a_turn=args.seconds,
+            load_1min_at_start=round(load_before, 2),
+        ),
     }
-    write_text(args.out, json.dumps(result, indent=2) + "\n")
+    save(args.out, result, show=False)
     print("\n".join(table(records)))
-    print(f"one thread of {processor()}, load average before {load_before:.2f}; written to {args.out}")
+    print(f"one thread of {processor()[0]}, load average before {load_before:.2f}; written to {args.out}")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,7 @@ Leaves out: how the figures come about (``bench.browser.agreement``).
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-from bench.conditions import RESULTS
+from bench.reporting.records import record_of
 
 __all__ = ["browser_agreement", "browser_detectors", "browser_sizes"]
 
@@ -20,14 +17,9 @@ _NAMES = {
 }
 
 
-def _record() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((RESULTS / "browser.json").read_text(encoding="utf-8"))
-    return found
-
-
 def browser_sizes() -> str:
     """What the first visit loads, and what comes when it is asked for."""
-    parts = _record()["sizes"]
+    parts = record_of("browser")["sizes"]
     small = {name: s for name, s in parts.items() if name not in _FIRST and not name.startswith("models/mien-")}
     page = {key: parts["page"][key] + sum(s[key] for n, s in small.items() if "2019" not in n) for key in parts["page"]}
     rows = {**parts, "page": page}
@@ -45,7 +37,7 @@ def _size_row(name: str, size: dict[str, int]) -> str:
 
 def browser_agreement() -> str:
     """How far the browser's side is off, in the units of each."""
-    record = _record()
+    record = record_of("browser")
     whole = record["whole_way"]
     lines = ["| off by | n | median | 95 % | at most |", "| --- | --- | --- | --- | --- |"]
     for key, name, digits in (
@@ -77,7 +69,7 @@ def _spread_row(name: str, spread: dict[str, float], digits: int) -> str:
 
 def browser_detectors() -> str:
     """The detector's three files: what they find, and what a look costs in WebAssembly beside the float file's."""
-    record = _record()
+    record = record_of("browser")
     times = record["detector_ms"]
     lines = ["| file | of the float file's faces | IoU, median | others | time of a look, float32 = 1 |"]
     lines.append("| --- | --- | --- | --- | --- |")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.conditions import ROOT
-from bench.reporting.records import record_of
+from bench.reporting.records import percent, record_of, table
 from mien.benchmark import METHODS, Row, markdown
 from mien.reporting import plots
 
@@ -19,18 +19,13 @@ def compared() -> str:
     """Every comparison in full, with the methods that are still missing."""
     parts = [
         "# The report's tables, run again\n\nEvery method that the report names, trained and evaluated by "
-        "`mien compare` "
-        "under one protocol; written by `bench/reporting/tables.py` from `results/`. The report's figures come from "
-        "different "
-        "papers, with other protocols, other training data and, for FER2013, the easier PrivateTest part. Times were "
-        "taken on a machine that did other work too.\n"
+        "`mien compare` under one protocol; written by `bench/reporting/tables.py` from `results/`. The report's "
+        "figures come from different papers, with other protocols, other training data and, for FER2013, the easier "
+        "PrivateTest part. Times were taken on a machine that did other work too.\n"
     ]
     for name, title in COMPARED.items():
         parts.append(f"## {title}\n")
         record = record_of(f"compare-{name}")
-        if record is None:
-            parts.append("Not run yet.\n")
-            continue
         rows = rows_of(record)
         missing = _missing(record, rows)
         picture = plots.speed(
@@ -55,30 +50,27 @@ def rows_of(record: dict[str, Any]) -> list[Row]:
 def side_by_side() -> str:
     """The report's two tables, its figure beside ours, and the best of the older two-step way."""
     parts = []
-    for data, name, of in (
-        ("FER2013", "fer2013", "mien on PublicTest"),
-        ("FERG", "drawn", "mien on drawn faces, at most 3 min of training each"),
-    ):
-        if (record := record_of(f"compare-{name}")) is None:
-            continue
-        lines = [f"| method | report, {data} | {of} | 95 % interval |", "| --- | --- | --- | --- |"]
+    for data, name in (("FER2013", "fer2013"), ("FERG", "drawn")):
+        record = record_of(f"compare-{name}")
         scored = sorted((r for r in rows_of(record) if not r.error), key=lambda r: -r.scored.accuracy)
         older = next((r.method for r in scored if r.method.split("-")[0] in ("hog", "lbp", "sift", "haar")), "")
+        rows = []
         for row in scored:
             reported = METHODS[row.method].reported.get(data)
             if reported is None and row.method != older:
                 continue
             said = f"{reported:.2f}".rstrip("0").rstrip(".") if reported else "named, no figure"
-            low, high = row.scored.accuracy_ci95
-            accuracy = f"{100 * row.scored.accuracy:.1f}"
-            lines.append(f"| `{row.method}` | {said} | {accuracy} | {100 * low:.1f} to {100 * high:.1f} |")
-        parts.append("\n".join(lines))
+            low, high = map(percent, row.scored.accuracy_ci95)
+            rows.append([f"`{row.method}`", said, percent(row.scored.accuracy), f"{low} to {high}"])
+        told = scored[0].conditions
         missing = [f"`{n}`" for n in _missing(record, scored) if data in METHODS[n].reported]
-        parts.append(
-            f"One seed, one view, {scored[0].scored.n:,} held-out faces; {scored[0].conditions['protocol']}."
-            + (f" Not run yet: {', '.join(missing)}." if missing else "")
+        budget = f"at most {told['budget, s'] / 60:g} min of training each; " if told["budget, s"] else ""
+        note = f"One seed, one view, {scored[0].scored.n:,} held-out faces; {budget}{told['protocol']}." + (
+            f" Not run yet: {', '.join(missing)}." if missing else ""
         )
-    return "\n\n".join(parts) or "Not run yet."
+        ours = f"mien on {'PublicTest' if name == 'fer2013' else 'drawn faces'}"
+        parts.append(table(["method", f"report, {data}", ours, "95 % interval"], rows, note))
+    return "\n\n".join(parts)
 
 
 def _left_out(record: dict[str, Any], name: str) -> bool:

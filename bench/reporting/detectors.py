@@ -15,8 +15,6 @@ _WAYS = {"centerface": "`centerface`", "fast": "`fast`"}
 def detectors() -> str:
     """Both files at several sizes, beside float32 at 640 pixels."""
     record = record_of("detectors")
-    if record is None:
-        return "Not measured yet."
     rows = [
         "| `--detector` | size | of the faces that float32 finds at 640 | false, of all scenes | IoU "
         "| landmarks off by | time, float32 at 640 = 1 |",

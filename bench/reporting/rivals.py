@@ -23,15 +23,8 @@ _NAMES = {
 }
 
 
-def _record() -> dict[str, Any]:
-    found = record_of("bench_browser")
-    if found is None:
-        raise SystemExit("results/bench_browser.json is missing: python -m bench.browser.rivals")
-    return found
-
-
 def _of(part: str, name: str) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = _record().get(part, {}).get("libraries", {}).get(name)
+    found: dict[str, Any] | None = record_of("bench_browser").get(part, {}).get("libraries", {}).get(name)
     return found
 
 
@@ -41,7 +34,7 @@ def _cell(value: float | None, form: str, factor: float = 1.0) -> str:
 
 def browser_beside() -> str:
     """Every library with every figure, and the conditions."""
-    frames = _record()["memory"]["conditions"]["frames"]
+    frames = record_of("bench_browser")["memory"]["conditions"]["frames"]
     rows = [
         "| | kB to the first answer, gzip | first answer, ms | picture, ms | its detector | its network "
         f"| frame of a video, ms | memory after {frames:,} frames, MB |",
@@ -74,7 +67,7 @@ def _rates() -> str:
 
 
 def _conditions() -> str:
-    record = _record()
+    record = record_of("bench_browser")
     told, packages = record["speed"]["conditions"], record["packages"]
     names = ", ".join(f"{name} {version}" for name, version in packages.items())
     rounds, memory = told["rounds"], record["memory"]["conditions"]["rounds"]

@@ -6,18 +6,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.reporting.records import record_of
+from bench.reporting.records import record_if_there, record_of
 
 __all__ = ["batch", "cost", "devices", "larger"]
 
-_ABSENT = "Not measured yet."
 _KINDS = {"photos": "photo of 512 x 512, one face", "crops": "face crop of 48 x 48 (`--detector none`)"}
 
 
 def devices() -> str:
     record = record_of("bench_devices")
-    if record is None:
-        return _ABSENT
     rows = ["| file | input | 10^6 multiply-adds | onnxruntime, ms | OpenVINO, ms | ratio |", "|" + " --- |" * 6]
     for r in record["rows"]:
         n, _, height, width = r["shape"]
@@ -43,8 +40,6 @@ def devices() -> str:
 
 def batch() -> str:
     record = record_of("bench_batch")
-    if record is None:
-        return _ABSENT
     rows = ["| what | way | a second | processor time, ms | x the loop |", "|" + " --- |" * 5]
     crowded = record["conditions"]["load_1min_at_start"] > record["conditions"]["cpus"]
     for kind, words in _KINDS.items():
@@ -66,8 +61,6 @@ def batch() -> str:
 
 def cost() -> str:
     record = record_of("bench_batch")
-    if record is None:
-        return _ABSENT
     rows = ["| photos | core hours | on 2 cores | on 64 cores | on 1,000 cores |", "|" + " --- |" * 5]
     for kind, words in _KINDS.items():
         ms = min(record[kind][name]["cpu_ms"] for name in ("plain loop", "plain loop again"))
@@ -84,9 +77,9 @@ def cost() -> str:
 
 
 def larger() -> str:
-    record = record_of("larger")
+    record = record_if_there("larger")
     if record is None:
-        return _ABSENT
+        return "Not measured yet."
     whole, killed, rates, reads = (record[k] for k in ("undisturbed", "killed", "rates", "random_reading"))
     c = record["conditions"]
     rows = ["| what | in memory | on the disk |", "| --- | --- | --- |"]

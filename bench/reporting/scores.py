@@ -1,15 +1,16 @@
-"""Tables of published networks, and the line that the head of a recipe expects."""
+"""Tables of published networks: scores, heads, damage; and the line that the head of a recipe expects."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from bench.reporting.comparison import rows_of
-from bench.reporting.records import mean_cell, record_of, seeds_word
+from bench.reporting.records import mean_cell, percent, record_if_there, record_of, seeds_word, table
 from mien.benchmark import METHODS
-from mien.evaluation.metrics import mean_and_spread
+from mien.evaluation.metrics import Robustness, mean_and_spread
 
-__all__ = ["RECORDS", "expected", "expected_by_comparison", "ferplus", "heads", "results", "summary"]
+__all__ = ["RECORDS", "expected", "expected_by_comparison", "ferplus", "heads", "results", "robust", "summary"]
 
 NETWORKS = (
     "mien-base",
@@ -26,125 +27,128 @@ NETWORKS = (
 SHOWN = ("mien-base", "mien-small", "mien-nano", "deep-emotion-2019")  # in the README
 #: recipe -> the record of its runs, where that has another name: shipped networks go on from their recipe's with robust
 RECORDS = {"mien-small": "mien-small-first", "mien-nano": "mien-nano-first", "robust": "mien-small"}
-FERPLUS = tuple(f"{name}-ferplus" for name in NETWORKS)
+_PARTS = ("accuracy_views1", "accuracy_views10", "clean_views1")
 
 
 def summary() -> str:
     """The README's one table: what each network scores, weighs and costs."""
-    rows = [
-        "| network | size | one face | PublicTest | 10 views | clean | FER+ |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    speeds = {row["name"]: row for row in (record_of("bench_networks") or {"networks": []})["networks"]}
-    for name in SHOWN:
-        record, votes, speed = record_of(name), record_of(f"{name}-ferplus"), speeds.get(name)
-        if record is None:
-            continue
-        s = record["summary"]
-        cells = [
-            f"`{name}`",
-            f"{speed['kB']:,.0f} kB" if speed else "a recipe",
-            f"{speed['batch1_ms']:.2f} ms" if speed else "",
-            *(mean_cell(s[k]) for k in ("accuracy_views1", "accuracy_views10", "clean_views1")),
-            mean_cell(votes["summary"]["majority accuracy_views10"]) if votes else "",
-        ]
-        rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join(rows)
+    rows, records = [], [record_of(name) for name in SHOWN]
+    speeds = {row["name"]: row for row in record_of("bench_networks")["networks"]}
+    for name, record in zip(SHOWN, records, strict=True):
+        speed, votes = speeds.get(name), record_if_there(f"{name}-ferplus")
+        size = [f"{speed['kB']:,.0f} kB", f"{speed['batch1_ms']:.2f} ms"] if speed else ["a recipe", ""]
+        scores = [mean_cell(record["summary"][key]) for key in _PARTS]
+        scores.append(mean_cell(votes["summary"]["majority accuracy_views10"]) if votes else "")
+        rows.append([f"`{name}`", *size, *scores])
+    report = records[0]["seeds"][0]["reports"]["1"]
+    note = (
+        f"Accuracy in % on FER2013's PublicTest, mean ± standard deviation over {_seeds(records)} (one seed where no "
+        "deviation stands), and on FER+ (strict majority, 10 views); conditions in [docs/models.md](docs/models.md).\n"
+        "*10 views* is the mean answer about a face, its mirror image and both shifted by two pixels; *clean* leaves "
+        f"out the {report['n'] - report['clean']['n']} of {report['n']:,} faces\nthat have an exact or near copy in "
+        "Training, which every published score counts."
+    )
+    return table(["network", "size", "one face", "PublicTest", "10 views", "clean", "FER+"], rows, note)
+
+
+def _seeds(records: Iterable[dict[str, Any]]) -> str:
+    """``"3 seeds"``, of those that have several."""
+    counts = sorted({len(r["seeds"]) for r in records} - {1})
+    return f"{' or '.join(map(str, counts))} seeds"
 
 
 def results() -> str:
-    rows = [
-        "| network | parameters | PublicTest | 10 views | clean | spread of theta | training |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    records = [r for r in map(record_of, NETWORKS) if r is not None]
+    """Every network with its size and training."""
+    rows, records = [], [record_of(name) for name in NETWORKS]
     for record in records:
-        s, seeds = record["summary"], record["seeds"]
-        theta = [x["last_epoch"]["theta_spread"] for x in seeds]
-        cells = [
-            f"`{record['name']}`",
-            f"{seeds[0]['parameters']:,}",
-            *(mean_cell(s[k]) for k in ("accuracy_views1", "accuracy_views10", "clean_views1")),
-            "none"
-            if seeds[0]["recipe"]["options"].get("transformer") == "none"
-            else f"{min(theta):.3f} to {max(theta):.3f}",
-            f"{seeds[0]['epochs']} epochs, {_minutes(record):.0f} min on {_place(record)}"
-            + (", distilled" if seeds[0].get("teachers") else "")
-            + _learnt(record),
-        ]
-        rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join(
-        [*rows, "", _conditions(records, "1", "without images that have an exact or near copy in Training")]
-    )
+        first, theta = record["seeds"][0], [seed["last_epoch"]["theta_spread"] for seed in record["seeds"]]
+        still = first["recipe"]["options"].get("transformer") == "none"
+        taught = ", distilled" if first.get("teachers") else ""
+        trained = f"{first['epochs']} epochs, {_minutes(record):.0f} min on {_place(record)}{taught}{_learnt(record)}"
+        scores = [mean_cell(record["summary"][key]) for key in _PARTS]
+        spread = "none" if still else " to ".join(dict.fromkeys(f"{t(theta):.3f}" for t in (min, max)))
+        rows.append([f"`{record['name']}`", f"{first['parameters']:,}", *scores, spread, trained])
+    head = ["network", "parameters", "PublicTest", "10 views", "clean", "spread of theta", "training"]
+    note = _conditions(records, "1", "without images that have an exact or near copy in Training")
+    return table(head, rows, note)
 
 
 def ferplus() -> str:
+    """The second heads, on both of FER+'s tests."""
+    keys = [f"{kind} accuracy_views{views}" for kind in ("majority", "argmax") for views in (1, 10)]
+    records = [r for name in NETWORKS if (r := record_if_there(f"{name}-ferplus")) is not None]
     rows = [
-        "| network | strict majority | 10 views | arg-max | 10 views | clean, strict majority |",
-        "| --- | --- | --- | --- | --- | --- |",
+        [f"`{r['name']}`", *(mean_cell(r["summary"][key]) for key in (*keys, "majority clean_views1"))] for r in records
     ]
-    records = [r for r in map(record_of, FERPLUS) if r is not None]
-    keys = (
-        "majority accuracy_views1",
-        "majority accuracy_views10",
-        "argmax accuracy_views1",
-        "argmax accuracy_views10",
-    )
-    for record in records:
-        s = record["summary"]
-        cells = [f"`{record['name']}`", *(mean_cell(s[k]) for k in (*keys, "majority clean_views1"))]
-        rows.append("| " + " | ".join(cells) + " |")
-    if not records:
-        return "Not measured yet."
     argmax = records[0]["seeds"][0]["reports"]["argmax 1"]["n"]
-    return "\n".join([*rows, "", _conditions(records, "majority 1", f"strict majority; arg-max n = {argmax:,}")])
+    head = ["network", "strict majority", "10 views", "arg-max", "10 views", "clean, strict majority"]
+    return table(head, rows, _conditions(records, "majority 1", f"strict majority; arg-max n = {argmax:,}"))
+
+
+def _shipped(names: Iterable[str]) -> Iterable[tuple[str, dict[str, Any]]]:
+    """The files that have two heads, and what was measured of them."""
+    for name in names:
+        if "answer" in (shipped := record_of(name).get("shipped", {})):
+            yield name, shipped
 
 
 def heads() -> str:
     """Shipped files with two heads: how the default answer and each head alone agree with both labellings."""
-    rows = [
-        "| file | answer | FER2013's labels | 10 views | FER+'s majority | 10 views |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    n = {}
-    for name in SHOWN:
-        shipped = (record_of(name) or {}).get("shipped", {})
-        if "answer" not in shipped:
-            continue
+    rows, majority, n = [], "PublicTest (FER+ majority)", dict[str, int]()
+    for name, shipped in _shipped(SHOWN):
         both, alone = shipped["reports"], shipped["heads"]
         (first, second), (one, two) = shipped["answer"]["heads"], shipped["answer"]["weights"]
-        ferplus = "PublicTest (FER+ majority)"
         for answer, own, other in (
-            (f"both ({first} {one:g}, {second} {two:g})", _pair(both, "PublicTest"), _pair(both, ferplus)),
+            (f"both ({first} {one:g}, {second} {two:g})", _pair(both, "PublicTest"), _pair(both, majority)),
             (f"`{first}` alone", _pair(alone[first], "PublicTest"), ["", ""]),
             (f"`{second}` alone, eight classes", ["", ""], _pair(alone[second], "PublicTest (majority)")),
         ):
-            rows.append("| " + " | ".join([f"`{name}`", answer, *own, *other]) + " |")
-        n = {"labels": both["PublicTest"]["n"], "majority": both[ferplus]["n"]}
-    if not n:
-        return "Not measured yet."
+            rows.append([f"`{name}`", answer, *own, *other])
+        n = {"labels": both["PublicTest"]["n"], "majority": both[majority]["n"]}
     note = (
         f"Agreement in % of the very files, PublicTest, n = {n['labels']:,} labels and {n['majority']:,} faces with a "
         "strict majority among the seven common classes. The weights were chosen on the clean part of the same faces."
     )
-    return "\n".join([*rows, "", note])
+    return table(["file", "answer", "FER2013's labels", "10 views", "FER+'s majority", "10 views"], rows, note)
 
 
 def _pair(reports: dict[str, Any], split: str) -> list[str]:
     """Accuracy with one view and with ten."""
-    return [f"{100 * reports[key]['accuracy']:.1f}" for key in (split, f"{split}, 10 views")]
+    return [percent(reports[key]["accuracy"]) for key in (split, f"{split}, 10 views")]
+
+
+def robust() -> str:
+    """Accuracy under each kind of corruption, the mean of its five severities, before and after the recipe robust."""
+    columns, n = dict[str, dict[str, float]](), 0
+    for name, shipped in _shipped(f"{name}{old}" for name in ("mien-small", "mien-nano") for old in ("-first", "")):
+        found = Robustness.from_dict(shipped["robustness of heads"]["fer2013"])
+        both, n = Robustness.from_dict(shipped["robustness"]), found.n
+        columns[f"`{name.removesuffix('-first')}` {'before' if name.endswith('-first') else 'now'}"] = {
+            "both heads": both.clean,
+            "both heads, corrupted": both.mean,
+            "head fer2013": found.clean,
+            "head fer2013, corrupted": found.mean,
+            **{kind.replace("_", " "): value for kind, value in found.by_kind.items()},
+        }
+    rows = [[what, *(percent(c[what]) for c in columns.values())] for what in next(iter(columns.values()))]
+    note = (
+        f"Accuracy in % by FER2013's labels of the very files, PublicTest, n = {n:,}; corrupted: the mean of nine "
+        "kinds in five severities (`mien evaluate --corrupt`), then each kind for the head fer2013. Before: the int8 "
+        "files that training went on from."
+    )
+    return table(["", *columns], rows, note)
 
 
 def _conditions(records: list[dict[str, Any]], key: str, clean: str) -> str:
-    counts = sorted({len(r["seeds"]) for r in records})
-    report = records[0]["seeds"][0]["reports"][key]
+    reports = [seed["reports"][key] for record in records for seed in record["seeds"]]
+    told, n = [report["conditions"] for report in reports], reports[0]["n"]
+    counts = " or ".join(map(str, sorted({len(r["seeds"]) for r in records})))
     hardware = "; ".join(sorted({r["hardware"] for r in records}))
-    dates = sorted({s["reports"][key]["conditions"]["date"] for r in records for s in r["seeds"]})
+    prints, ours, torch, dates = (sorted({t[key] for t in told}) for key in ("fingerprint", "mien", "torch", "date"))
     return (
-        f"Accuracy in %, mean ± standard deviation over {' or '.join(map(str, counts))} seeds, n = {report['n']:,} "
-        f"({report['clean']['n']:,} clean: {clean}); weights of the last epoch; fingerprint of PublicTest "
-        f"{report['conditions']['fingerprint']}; {hardware}; mien {report['conditions']['mien']}, torch "
-        f"{report['conditions']['torch']}, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}."
+        f"Accuracy in %, mean ± standard deviation over {counts} seeds, n = {n:,} ({reports[0]['clean']['n']:,} clean: "
+        f"{clean}); weights of the last epoch; fingerprint of PublicTest {', '.join(prints)}; {hardware}; mien "
+        f"{', '.join(ours)}, torch {', '.join(torch)}, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}."
     )
 
 
@@ -163,7 +167,7 @@ def expected(record: dict[str, Any]) -> str:
 def expected_by_comparison(name: str) -> str | None:
     """For a network that only ``mien compare`` has trained: one seed."""
     for data, of in (("fer2013", "PublicTest"), ("drawn", "drawn faces, 3 minutes of training")):
-        for row in rows_of(record_of(f"compare-{data}") or {"rows": []}):
+        for row in rows_of(record_of(f"compare-{data}")):
             if row.method == name and not row.error and METHODS[name].settings(0).get("model"):
                 if data == "drawn" and not METHODS[name].people:
                     continue  # for want of time, not a network's level

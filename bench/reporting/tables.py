@@ -16,15 +16,13 @@ from bench.conditions import ROOT
 from bench.reporting.browsers import browser_agreement, browser_detectors, browser_sizes
 from bench.reporting.comparison import compared, side_by_side
 from bench.reporting.detectors import detectors
-from bench.reporting.experiments import graph, students, teachers, trials, words
-from bench.reporting.finetuning import finetune, float_weights
-from bench.reporting.records import record_of
+from bench.reporting.experiments import finetune, float_weights, graph, students, teachers, trials, words
+from bench.reporting.records import record_if_there
 from bench.reporting.rivals import browser_beside, browser_beside_short
-from bench.reporting.robustness import robust
 from bench.reporting.scale import batch, cost, devices, larger
-from bench.reporting.scores import RECORDS, expected, expected_by_comparison, ferplus, heads, results, summary
+from bench.reporting.scores import RECORDS, expected, expected_by_comparison, ferplus, heads, results, robust, summary
 from bench.reporting.speeds import faithfulness, networks, speed, wild
-from bench.reporting.studies import study_effects
+from bench.reporting.studies import own_baseline, study_effects
 from mien.files import write_text
 
 #: name of a marker -> what makes the table
@@ -49,6 +47,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "students": lambda: students("eight"),
     "words": words,
     "study effects": study_effects,
+    "own baseline": own_baseline,
     "finetune": finetune,
     "float weights": float_weights,
     "browser sizes": browser_sizes,
@@ -95,7 +94,7 @@ def with_tables(text: str) -> tuple[set[str], str]:
 
 def expect(recipe: Path) -> None:
     """Put the expected score into the head of a recipe, where one is known."""
-    record = record_of(RECORDS.get(recipe.stem, recipe.stem))
+    record = record_if_there(RECORDS.get(recipe.stem, recipe.stem))
     line = expected(record) if record is not None and "summary" in record else expected_by_comparison(recipe.stem)
     if line is None:
         return

@@ -10,9 +10,6 @@ to the detector. Pictures in which it finds no face, or more than one, are count
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
-import json
 import random
 import time
 from pathlib import Path
@@ -20,8 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-import mien
-from bench.conditions import RESULTS
+from bench.conditions import RESULTS, conditions, save
+from mien.data import read_faces
 from mien.runtime import CenterFace
 
 SIDE, ENLARGE, MARGIN = 48, 4, 96  # pixels of the crop, factor, grey pixels around the enlarged crop
@@ -29,11 +26,8 @@ SIDE, ENLARGE, MARGIN = 48, 4, 96  # pixels of the crop, factor, grey pixels aro
 
 def training_faces(path: Path, n: int, seed: int) -> list[np.ndarray]:
     """``n`` random Training pictures, in the file's order."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", newline="") as file:
-        rows = [row["pixels"] for row in csv.DictReader(file) if row["Usage"] == "Training"]
-    chosen = sorted(random.Random(seed).sample(range(len(rows)), min(n, len(rows))))
-    return [np.array(rows[i].split(), np.uint8).reshape(SIDE, SIDE) for i in chosen]
+    images = read_faces(path).part("Training").images
+    return [images[i] for i in sorted(random.Random(seed).sample(range(len(images)), min(n, len(images))))]
 
 
 def measure(faces: list[np.ndarray], detector: CenterFace) -> tuple[np.ndarray, int, int]:
@@ -78,12 +72,11 @@ def main() -> None:
             name: [round(float(v), 4) for v in np.percentile(rows[:, i], percentiles)]
             for i, name in enumerate(("scale", "dx", "dy"))
         },
-        "versions": {"mien": mien.__version__, "opencv": cv2.__version__, "numpy": np.__version__},
-        "seconds": round(time.perf_counter() - started, 1),
+        "conditions": conditions(
+            "opencv-python-headless", "numpy", seconds=round(time.perf_counter() - started, 1), threads=1
+        ),
     }
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(record, indent=2))
+    save(given.out, record)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ import numpy as np
 import onnx
 
 from bench.conditions import RESULTS, ROOT, conditions, save
+from mien.runtime.processors import processor
 from mien.runtime.session import load_onnxruntime, open_session
-from mien.training.devices import processor
 
 WEIGHTS = ROOT / "src" / "mien" / "weights"
 DETECTORS, SIDES = ("centerface", "centerface-int8"), ((320, 256), (640, 480), (640, 640))
@@ -112,7 +112,7 @@ def main() -> None:
         "peak_multiply_adds_a_second": peak(),
         "share_of_peak": round(share, 3),
         "estimates": estimates(rows),
-        "conditions": conditions("onnxruntime", "openvino", "numpy", processor=processor(), threads=1),
+        "conditions": conditions("onnxruntime", "openvino", "numpy", processor=processor()[0], threads=1),
     }
     save(given.out, record)
 

@@ -31,11 +31,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bench.conditions import RESULTS, conditions
+from bench.conditions import RESULTS, conditions, save
 from mien.data import read_faces
 from mien.evaluation.metrics import wilson
 from mien.faces import Quality
-from mien.files import write_text
 from mien.preprocessing import crop_face, raise_contrast
 from mien.runtime import CenterFace, Classifier, find_model
 from mien.runtime.quality import measure
@@ -241,7 +240,7 @@ def main() -> None:
             threads=given.threads,
         ),
     }
-    write_text(given.out, json.dumps(record, indent=2) + "\n")
+    save(given.out, record, show=False)
     print(json.dumps({k: record[k] for k in ("chance", "limits_by_rule", "unspoiled", "pose")}, indent=2))
 
 

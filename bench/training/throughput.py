@@ -28,9 +28,7 @@ one JSON with its conditions.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -38,8 +36,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timezone
-from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,13 +48,14 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from bench.conditions import RESULTS, conditions, save
 from bench.models.reference_nets import PlainNet, ResNet18, counts
 from mien.data import FaceDataset, read_faces
 from mien.data.synthetic.generate import generate
-from mien.files import check_writable, write_text
+from mien.files import check_writable
 from mien.models import create_model
 from mien.training import loop as engine
-from mien.training.devices import cores, describe, keep_memory, processor
+from mien.training.devices import describe, keep_memory
 from mien.training.recipe import Recipe, load_recipe
 
 T = TypeVar("T")
@@ -200,34 +197,23 @@ def summary(rounds: list[list[float]], costs: list[float]) -> dict[str, Any]:
     }
 
 
-def conditions(ds: FaceDataset, recipe: Recipe, args: argparse.Namespace, load_before: float) -> dict[str, Any]:
+def told(ds: FaceDataset, recipe: Recipe, args: argparse.Namespace, load_before: float) -> dict[str, Any]:
     """Everything that the figures depend on."""
-    return {
-        "data": Path(ds.source).name,
-        "fingerprint": ds.fingerprint,
-        "images": len(ds),
-        "size": list(ds.size),
-        "batch_size": recipe.batch_size,
-        "recipe": recipe.name,
-        "sizes": [list(pair) for pair in recipe.sizes],
-        "rounds": args.rounds,
-        "epochs_per_round": args.epochs,
-        "loader_workers": WORKERS,
+    return conditions(
+        *("torch", "numpy", "pillow"),
+        data=Path(ds.source).name,
+        fingerprint=ds.fingerprint,
+        images=len(ds),
+        size=list(ds.size),
+        batch_size=recipe.batch_size,
+        recipe=recipe.name,
+        sizes=[list(pair) for pair in recipe.sizes],
+        rounds=args.rounds,
+        epochs_per_round=args.epochs,
+        loader_workers=WORKERS,
+        load_1min_at_start=round(load_before, 2),
         **describe(torch.device("cpu")),
-        **machine(load_before, "mien", "torch", "numpy", "pillow"),
-    }
-
-
-def machine(load_before: float, *packages: str) -> dict[str, Any]:
-    """What any timing depends on: processor, load, versions of Python and ``packages``, date."""
-    return {
-        "cpu": processor(),
-        "cpus": cores(),
-        "load_average_before": round(load_before, 2),
-        "system": platform.system(),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    }
+    )
 
 
 def alone(threads: int | None, way: Callable[..., T], *arguments: Any) -> T:
@@ -249,7 +235,7 @@ def cpu_seconds() -> float:
 
 def measure(ds: FaceDataset, recipe: Recipe, args: argparse.Namespace) -> dict[str, Any]:
     """Alternate both ways and collect the figures."""
-    load_before = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    load_before = os.getloadavg()[0]
     found: dict[str, list[list[float]]] = {"usual": [], "ours": []}
     costs: dict[str, list[float]] = {"usual": [], "ours": []}
     with tempfile.TemporaryDirectory() as folder:
@@ -276,7 +262,7 @@ def measure(ds: FaceDataset, recipe: Recipe, args: argparse.Namespace) -> dict[s
         **result,
         "ratio": round(ratio, 2),
         "ratio_of_cpu_seconds": round(cheaper, 2),
-        "conditions": conditions(ds, recipe, args, load_before),
+        "conditions": told(ds, recipe, args, load_before),
     }
 
 
@@ -309,14 +295,14 @@ def main() -> None:
     family = is_family(recipe)
     args.images = args.images or (1000 if family else 4000)
     args.epochs = args.epochs or (1 if family else 2)
-    args.out = args.out or Path(f"results/bench_train_{'family' if family else 'throughput'}.json")
+    args.out = args.out or RESULTS / f"bench_train_{'family' if family else 'throughput'}.json"
     check_writable(args.out.parent)
     if args.threads:
         torch.set_num_threads(args.threads)
     ds = read_faces(args.data) if args.data else generate(round(args.images * 1.3))
     ds = ds.part("Training") if "Training" in ds.splits else ds
     result = measure(ds.take(slice(0, args.images)), recipe, args)
-    write_text(args.out, json.dumps(result, indent=2) + "\n")
+    save(args.out, result, show=False)
     print("\n".join(table(result)))
     print(f"ratio {result['ratio']:.1f}, of processor time {result['ratio_of_cpu_seconds']:.1f}; written to {args.out}")
 

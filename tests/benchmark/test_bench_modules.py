@@ -1,14 +1,17 @@
-"""The measurements in bench/ are code too: each module imports and says what it does."""
+"""The measurements in bench/ are code too: each imports and says what it does; pages and cards show its results."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
 import io
+import re
 import sys
 from pathlib import Path
 
 import pytest
+
+from mien.runtime import shipped_models
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(
@@ -49,3 +52,23 @@ def test_a_table_goes_where_its_marker_stands(monkeypatch):
     found, made = tables.with_tables(page)
     assert found == {"two"}
     assert made == "above\n<!-- two: written by somebody -->\n\n| 2 |\n\n<!-- /two -->\nbelow\n"
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.stem)
+def test_the_tables_of_a_page_are_those_of_results(page):
+    text = page.read_text(encoding="utf-8")
+    made = importlib.import_module("bench.reporting.tables").with_tables(text)[1]
+    assert made == text, f"{page.name} shows other figures than results/: python -m bench.reporting.tables"
+
+
+def test_every_table_has_a_place():
+    tables = importlib.import_module("bench.reporting.tables")
+    text = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+    assert set(re.findall("<!-- ([^/:]+): written by bench/reporting/tables.py", text)) == set(tables.TABLES)
+
+
+def test_the_cards_of_shipped_networks_are_those_of_their_files_and_records():
+    cards = importlib.import_module("bench.export.cards")
+    for name in shipped_models():
+        text = (cards.WEIGHTS / f"{name}.md").read_text(encoding="utf-8")
+        assert cards.card_of(name) == text, f"another card is written now: python -m bench.export.publish card {name}"

@@ -35,7 +35,7 @@ from mien.errors import ConfigError
 from mien.evaluation.metrics import Report, score
 from mien.evaluation.scoring import versions
 from mien.files import check_writable, write_text
-from mien.training.devices import cores, processor
+from mien.runtime.processors import processor, processors
 
 __all__ = ["Event", "Row", "compare"]
 
@@ -119,7 +119,7 @@ def compare(
     if budget is not None and budget <= 0:
         raise ConfigError(f"budget must be more than 0 seconds, got {budget}")
     check_writable(out / "results")
-    threads = max(1, cores() // jobs)
+    threads = max(1, processors() // jobs)
     rows: dict[str, Row] = {}
     waiting: list[tuple[Method, str]] = []
     for method in methods:
@@ -254,7 +254,7 @@ class _Scorer:
             "budget, s": budget,
             "threads": threads,
             "methods at a time": jobs,
-            "machine": f"{processor()}, {platform.machine()}",
+            "machine": f"{processor()[0]}, {platform.machine()}",
             "date": datetime.date.today().isoformat(),
             **versions(),
         }

@@ -63,14 +63,14 @@ def _system() -> dict[str, Any]:
 
 def _processors() -> dict[str, Any]:
     """What computes: the processor and how much of it is ours, and accelerators that the installed libraries see."""
-    from mien.runtime.processors import processors
+    from mien.runtime.processors import processor, processors
 
-    name, flags = _cpu()
+    name, features = processor()
     found: dict[str, Any] = {
         "name": name,
         "usable": processors(),
         "of": os.cpu_count(),
-        "vectors": [v for v in _VECTORS if v in flags],
+        "vectors": [v for v in _VECTORS if v in features],
     }
     for library, see in (("onnxruntime", _onnxruntime), ("torch", _torch)):
         try:
@@ -78,22 +78,6 @@ def _processors() -> dict[str, Any]:
         except Exception as error:  # a broken library is a finding, whatever it raises
             found[library] = f"cannot be loaded: {type(error).__name__}: {error}"
     return found
-
-
-def _cpu() -> tuple[str, set[str]]:
-    """The processor's name and its features; the features only where Linux tells them."""
-    name, flags = platform.processor() or platform.machine(), set[str]()
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return name, flags
-    for line in text.splitlines():
-        key, _, value = (part.strip() for part in line.partition(":"))
-        if key == "model name":
-            name = value
-        elif key.lower() in ("flags", "features"):
-            flags.update(value.split())
-    return name, flags
 
 
 def _onnxruntime() -> str:

@@ -1,4 +1,5 @@
-"""How many processors this process may use: not those of the machine, where a container or an affinity allows fewer.
+"""Which processor this is, and how many of them this process may use: a container or an affinity allows fewer than
+the machine has.
 
 Leaves out: how busy they are.
 """
@@ -6,10 +7,11 @@ Leaves out: how busy they are.
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-__all__ = ["processors"]
+__all__ = ["processor", "processors"]
 
 
 def processors(root: Path = Path("/")) -> int:
@@ -23,6 +25,25 @@ def processors(root: Path = Path("/")) -> int:
         found = os.cpu_count() or 1
     shares = [_ceiling(quota, period) for quota, period in _quotas(root) if quota > 0 and period > 0]
     return max(1, min([found, *shares]))
+
+
+def processor(root: Path = Path("/")) -> tuple[str, frozenset[str]]:
+    """Its name, as Linux or else Python has it, and its features (``avx2``, ``asimd``), none where Linux tells none.
+
+    root  where ``proc`` lies
+    """
+    name, features = platform.processor() or platform.machine(), set[str]()
+    try:
+        lines = (root / "proc" / "cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        key, _, value = (part.strip() for part in line.partition(":"))
+        if key == "model name":
+            name = value
+        elif key.lower() in ("flags", "features"):
+            features.update(value.split())
+    return name, frozenset(features)
 
 
 def _ceiling(quota: int, period: int) -> int:

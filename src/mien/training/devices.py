@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,7 +17,7 @@ from torch import Generator, Tensor
 
 from mien.errors import ConfigError
 
-__all__ = ["Graph", "autocast", "cores", "describe", "keep_memory", "lent", "pick_device", "processor"]
+__all__ = ["Graph", "autocast", "describe", "keep_memory", "lent", "pick_device"]
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -130,17 +128,3 @@ def keep_memory() -> None:
     if mallopt is not None:
         mallopt(-3, 2**30)  # M_MMAP_THRESHOLD
         mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def processor() -> str:
-    """The processor's name as Linux has it, else as Python has it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
