@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -420,3 +422,12 @@ def test_the_command_lists_methods_and_names_what_is_missing():
     assert all(name in listed.stdout for name in METHODS)
     missing = CliRunner().invoke(app, ["compare"])
     assert "--data is needed" in str(missing.exception)
+
+
+def test_the_list_needs_neither_torch_nor_scikit_learn():
+    code = (
+        "import sys\nsys.modules.update(dict.fromkeys(('torch', 'sklearn', 'matplotlib')))\n"
+        "from mien.cli import main\nsys.argv = ['mien', 'compare', '--list']\nmain()"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert REFERENCE in run.stdout, run.stderr

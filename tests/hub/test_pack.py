@@ -17,6 +17,7 @@ from mien.cli import app
 from mien.data.synthetic.generate import generate
 from mien.errors import ConfigError, MissingExtra, ModelError
 from mien.evaluation import evaluate
+from mien.files import sha256_of
 from mien.hub import front_matter, pack
 from mien.labels import FER2013
 from mien.models import create_model, from_pretrained, fuse, outputs
@@ -90,8 +91,23 @@ def test_a_file_that_was_changed_is_refused(packed, tmp_path):
         from_pretrained(folder)
     with pytest.raises(ConfigError, match="holds something already"):
         pack("mien-nano", folder)
+    (folder / ".gitattributes").write_text("*.onnx filter=lfs")
     pack("mien-nano", folder, force=True)
     assert from_pretrained(folder)[1].name == "mien-nano"
+
+
+def test_a_folder_with_force_holds_the_new_model_alone(packed, run, tmp_path):
+    folder = Path(shutil.copytree(packed, tmp_path / "mine"))
+    pack("deep-emotion-2019", folder, force=True)
+    named = json.loads((folder / "config.json").read_text())["files"]
+    assert set(named) | {"README.md", "config.json"} == {file.name for file in folder.iterdir()}
+    before = sha256_of(folder / "model.onnx")
+    (folder / "secret.csv").write_text("a,b")
+    with pytest.raises(ConfigError, match=r"does not write, secret\.csv: move it"):
+        pack("mien-nano", folder, force=True)
+    assert sha256_of(folder / "model.onnx") == before
+    with pytest.raises(ConfigError, match="choose another folder"):
+        pack(str(run), run, force=True)
 
 
 def test_shipped_models_are_packed_with_the_weights_that_came_along(tmp_path, monkeypatch):

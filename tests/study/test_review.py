@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import errno
 import importlib.util
@@ -333,6 +334,17 @@ def test_a_table_that_was_sorted_or_emptied_by_hand_is_named_with_its_row(tmp_pa
     table.write_text("\n".join(hand(head, rows)) + "\n")
     with pytest.raises(DataError, match=words):
         read_recorded(table)
+
+
+def test_a_table_that_a_spreadsheet_saved_with_semicolons_and_decimal_commas_is_read(tmp_path):
+    table = recorded_table(tmp_path / "talk.csv", SHOWN)
+    whole = read_recorded(table)
+    rows = list(csv.reader(table.read_text().splitlines()))
+    lines = [";".join(cell.replace(".", ",") if cell[:1].isdigit() else cell for cell in row) for row in rows]
+    table.write_bytes(codecs.BOM_UTF8 + "\r\n".join(lines).encode() + b"\r\n")
+    again = read_recorded(table)
+    assert (again.found.times == whole.found.times).all()
+    assert (again.probabilities == whole.probabilities).all()
 
 
 def test_two_frames_at_one_time_stay_two(tmp_path):

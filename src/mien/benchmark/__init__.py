@@ -1,9 +1,19 @@
-"""The methods that the report names, trained and evaluated under one protocol: ``mien compare``."""
+"""The methods that the report names, trained and evaluated under one protocol: ``mien compare``.
 
-from mien.benchmark.protocol import PROTOCOLS, make_protocol
+Training them needs the extras ``train`` and ``classical``; their list needs neither.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from mien.benchmark.registry import METHODS, REFERENCE, Method, choose
-from mien.benchmark.runner import Event, Row, compare
-from mien.benchmark.table import markdown, notes, record, table
+
+if TYPE_CHECKING:
+    from mien.benchmark.protocol import PROTOCOLS, make_protocol
+    from mien.benchmark.runner import Event, Row, compare
+    from mien.benchmark.table import markdown, notes, record, table
 
 __all__ = [
     "METHODS",
@@ -20,3 +30,22 @@ __all__ = [
     "record",
     "table",
 ]
+
+_PLACES = {
+    "PROTOCOLS": "protocol",
+    "make_protocol": "protocol",
+    "Event": "runner",
+    "Row": "runner",
+    "compare": "runner",
+    "markdown": "table",
+    "notes": "table",
+    "record": "table",
+    "table": "table",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for on first use (PEP 562): what trains needs torch."""
+    if name in _PLACES:
+        return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

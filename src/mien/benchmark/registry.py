@@ -1,20 +1,22 @@
 """Every method that the report names, under its own name: where it comes from, how it learns, what is reported of it.
 
-Leaves out: how a comparison is run (``runner``) and shown (``table``).
+What trains is imported when it is called: a list of the methods needs neither torch nor scikit-learn. Leaves out: how
+a comparison is run (``runner``) and shown (``table``).
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mien.benchmark.networks import fit_adversarial, fit_network, network_settings
-from mien.benchmark.task import Fitted, Task
-from mien.benchmark.two_stage import classical_settings, fit_classical, fit_multi_feature, fit_vgg_svm, vgg_settings
-from mien.classical import CLASSICAL
-from mien.data import FaceDataset
+from mien.classical.names import CLASSICAL
 from mien.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mien.benchmark.task import Fitted, Task
+    from mien.data import FaceDataset
 
 __all__ = ["METHODS", "REFERENCE", "Method", "choose"]
 
@@ -42,12 +44,24 @@ class Method:
 
 
 def _network(name: str, what: str, source: str, **reported: float) -> Method:
-    return Method(name, what, source, fit_network(name), network_settings(name), reported)
+    fit, settings = _later("networks.fit_network", name), _later("networks.network_settings", name)
+    return Method(name, what, source, fit, settings, reported)
 
 
 def _classical(name: str, **reported: float) -> Method:
     source = _SOURCES[name.split("-")[0]]
-    return Method(name, CLASSICAL[name], source, fit_classical(name), classical_settings(name), reported)
+    fit, settings = _later("two_stage.fit_classical", name), _later("two_stage.classical_settings", name)
+    return Method(name, CLASSICAL[name], source, fit, settings, reported)
+
+
+def _later(place: str, *names: str) -> Callable[[Any], Any]:
+    """What the function at ``place`` makes of ``names``, made when it is called."""
+    return lambda given: _at(place)(*names)(given)
+
+
+def _at(place: str) -> Any:
+    module, _, name = place.partition(".")
+    return getattr(importlib.import_module(f"mien.benchmark.{module}"), name)
 
 
 _SOURCES = {
@@ -72,8 +86,8 @@ _ALL = (
         "vgg-svm",
         "features of a VGG-style network, linear SVM",
         "Georgescu, Ionescu & Popescu 2018, arXiv 1804.10892",
-        fit_vgg_svm,
-        vgg_settings(),
+        lambda task: _at("two_stage.fit_vgg_svm")(task),
+        _later("two_stage.vgg_settings"),
         {"FER2013": 66.31},
     ),
     _network("googlenet", "GoogLeNet for 48 x 48 faces", "Giannopoulos, Perikos & Hatzilygeroudis 2018", FER2013=65.2),
@@ -85,16 +99,16 @@ _ALL = (
         "multi-feature",
         "handcrafted and learnt features, a vote",
         "Zhao, Liu & Yang 2018",
-        fit_multi_feature,
-        vgg_settings("hog-svm", "lbp-svm"),
+        lambda task: _at("two_stage.fit_multi_feature")(task),
+        _later("two_stage.vgg_settings", "hog-svm", "lbp-svm"),
         {"FERG": 97.0},
     ),
     Method(
         "adversarial",
         "keeps expression, hides identity",
         "Feutry et al. 2018, arXiv 1802.09386",
-        fit_adversarial,
-        network_settings("adversarial"),
+        lambda task: _at("networks.fit_adversarial")(task),
+        _later("networks.network_settings", "adversarial"),
         {"FERG": 98.2},
         people=True,
     ),

@@ -1,8 +1,8 @@
 """The classical methods by name: features from the faces, then a classifier, as one scikit-learn pipeline.
 
-``CLASSICAL`` lists the names; ``make_classical`` gives a pipeline for ``fit``, ``predict``, ``predict_proba``,
+``make_classical`` gives a pipeline for ``fit``, ``predict``, ``predict_proba``,
 ``cross_val_score`` and ``GridSearchCV``, whose steps are called as in the name ("hog", then "svm"). Settings suit faces
-of 48 x 48 pixels. Leaves out: files (``store``) and scores (``mien.evaluation.metrics``).
+of 48 x 48 pixels. Leaves out: the names (``names``), files (``store``) and scores (``mien.evaluation.metrics``).
 """
 
 from __future__ import annotations
@@ -23,26 +23,12 @@ from mien.classical.hog import Hog
 from mien.classical.lbp import Lbp
 from mien.classical.local import LocalSVC
 from mien.classical.mlp import Mlp
+from mien.classical.names import CLASSICAL
 from mien.classical.svm import LinearSVM
 from mien.classical.words import BagOfWords, InverseFrequency
 from mien.errors import ConfigError, ModelError
 
-__all__ = ["CLASSICAL", "FacePipeline", "class_probabilities", "feature_size", "make_classical"]
-
-_KINDS = {
-    "hog": "histograms of oriented gradients",
-    "lbp": "local binary patterns in a grid",
-    "sift": "a bag of dense SIFT words, one scale",
-    "haar": "Haar-like features",
-}
-_CLASSIFIERS = {"svm": "linear SVM", "forest": "random forest", "mlp": "multilayer perceptron"}
-
-#: Name -> what it is, in a few words.
-CLASSICAL: dict[str, str] = {
-    **{f"{k}-{c}": f"{what}, {how}" for k, what in _KINDS.items() for c, how in _CLASSIFIERS.items()},
-    "bow-svm": "presence of visual words at several scales in a pyramid, linear SVM (Ionescu et al. 2013)",
-    "bow-svm-local": "the same words, for each face a linear SVM of its neighbours (Ionescu et al. 2013)",
-}
+__all__ = ["FacePipeline", "class_probabilities", "feature_size", "make_classical"]
 
 _FEATURES: dict[str, Callable[[int, int | None], Any]] = {
     "hog": lambda seed, n_jobs: Hog(n_jobs=n_jobs),

@@ -38,6 +38,9 @@ def compare(
     """Train and evaluate many methods under one protocol; stopped or run again, it goes on with what is missing."""
     from mien.errors import ConfigError, need
 
+    if list_methods:
+        _show_methods()
+        return
     for module, extra in (("torch", "train"), ("matplotlib", "train"), ("sklearn", "classical")):
         need(module, extra)
     from mien.benchmark import choose, make_protocol, markdown, notes, record, table
@@ -48,9 +51,6 @@ def compare(
     from mien.reporting import plots
     from mien.reporting.tabular import write_table
 
-    if list_methods:
-        _show_methods()
-        return
     if not data:
         raise ConfigError("--data is needed: a CSV, folder, archive or Parquet of faces, or synthetic")
     seconds = seconds_of(budget)

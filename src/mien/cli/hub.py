@@ -16,7 +16,7 @@ hub_app = typer.Typer(cls=Group, no_args_is_help=True)
 def pack(
     model: str = typer.Argument(help="A run's folder, a model.safetensors, or a shipped model (see `mien info`)."),
     out: Path = typer.Argument(help="The folder to write, new or empty.", metavar="OUT"),
-    force: bool = typer.Option(False, "--force", help="Write into OUT though it holds something."),
+    force: bool = typer.Option(False, "--force", help="Replace the model that OUT holds."),
 ) -> None:
     """Write a folder as the hub has models: ONNX, weights, config.json with hashes, a card with scores, drawn samples.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from mien.stored import with_channels
 
 __all__ = ["pack"]
 
+_FILES = ("README.md", CONFIG, "confusion.png", "model.onnx", "model.safetensors", "reliability.png", "samples.png")
 _SAMPLES, _SIDE = 7, 144  # drawn faces, one an expression, and their side in the picture
 
 
@@ -39,16 +39,25 @@ def pack(model: str, out: str | Path, *, force: bool = False) -> Path:
     """Write ``model`` into the folder ``out``, new or empty, as the hub has models; ``out``.
 
     model  a run's folder, a model.safetensors, or the name of a shipped model
-    force  write into a folder that holds something; what is there under the same names is replaced
+    force  write into a folder that holds a model packed before, which is replaced; what mien does not write is refused
+           there, but for names that begin with a dot, as git and the hub have them
 
     ``model.onnx`` answers on its own, ``model.safetensors`` trains on, ``README.md`` is the card, ``samples.png`` shows
     drawn faces with the answers. ModelError for a model that is none, ConfigError for a folder in use.
     """
     out = Path(out)
-    if out.is_dir() and any(out.iterdir()) and not force:
+    if out.exists() and Path(model).exists() and Path(model).resolve() in (out.resolve(), *out.resolve().iterdir()):
+        raise ConfigError(f"{model} lies in {out}: choose another folder for the pack")
+    there = [path for path in out.iterdir() if path.name[0] != "."] if out.is_dir() else []
+    if there and not force:
         raise ConfigError(f"{out} holds something already: choose a new folder, or --force")
+    if strange := sorted(path.name for path in there if path.name not in _FILES or not path.is_file()):
+        names = ", ".join(strange)
+        raise ConfigError(f"{out} holds what mien does not write, {names}: move it, or choose a new folder")
     check_writable(out)
     weights, _ = find_weights(model)
+    for path in there:  # of another model some would stay
+        path.unlink()
     card = _shipped(model, out) if weights is None else _run(weights, out)
     classifier = Classifier(out / "model.onnx")
     spec = classifier.spec
@@ -114,10 +123,8 @@ for face in predictor.predict("photo.jpg"):
 
 def _config(spec: ModelSpec, out: Path) -> dict[str, Any]:
     """The spec, what the hub and others look for, and the SHA-256 of each file."""
-    files: dict[str, Mapping[str, Any]] = {}
-    for path in sorted(out.iterdir()):
-        if path.is_file() and path.name not in (CONFIG, "README.md"):
-            files[path.name] = {"sha256": sha256_of(path), "bytes": path.stat().st_size}
+    packed = [out / name for name in _FILES if name not in (CONFIG, "README.md") and (out / name).is_file()]
+    files = {path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size} for path in packed}
     weights = out / "model.safetensors"
     tensors = read_tensors(weights)[1].values() if weights.is_file() else ()
     kinds = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors})

@@ -1,20 +1,20 @@
-"""Opening the table of a video as it was written, whatever columns it has; and rows of it written again.
+"""Opening the table of a video to write it again, corrected: its columns must be those that are written.
 
-Leaves out: what is done with the rows (``mien.study.reviewed``).
+Leaves out: what is done with the rows (``mien.study.reviewed``), and tables that are only read, whose other columns do
+not matter (``mien.study.frames``).
 """
 
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mien.errors import DataError, need
+from mien.errors import DataError
 from mien.results.forms import Form
-from mien.results.reading import has_bom, read_entries, read_metadata
+from mien.results.reading import column_names, has_bom, read_entries, read_metadata
 from mien.results.schema import columns, labels_in
 
 __all__ = ["FrameTable", "open_frames"]
@@ -51,7 +51,10 @@ def open_frames(path: Path) -> FrameTable:
         raise DataError(f"a table of frames ends in {', '.join(_SUFFIXES)}", str(path))
     if not path.is_file():
         raise DataError("no such file", str(path))
-    names = _names(path, suffix)
+    try:
+        names = column_names(path)
+    except (ValueError, TypeError, OSError, csv.Error) as error:
+        raise DataError(f"no table of mien video ({error})", str(path)) from error
     if not {"time", "frame", "track", "confidence", "uncertain"} <= set(names):
         raise DataError("no table of mien video: it lacks its columns", str(path))
     labels = labels_in(names)
@@ -61,17 +64,4 @@ def open_frames(path: Path) -> FrameTable:
         lacking = [n for n in kinds if n not in names] or [n for n in names if n not in kinds]
         raise DataError(f"its columns are not those of this mien ({lacking[0]}): make it anew", str(path))
     form = Form(suffix, kinds, {}, suffix == ".csv" and has_bom(path))
-    metadata = read_metadata(path, form, grown=suffix != ".parquet")
-    return FrameTable(path, form, labels, metadata or {})
-
-
-def _names(path: Path, suffix: str) -> list[str]:
-    try:
-        if suffix == ".parquet":
-            return list(need("pyarrow.parquet", "parquet").read_schema(path).names)
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            if suffix == ".csv":
-                return next(csv.reader(file), [])
-            return list(dict(json.loads(file.readline() or "{}")))
-    except (ValueError, TypeError, OSError, csv.Error) as error:
-        raise DataError(f"no table of mien video ({error})", str(path)) from error
+    return FrameTable(path, form, labels, read_metadata(path) or {})

@@ -19,7 +19,7 @@ from mien.results.forms import Form
 from mien.results.provenance import read_sidecar
 from mien.results.writers import METADATA_KEY
 
-__all__ = ["has_bom", "read_entries", "read_metadata"]
+__all__ = ["column_names", "has_bom", "read_entries", "read_metadata"]
 
 _DELIMITERS = (",", ";", "\t")
 _NO_UTF8 = re.compile("[\udc80-\udcff]")  # what bytes that are no UTF-8 become
@@ -31,11 +31,12 @@ _MAGIC = {
 }
 
 
-def read_metadata(path: Path, form: Form, *, grown: bool) -> dict[str, Any] | None:
+def read_metadata(path: Path, *, grown: bool = False) -> dict[str, Any] | None:
     """The metadata of the table at ``path``, or of what has ``grown`` of one; None where it has none."""
-    if grown:
+    suffix = path.suffix.lower()
+    if grown or suffix not in (".json", ".parquet"):
         return read_sidecar(path)
-    if form.suffix == ".json":
+    if suffix == ".json":
         found = _read_json(path)
         return {key: value for key, value in found.items() if key != "photos"}
     parquet = need("pyarrow.parquet", "parquet")
@@ -55,6 +56,27 @@ def read_entries(path: Path, form: Form, *, grown: bool) -> Iterator[dict[str, A
         parquet = need("pyarrow.parquet", "parquet")
         for batch in parquet.ParquetFile(path).iter_batches():
             yield from batch.to_pylist()
+
+
+def column_names(path: Path) -> list[str]:
+    """The columns of a .csv, .jsonl or .parquet, in their order; ValueError for what is none."""
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        return list(need("pyarrow.parquet", "parquet").read_schema(path).names)
+    if suffix == ".jsonl":
+        return list(next(_read_lines(path), {}))
+    with path.open(encoding=_encoding(path), errors="replace", newline="") as file:
+        return max((_head(file, delimiter)[0] for delimiter in _DELIMITERS), key=len)
+
+
+def _head(file: TextIO, delimiter: str) -> tuple[list[str], Any]:
+    """The first line that names columns, and a reader behind it."""
+    file.seek(0)
+    reader = csv.reader(file, delimiter=delimiter)
+    head = next(reader, [])
+    if head and head[0].startswith("sep="):
+        head = next(reader, [])
+    return [str(from_cell(cell, str)) for cell in head], reader
 
 
 def has_bom(path: Path) -> bool:
@@ -102,12 +124,8 @@ def _dialect(file: TextIO, kinds: Mapping[str, type]) -> tuple[str, Any]:
     """The delimiter and a reader behind the head; ValueError where no delimiter gives the columns."""
     best: list[str] = []
     for delimiter in _DELIMITERS:
-        file.seek(0)
-        reader = csv.reader(file, delimiter=delimiter)
-        head = next(reader, [])
-        if head and head[0].startswith("sep="):
-            head = next(reader, [])
-        if [from_cell(cell, str) for cell in head] == list(kinds):
+        head, reader = _head(file, delimiter)
+        if head == list(kinds):
             return delimiter, reader
         best = max(best, head, key=len)
     missing = [name for name in kinds if name not in best]

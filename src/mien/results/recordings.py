@@ -74,7 +74,7 @@ def kept_counts(path: Path, provenance: Provenance, video: Mapping[str, Any]) ->
     """
     form = form_of(path, provenance, video=True)
     try:
-        metadata = read_metadata(path, form, grown=form.growing(path) == path) if path.exists() else None
+        metadata = read_metadata(path, grown=form.growing(path) == path) if path.exists() else None
     except (OSError, ValueError):
         metadata = None
     if metadata is None or metadata.get("complete") is not True:

@@ -83,7 +83,7 @@ def _go_on(
     try:
         if form.suffix == ".csv" and has_bom(left):
             form = replace(form, bom=True)
-        metadata = read_metadata(left, form, grown=grown)
+        metadata = read_metadata(left, grown=grown)
         if metadata is None and form.suffix == ".json":
             raise ValueError(f"{sidecar(left)} is missing, which says how it was made")
         if metadata is None:

@@ -6,7 +6,6 @@ none for long, time is missing. Leaves out: stretches (``measures``).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import DataError, need
-from mien.results.provenance import read_sidecar
+from mien.errors import DataError
+from mien.results.reading import read_metadata
 from mien.results.schema import label_column, labels_in
-from mien.results.writers import METADATA_KEY
 from mien.study.delimited import number
 from mien.study.frames import table_rows, yes
 
@@ -145,7 +143,7 @@ def read_recorded(path: Path) -> Recorded:
             raise DataError(f"{error}; has a spreadsheet changed it?", f"{path}:{line}") from error
     if not times:
         raise DataError("has no frame", str(path))
-    metadata = _metadata(path)
+    metadata = read_metadata(path) or {}
     if metadata.get("complete") is False and "sha256" in (metadata.get("video") or {}):  # a camera has no end
         raise DataError("is not whole, mien video was stopped: run it again", str(path))
     return _recorded(path, labels, times, unreadable, faces, said, has_relative, metadata)
@@ -177,13 +175,6 @@ def _recorded(
         values[:, k:] if has_relative else None,
         metadata,
     )
-
-
-def _metadata(path: Path) -> dict[str, Any]:
-    if path.suffix.lower() != ".parquet":
-        return read_sidecar(path) or {}
-    text = (need("pyarrow.parquet", "parquet").read_schema(path).metadata or {}).get(METADATA_KEY.encode())
-    return {} if text is None else dict(json.loads(text))
 
 
 def _number(cell: Any) -> float:
