@@ -1,7 +1,9 @@
 /* Puts the static page together in dist/: the local page's own files, the package, the models, onnxruntime's WebAssembly, a
-   service worker that keeps all of it, and the notices of whose work is in it. Leaves out: the package itself (build.mjs). */
+   service worker that keeps all of it, and the notices of whose work is in it. Leaves out: the package itself (build.mjs), and
+   how the WebAssembly becomes lean (lean.mjs). */
 
 import { build } from "esbuild";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -9,7 +11,7 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
 const PAGE = "../src/mien/web/page";
 const ORT = "node_modules/onnxruntime-web";
-const WASM = "ort-wasm-simd-threaded.wasm";
+const [WASM, LEAN] = ["ort-wasm-simd-threaded.wasm", "ort-lean.wasm"];
 const FIRST = "mien-nano"; // the model of the first visit
 const EXTENSION = ["jspsych.js", "jspsych-worker.js"]; // for experiments, not for this page
 const LIMIT = 6e6; // bytes of the first load, compressed with gzip, which every static host has
@@ -26,16 +28,22 @@ export async function buildSite(models, common, extension) {
   cpSync(PAGE, "dist/page", { recursive: true, filter: (path) => !/\.d\.ts$|\/review[^/]*$/.test(path) }); // films need a server
   writeFileSync("dist/index.html", index());
   rmSync("dist/page/index.html");
-  await build({ ...common, entryPoints: { mien: "src/index.ts" }, outdir: "dist", minify: true, alias: { "onnxruntime-web/webgpu": "./src/none.ts" } });
-  await build({ ...extension, outdir: "dist", minify: true });
-  copyFileSync(join(ORT, "dist", WASM), join("dist", WASM));
   for (const name of readdirSync(models)) copyFileSync(join(models, name), join("dist/models", name));
+  copyFileSync(join(ORT, "dist", WASM), join("dist", WASM));
+  copyFileSync(join(ORT, "dist/ort.wasm.bundle.min.mjs"), "dist/ort.js");
+  execFileSync("node", ["lean.mjs", models, join("dist", WASM), join("dist", LEAN)], { stdio: "inherit" });
+  const served = JSON.stringify(descriptions().map(({ sha256 }) => sha256));
+  await build({ ...common, entryPoints: { mien: "src/index.ts" }, outdir: "dist", minify: true, plugins: [lying], define: { LEAN_MODELS: served } });
+  await build({ ...extension, outdir: "dist", minify: true });
   writeFileSync("dist/models/index.json", JSON.stringify(modelList(), null, 1));
   writeFileSync("dist/manifest.webmanifest", JSON.stringify(manifest(), null, 1));
   writeFileSync("dist/LICENSES.txt", notices());
   writeFileSync("dist/sw.js", serviceWorker());
   weigh();
 }
+
+// onnxruntime-web lies beside mien.js, instead of in it
+const lying = { name: "lying", setup: (made) => made.onResolve({ filter: /^\.\/onnxruntime\.js$/ }, ({ resolveDir }) => ({ path: join(resolveDir, "onnxruntime-page.ts") })) };
 
 /** The page's HTML, with its engine, its policy and its manifest. */
 function index() {
@@ -49,10 +57,15 @@ function index() {
   return made;
 }
 
+/** What lies beside each network, the detector's included. */
+function descriptions() {
+  const all = readdirSync("dist/models").filter((name) => name.endsWith(".json") && name !== "index.json");
+  return all.map((name) => JSON.parse(readFileSync(join("dist/models", name), "utf8")));
+}
+
 /** The networks that the page offers, the first one first. */
 function modelList() {
-  const all = readdirSync("dist/models").filter((name) => name.endsWith(".json") && name !== "index.json");
-  const about = all.map((name) => JSON.parse(readFileSync(join("dist/models", name), "utf8"))).filter((m) => m.labels);
+  const about = descriptions().filter((m) => m.labels);
   about.sort((a, b) => Number(b.name === FIRST) - Number(a.name === FIRST) || b.bytes - a.bytes);
   return about.map(({ name, bytes, accuracy }) => ({ name, bytes, accuracy }));
 }
@@ -69,7 +82,7 @@ function notices() {
   const parts = [
     ["mien: code and networks", readFileSync("../LICENSE", "utf8")],
     ["CenterFace, the face detector", readFileSync("dist/models/LICENSE.centerface", "utf8")],
-    ["onnxruntime-web (Microsoft)", readFileSync("licences/onnxruntime.txt", "utf8")],
+    ["onnxruntime-web (Microsoft); ort-lean.wasm is its WebAssembly file without what these networks never call", readFileSync("licences/onnxruntime.txt", "utf8")],
   ];
   const about = JSON.parse(readFileSync(`dist/models/${FIRST}.json`, "utf8"));
   return parts.map(([head, text]) => `${head}\n${"=".repeat(head.length)}\n\n${text.trim()}\n`).join("\n\n") + `\n\nThe networks' terms: ${about.licence}\n`;
@@ -78,10 +91,11 @@ function notices() {
 /** Every file below dist/, by its path there. */
 const below = () => readdirSync("dist", { recursive: true, withFileTypes: true }).filter((e) => e.isFile()).map((e) => relative("dist", join(e.parentPath, e.name)).replaceAll("\\", "/")).sort();
 
-/** What the first visit loads; the other networks come when they are asked for, and what is for experiments not at all. */
+/** What the first visit loads; other networks and the whole WebAssembly come when they are asked for, and what is for
+    experiments not at all. */
 function firstLoad() {
   const others = modelList().map((m) => m.name).filter((name) => name !== FIRST);
-  return below().filter((name) => !["sw.js", ...EXTENSION].includes(name) && !others.some((other) => name.startsWith(`models/${other}.`)));
+  return below().filter((name) => !["sw.js", WASM, ...EXTENSION].includes(name) && !others.some((other) => name.startsWith(`models/${other}.`)));
 }
 
 /** sw.js, with the list of files and a name that changes with any of them. */
@@ -90,7 +104,8 @@ function serviceWorker() {
   const digest = createHash("sha256");
   for (const name of below()) digest.update(name).update(readFileSync(join("dist", name)));
   const source = readFileSync("service-worker.js", "utf8");
-  return source.replace('"VERSION"', JSON.stringify(`mien-${digest.digest("hex").slice(0, 12)}`)).replace('["FILES"]', JSON.stringify(["./", ...files.filter((name) => name !== "index.html")]));
+  const values = { '"VERSION"': `mien-${digest.digest("hex").slice(0, 12)}`, '["FILES"]': ["./", ...files.filter((name) => name !== "index.html")], '"WHOLE"': WASM };
+  return Object.entries(values).reduce((text, [mark, value]) => text.replace(mark, JSON.stringify(value)), source);
 }
 
 /** Print what each part weighs; fail where the first load is over the limit. */
@@ -98,7 +113,7 @@ function weigh() {
   const groups = new Map();
   const first = new Set([...firstLoad(), "sw.js"]);
   for (const name of below()) {
-    const group = name === WASM ? "onnxruntime (WebAssembly)" : name.startsWith("models/") ? name.replace(/\.(onnx|json)$/, "") : ["mien.js", ...EXTENSION].includes(name) ? name : "page";
+    const group = name === WASM ? "onnxruntime, whole" : [LEAN, "ort.js"].includes(name) ? "onnxruntime, lean" : name.startsWith("models/") ? name.replace(/\.(onnx|json)$/, "") : ["mien.js", ...EXTENSION].includes(name) ? name : "page";
     const bytes = readFileSync(join("dist", name));
     const [raw, zip, br] = groups.get(group) ?? [0, 0, 0];
     const brotli = brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }).length;

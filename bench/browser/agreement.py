@@ -11,7 +11,6 @@ itself costs.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import os
 import subprocess
@@ -28,19 +27,6 @@ from mien.runtime.processors import processor
 from mien.video.tracking import iou
 
 _LEAST = 24.0  # pixels of a face that is to be found
-
-
-def sizes() -> dict[str, dict[str, int]]:
-    """Bytes of the page's parts in js/dist, and compressed."""
-    site, out = ROOT / "js" / "dist", dict[str, dict[str, int]]()
-    for path in sorted(site.rglob("*")):
-        if path.is_file():
-            name = path.relative_to(site).as_posix()
-            key = name.rsplit(".", 1)[0] if name.startswith("models/") else name if path.suffix == ".wasm" else "page"
-            data, entry = path.read_bytes(), out.setdefault(key, {"bytes": 0, "gzip": 0})
-            entry["bytes"] += len(data)
-            entry["gzip"] += len(gzip.compress(data, 9))
-    return out
 
 
 def detectors(golden: Path, data: str, count: int) -> dict[str, Any]:
@@ -88,7 +74,7 @@ def main() -> None:
     command = ["node", "bench/browser/measure.mjs", *(f"{name}={path}" for name, path in files.items())]
     environment = {**os.environ, "MIEN_GOLDEN": str(golden)}
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    record = {"sizes": sizes(), **json.loads(ran.stdout.splitlines()[-1])}
+    record = json.loads(ran.stdout.splitlines()[-1])
     record["detectors"] = detectors(golden, given.data, given.scenes)
     node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     told = conditions("onnxruntime", "numpy", node=node, onnxruntime_web="1.30.0", threads=1, processor=name_and_vnni())

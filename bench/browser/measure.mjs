@@ -1,8 +1,11 @@
-/* Asks the built package about the golden pictures and times its networks, in node; prints JSON for browser.py.
+/* Weighs the page's parts, asks the built package about the golden pictures and times its networks, in node; prints JSON for
+   agreement.py.
 
      MIEN_GOLDEN=build/golden node bench/browser/measure.mjs NAME=FILE.onnx ...     detectors to be timed */
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import * as ort from "../../js/node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs";
 import { Predictor, toDict } from "../../js/lib/mien.js";
 import { files, golden } from "../../js/test/golden.mjs";
@@ -79,7 +82,23 @@ async function times(named) {
   return least;
 }
 
-const out = { same_crops: {} };
+/** Bytes of the page's parts in js/dist, and compressed as well as it goes. */
+function sizes() {
+  const [site, out] = [new URL("../../js/dist/", import.meta.url).pathname, {}];
+  for (const entry of readdirSync(site, { recursive: true, withFileTypes: true }).filter((e) => e.isFile())) {
+    const path = join(entry.parentPath, entry.name);
+    const name = path.slice(site.length);
+    const key = name.startsWith("models/") ? name.replace(/\.[^.]*$/, "") : name === "ort.js" ? "ort-lean.wasm" : name.endsWith(".wasm") ? name : "page";
+    const bytes = readFileSync(path);
+    const part = (out[key] ??= { bytes: 0, gzip: 0, brotli: 0 });
+    part.bytes += bytes.length;
+    part.gzip += gzipSync(bytes, { level: 9 }).length;
+    part.brotli += brotliCompressSync(bytes).length;
+  }
+  return out;
+}
+
+const out = { sizes: sizes(), same_crops: {} };
 for (const name of [model, "mien-nano", "deep-emotion-2019"]) out.same_crops[name] = await sameCrops(name);
 out.whole_way = await wholeWay();
 out.detector_ms = await times(process.argv.slice(2).map((given) => given.split("=")));

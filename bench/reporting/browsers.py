@@ -9,10 +9,13 @@ from bench.reporting.records import record_of
 
 __all__ = ["browser_agreement", "browser_detectors", "browser_sizes"]
 
-_FIRST = ("page", "ort-wasm-simd-threaded.wasm", "models/centerface", "models/mien-nano")
+_WHOLE = "ort-wasm-simd-threaded.wasm"
+_FIRST = ("page", "ort-lean.wasm", "models/centerface", "models/mien-nano")
+_LARGE = 1e5  # bytes of a part that has a row of its own
 _NAMES = {
     "page": "page and package",
-    "ort-wasm-simd-threaded.wasm": "onnxruntime-web (WebAssembly)",
+    "ort-lean.wasm": "onnxruntime-web, what these networks need of it",
+    _WHOLE: "onnxruntime-web, whole",
     "models/centerface": "face detector",
 }
 
@@ -20,19 +23,23 @@ _NAMES = {
 def browser_sizes() -> str:
     """What the first visit loads, and what comes when it is asked for."""
     parts = record_of("browser")["sizes"]
-    small = {name: s for name, s in parts.items() if name not in _FIRST and not name.startswith("models/mien-")}
-    page = {key: parts["page"][key] + sum(s[key] for n, s in small.items() if "2019" not in n) for key in parts["page"]}
+    later = [name for name in parts if name not in _FIRST and parts[name]["bytes"] > _LARGE]
+    small = [size for name, size in parts.items() if name not in (*_FIRST, *later)]
+    page = {key: parts["page"][key] + sum(size[key] for size in small) for key in parts["page"]}
     rows = {**parts, "page": page}
-    lines = ["| part | kB | kB, compressed (gzip) |", "| --- | --- | --- |"]
-    lines += [_size_row(_NAMES.get(name, f"`{name[7:]}`"), rows[name]) for name in _FIRST]
+    lines = ["| part | kB | kB, gzip | kB, brotli |", "| --- | --- | --- | --- |"]
+    lines += [_size_row(_name(name), rows[name]) for name in _FIRST]
     first = {key: sum(rows[name][key] for name in _FIRST) for key in page}
     lines.append(_size_row("**first load**", first))
-    later = [name for name in parts if name.startswith("models/") and name not in _FIRST and parts[name]["bytes"] > 1e5]
-    return "\n".join(lines + [_size_row(f"`{name[7:]}`, when asked for", parts[name]) for name in later])
+    return "\n".join(lines + [_size_row(f"{_name(name)}, when asked for", parts[name]) for name in later])
+
+
+def _name(part: str) -> str:
+    return _NAMES.get(part, f"`{part.removeprefix('models/')}`")
 
 
 def _size_row(name: str, size: dict[str, int]) -> str:
-    return f"| {name} | {size['bytes'] / 1e3:,.0f} | {size['gzip'] / 1e3:,.0f} |"
+    return f"| {name} | " + " | ".join(f"{size[key] / 1e3:,.0f}" for key in ("bytes", "gzip", "brotli")) + " |"
 
 
 def browser_agreement() -> str:

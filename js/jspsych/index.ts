@@ -69,6 +69,7 @@ export default class MienExtension implements JsPsychExtension {
 
   /** Switch the camera off and let go of the network. */
   async close(): Promise<void> {
+    await this.opening?.catch(() => {}); // a camera that is still being opened is closed as well
     await this.recorder?.finish();
     if (this.opened) closeCamera(this.opened.video);
     if (this.opened?.own) await this.opened.predictor.close();

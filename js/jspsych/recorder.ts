@@ -1,5 +1,5 @@
 /* One trial's samples: what the participant's face shows from the trial's load to its end, with trial times.
-   Leaves out: the camera (camera.ts); when trials begin and end (extension.ts). */
+   Leaves out: the camera (camera.ts); when trials begin and end (index.ts). */
 
 import type { Face, Predictor, StreamOptions, TrackedFrame, Watch } from "mien";
 import { troubleWith } from "./camera.js";

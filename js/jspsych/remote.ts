@@ -27,11 +27,8 @@ export class RemotePredictor {
       if (error) fail?.(known ? new MienError(error) : new Error(error));
       else done?.(answer);
     };
-    worker.onerror = ({ message }) => {
-      this.stopped = new MienError(`the networks' worker ended${message ? ` (${message})` : ""}: jspsych-worker.js must lie beside jspsych.js; ${HERE}`);
-      for (const { fail } of this.waiting.values()) fail(this.stopped);
-      this.waiting.clear();
-    };
+    worker.onerror = ({ message }) =>
+      this.end(new MienError(`the networks' worker ended${message ? ` (${message})` : ""}: jspsych-worker.js must lie beside jspsych.js; ${HERE}`));
   }
 
   /** Start the worker and open the networks in it. */
@@ -53,6 +50,7 @@ export class RemotePredictor {
     const { onError, ...rules } = options;
     const stream = ++this.asked;
     const follows = this.ask("follow", { stream, rules });
+    follows.catch(() => {}); // told by the first frame
     const push = async (picture: Picture, time: number): Promise<TrackedFrame> => {
       await follows;
       const bitmap = await createImageBitmap(picture as ImageBitmapSource);
@@ -77,7 +75,13 @@ export class RemotePredictor {
 
   close(): void {
     this.worker.terminate();
-    for (const { fail } of this.waiting.values()) fail(new MienError("the networks were closed"));
+    this.end(new MienError("the networks were closed: await jsPsych.extensions.mien.open() again"));
+  }
+
+  /** Whoever waits, and whoever asks from now on, gets this error. */
+  private end(error: Error): void {
+    this.stopped = error;
+    for (const { fail } of this.waiting.values()) fail(error);
     this.waiting.clear();
   }
 

@@ -23,16 +23,11 @@ const tasks = {
   },
 
   async push({ stream, bitmap, time }: Frame) {
-    try {
-      return await streams.get(stream)?.push(bitmap, time);
-    } finally {
-      bitmap.close();
-    }
+    return streams.get(stream)?.push(bitmap, time).finally(() => bitmap.close());
   },
 
   async look({ bitmap }: Frame) {
-    await predictor.predict(bitmap);
-    bitmap.close();
+    await predictor.predict(bitmap).finally(() => bitmap.close());
   },
 
   end({ stream }: Frame) {

@@ -1,6 +1,7 @@
 /* From cropped faces to probabilities: one network with its spec. `mien/runtime/classifier.py`, in the browser; the
    model's file is the same. Leaves out: finding and cropping faces. */
 
+import { shown } from "./options.js";
 import type { Session } from "./session.js";
 import { type Crop, type Grid, type Head, MienError, type Spec } from "./types.js";
 
@@ -33,9 +34,10 @@ export class Classifier {
       this.spec = { ...spec, name: `${spec.name}:${head.name}`, labels: head.labels, temperature, threshold, heads: [] };
       this.answer = head.output;
     }
-    const wanted = new Set([this.answer, "theta", "attention", ...this.heads.map((h) => h.output)]);
-    this.names = [...wanted].filter((name) => session.outputs.includes(name));
-    if (!this.names.includes(this.answer)) throw new MienError(`the model ${spec.name} has no output ${this.answer}; export it again`);
+    const needed = [this.answer, ...this.heads.map((h) => h.output)];
+    const lacking = needed.filter((name) => !session.outputs.includes(name));
+    if (lacking.length) throw new MienError(`the model ${spec.name} has no output ${lacking.join(", ")}; export it again`);
+    this.names = [...new Set([...needed, ...["theta", "attention"].filter((name) => session.outputs.includes(name))])];
   }
 
   async classify(crops: readonly Crop[]): Promise<Answer[]> {
@@ -78,12 +80,13 @@ export function named(labels: readonly string[], values: ArrayLike<number>): Rec
   return Object.fromEntries(labels.map((label, i) => [label, values[i]]));
 }
 
-function headOf(spec: Spec, name: string): Head {
-  const wanted = name.toLowerCase().replace("ferplus", "fer+");
+/** The head of that name, which answers. */
+export function headOf(spec: Spec, name: string): Head {
+  const wanted = String(name).toLowerCase().replace("ferplus", "fer+");
   const head = spec.heads.find((h) => h.name === wanted && h.kind === "classification");
   if (head) return head;
   const there = spec.heads.map((h) => h.name).join(", ") || "one answer only";
-  throw new MienError(`labels must name a head of ${spec.name}, which has ${there}; got ${JSON.stringify(name)}`);
+  throw new MienError(`labels must name a head of ${spec.name}, which has ${there}; got ${shown(name)}`);
 }
 
 function softmax(logits: ArrayLike<number>, temperature: number): number[] {

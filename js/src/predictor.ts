@@ -2,17 +2,19 @@
    `mien/runtime/predictor.py`. Leaves out: each of these steps, and what goes on from frame to frame (stream.ts). */
 
 import { IDENTITY, windowOf } from "./attention.js";
-import { type Answer, Classifier, named } from "./classifier.js";
+import { type Answer, Classifier, headOf, named } from "./classifier.js";
 import { boxInside, cropFace, raiseContrast, toPhoto } from "./crop.js";
 import { CenterFace, type Detector, WholeImage } from "./detector.js";
 import { occlusion } from "./explain.js";
 import { possible } from "./following.js";
-import { fetched, type Files } from "./files.js";
+import { described, fetched, type Files, verified } from "./files.js";
+import { inRange, oneOf, onlyOptions, shown } from "./options.js";
 import { type Picture, pixelsOf } from "./pictures.js";
 import { measure } from "./quality.js";
-import { type Device, Runtime } from "./session.js";
-import { FaceStream, type StreamOptions, type TrackedFrame, type Watch, watch } from "./stream.js";
+import { type Device, Runtime, type Session } from "./session.js";
+import { FaceStream, type StreamOptions, type TrackedFrame } from "./stream.js";
 import { type Box, type Crop, type Detection, type Face, type Grid, MienError, outcomeOf, type Photo, type Pixels, type Quality, type Spec } from "./types.js";
+import { type Watch, watch } from "./watch.js";
 
 export interface PredictorOptions {
   /** Name of a model beside the page: `NAME.json` and the file that it names. Default "mien-small". */
@@ -29,7 +31,7 @@ export interface PredictorOptions {
   threads?: number;
   /** Address of the folder of models; without, `models/` beside this module. */
   models?: string;
-  /** Address of the folder of onnxruntime-web's files, ending in "/"; without, where onnxruntime-web looks itself. */
+  /** Address of the folder of onnxruntime-web's files; without, where onnxruntime-web looks itself. */
   wasm?: string;
   /** Reads a model's file by its name; without, from `models` with `fetch`. */
   files?: Files;
@@ -52,27 +54,30 @@ export class Predictor {
     private readonly release: () => Promise<void>,
   ) {}
 
+  /** Opens the networks; raises MienError for an option that is none, a file that is not what it should be, and a browser
+      that runs neither WebGPU nor WebAssembly. */
   static async create(options: PredictorOptions = {}): Promise<Predictor> {
-    const { model = "mien-small", detector = "centerface", size = null } = options;
-    if (detector !== "centerface" && detector !== "none") throw new MienError(`detector must be "centerface" or "none", got ${JSON.stringify(detector)}`);
-    if (size !== null && !(size >= 64 && size <= 8192)) throw new MienError(`size must be null or 64 to 8192 pixels, got ${size}`);
+    onlyOptions("Predictor.create", options, OPTIONS);
+    const { model = "mien-small", detector = "centerface", size = null, labels, device, wasm, threads } = options;
+    if (typeof model !== "string" || !model) throw new MienError(`model must be the name of one, such as "mien-small", got ${shown(model)}`);
+    oneOf("detector", detector, ["centerface", "none"]);
+    if (size !== null) lookedAt(size);
     const files = options.files ?? fetched(options.models ?? new URL("./models/", import.meta.url).href);
-    const open = async (name: string) => {
-      const about = JSON.parse(new TextDecoder().decode(await files(`${name}.json`)));
-      return { about, bytes: await files(about.file) };
-    };
-    const [runtime, network, finder] = await Promise.all([
-      Runtime.open(options.device ?? "wasm", options.wasm, options.threads),
-      open(model),
-      detector === "none" ? null : open(detector),
+    const names = detector === "none" ? [model] : [model, detector];
+    const about = await Promise.all(names.map((name) => described(files, name)));
+    if (labels !== undefined) headOf(about[0], labels); // an error before anything large is loaded
+    const [runtime, ...bytes] = await Promise.all([
+      Runtime.open({ device, wasm, threads }, about.map(({ sha256 = "" }) => sha256)), ...about.map((one) => verified(files, one)),
     ]);
-    const session = await runtime.session(network.bytes);
-    const eyes = finder && (await runtime.session(finder.bytes, finder.about.floats));
-    const classifier = new Classifier(session, network.about as Spec, options.labels);
-    const found = eyes ? new CenterFace(eyes, size) : new WholeImage();
-    return new Predictor(classifier, found, runtime.device, async () => {
-      await Promise.all([session.release(), eyes?.release()]);
-    });
+    const opened = await all(about.map((one, i) => runtime.session({ name: one.file, bytes: bytes[i], floats: one.floats, read: () => verified(files, one) })));
+    const release = async () => void (await Promise.all(opened.map((session) => session.release())));
+    try {
+      const finder = detector === "none" ? new WholeImage() : new CenterFace(opened[1], size);
+      return new Predictor(new Classifier(opened[0], about[0], labels), finder, runtime.device, release);
+    } catch (error) {
+      await release();
+      throw error;
+    }
   }
 
   /** What the model says of itself: labels, colours, accuracy, intended use. */
@@ -85,7 +90,7 @@ export class Predictor {
     const pixels = await pixelsOf(picture);
     const faces = await this.classify(this.find(pixels, await this.detect(pixels)));
     const source = typeof File !== "undefined" && picture instanceof File ? picture.name : "";
-    return { source, outcome: outcomeOf(faces), width: pixels.width, height: pixels.height, faces };
+    return { source, outcome: outcomeOf(faces), width: pixels.width, height: pixels.height, faces, error: "", time: null };
   }
 
   /** The faces of a video, frame after frame, until `stop()`; see {@link StreamOptions}. */
@@ -98,8 +103,9 @@ export class Predictor {
     return new FaceStream(this, options);
   }
 
-  /** The same networks for pictures whose long side is brought to `size` pixels for the detector. */
+  /** The same networks for pictures whose long side is brought to `size` pixels for the detector; closing one closes both. */
   sized(size: number): Predictor {
+    lookedAt(size);
     return new Predictor(this.classifier, this.detector.atSize?.(size) ?? this.detector, this.device, this.release);
   }
 
@@ -108,7 +114,7 @@ export class Predictor {
     return occlusion(async (crops) => (await this.classifier.classify(crops)).map((a) => a.probabilities), face.crop);
   }
 
-  /** Let go of the networks' memory. */
+  /** Let go of the networks' memory, after the run that is under way; whatever asks for another one gets a MienError. */
   close(): Promise<void> {
     return this.release();
   }
@@ -148,7 +154,21 @@ export class Predictor {
       ...d, label: spec.labels[best], confidence: p[best], uncertain: prediction_set.length > 1, prediction_set,
       probabilities: named(spec.labels, p), heads, crop, quality, usable: !quality.problems.length, theta, attention,
       corners: toPhoto(windowOf(IDENTITY, crop.size), ...place),
-      attention_window: theta && toPhoto(windowOf(theta, crop.size), ...place),
+      attention_window: theta && toPhoto(windowOf(theta, crop.size), ...place), track: null, time: null,
     };
   }
+}
+
+const OPTIONS = ["model", "labels", "detector", "size", "device", "threads", "models", "wasm", "files"];
+
+const lookedAt = (size: unknown) => inRange("size", size, "null or 64 to 8192 pixels", 64, 8192);
+
+/** All of them, or none: what was opened before one failed is let go. */
+async function all(opening: Promise<Session>[]): Promise<Session[]> {
+  const settled = await Promise.allSettled(opening);
+  const failed = settled.find((one) => one.status === "rejected");
+  const opened = settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  if (!failed) return opened;
+  await Promise.all(opened.map((session) => session.release()));
+  throw failed.reason;
 }

@@ -1,13 +1,14 @@
 /* Frames in, followed and smoothed faces out: `FaceStream` of `mien/video/stream.py` and the searcher of `search.py`, in the
-   browser. Leaves out: cameras; pictures by themselves (predictor.ts). */
+   browser. Leaves out: where frames come from (watch.ts); pictures by themselves (predictor.ts). */
 
 import type { Detector } from "./detector.js";
 import { follower, type Follower, type Track } from "./following.js";
+import { inRange, onlyOptions, shown } from "./options.js";
 import { type Picture, pixelsOf } from "./pictures.js";
 import type { Predictor } from "./predictor.js";
 import { part } from "./resample.js";
 import { FIRST } from "./search.js";
-import { type Box, type Detection, type Face, outcomeOf, type Photo, type Pixels } from "./types.js";
+import { type Box, type Detection, type Face, MienError, outcomeOf, type Photo, type Pixels } from "./types.js";
 import { iou } from "./views.js";
 
 const [FULL, LESS] = [5, 320]; // of so many looks at the whole picture one is at full size, the others at so many pixels
@@ -23,7 +24,8 @@ export interface StreamOptions {
   max_gap?: number;
   /** Longer side in pixels to which the browser brings a frame before anything else; boxes are in these pixels. */
   longest?: number;
-  /** Called when a frame cannot be worked on; without, the stream ends and the error is thrown from `done`. */
+  /** Called when a frame cannot be worked on, `onFrame` fails or the camera is unplugged; without, the stream ends and the
+      error is thrown from `done`. */
   onError?: (error: unknown) => unknown;
 }
 
@@ -34,32 +36,62 @@ export interface TrackedFrame {
   pixels: Pixels;
 }
 
-/** Follows the faces of frames that are pushed in the order of their times (seconds). */
+const OPTIONS = ["smooth", "look", "max_gap", "longest", "onError"];
+
+/** Follows the faces of frames that are pushed in the order of their times; one that goes back, as a film that is wound
+    back does, starts anew, with numbers that go on. */
 export class FaceStream {
   private readonly tracks: Follower;
   private readonly look: number;
   private readonly longest: number;
+  private waiting: Promise<unknown> = Promise.resolve();
+  private last = { time: -Infinity, width: 0, height: 0 }; // of the latest frame
   private looked = -Infinity; // time of the last look at the whole picture, and of that at full size
   private full = -Infinity;
 
   constructor(
     private readonly predictor: Predictor,
-    { smooth, look = 0.2, max_gap, longest = 640 }: StreamOptions = {},
+    options: StreamOptions = {},
   ) {
+    onlyOptions("stream", options, OPTIONS);
+    const { smooth, look = 0.2, max_gap, longest = 640 } = options;
+    const { gap } = predictor.spec.following;
+    if (smooth !== undefined) inRange("smooth", smooth, "0 seconds or more", 0);
+    if (max_gap !== undefined) inRange("max_gap", max_gap, `${gap} seconds or more`, gap);
+    inRange("look", look, "0 seconds or more", 0);
+    inRange("longest", longest, "64 pixels or more", 64);
     const given = Object.entries({ smooth, max_gap }).filter(([, value]) => value !== undefined);
     this.tracks = follower(predictor.spec, Object.fromEntries(given));
     [this.look, this.longest] = [look, longest];
   }
 
+  /** One frame at `time`, seconds. Its pixels are taken at once; frames are worked on one after the other. */
   async push(picture: Picture, time: number): Promise<TrackedFrame> {
-    const pixels = await pixelsOf(picture, this.longest);
+    if (!Number.isFinite(time)) throw new MienError(`time must be a number of seconds, got ${shown(time)}`);
+    const taken = pixelsOf(picture, this.longest);
+    const frame = this.waiting.then(async () => this.frame(await taken, time));
+    this.waiting = Promise.allSettled([frame, taken]);
+    return frame;
+  }
+
+  private async frame(pixels: Pixels, time: number): Promise<TrackedFrame> {
+    this.meet(pixels, time);
     const detections = await this.search(pixels, time);
     const seen = await this.predictor.classify(this.predictor.find(pixels, detections));
     const followed = this.tracks.follow(seen, time);
     const faces = followed.map(({ number, raw: _raw, smooth: _smooth, rawLabel: _label, ...face }): Face => ({ ...face, track: number, time }));
     const raw = seen.map((face, i): Face => ({ ...face, track: followed[i].number, time }));
-    const photo = { source: "", outcome: outcomeOf(faces), width: pixels.width, height: pixels.height, faces, time };
+    const photo = { source: "", outcome: outcomeOf(faces), width: pixels.width, height: pixels.height, faces, error: "", time };
     return { photo, raw, pixels };
+  }
+
+  /** A frame whose time went back starts anew; one of another size is looked at as a whole. */
+  private meet({ width, height }: Pixels, time: number): void {
+    const { last } = this;
+    const back = time < last.time;
+    if (back) this.tracks.known.length = 0;
+    if (back || width !== last.width || height !== last.height) this.looked = this.full = -Infinity;
+    this.last = { time, width, height };
   }
 
   /** The numbers of the faces that are here or may still come back. */
@@ -135,43 +167,4 @@ export class FaceStream {
     const best = likeness.indexOf(Math.max(...likeness, 0));
     return best >= 0 && likeness[best] >= 0.3 ? moved[best] : null;
   }
-}
-
-/** A stream that goes on until `stop()`; `done` settles when it has ended, with the error that ended it. */
-export interface Watch {
-  stop(): void;
-  readonly done: Promise<void>;
-}
-
-/** Push a video's frames into a stream one after the other, the newest first of all, until `stop()`; `done` settles then. */
-export function watch(
-  stream: Pick<FaceStream, "push">, video: HTMLVideoElement, onFrame: (frame: TrackedFrame) => unknown, { onError }: StreamOptions = {},
-): Watch {
-  let running = true;
-  const start = performance.now();
-  const clock = () => (video.srcObject ? (performance.now() - start) / 1000 : video.currentTime);
-  const work = async () => {
-    while (running && !video.ended) {
-      await nextFrame(video);
-      if (!running || video.paused || !video.videoWidth) continue;
-      try {
-        const frame = await stream.push(video, clock());
-        if (running) await onFrame(frame);
-      } catch (error) {
-        if (!running) return;
-        if (!onError) throw error;
-        await onError(error);
-      }
-    }
-  };
-  const done = work();
-  return { stop: () => void (running = false), done };
-}
-
-/** Resolves when the video has a new frame, or after a quarter of a second. */
-function nextFrame(video: HTMLVideoElement): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, 250);
-    video.requestVideoFrameCallback?.(() => resolve());
-  });
 }

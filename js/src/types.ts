@@ -2,6 +2,8 @@
    Faces and photos have the fields of Python's `Face` and `Photo`, under the same names (docs/columns.md says what each
    means). Leaves out: how they come about. */
 
+import { round as even } from "./resample.js";
+
 /** x and y in pixels of the photo, measured from its left and top edge. */
 export type Point = [number, number];
 
@@ -65,6 +67,8 @@ export interface Spec {
   file: string;
   bytes: number;
   sha256: string;
+  /** Whether its weights are stored small, but computed as floats: the detector's. */
+  floats?: boolean;
 }
 
 /** One face in a picture, before the network; `turn`: degrees clockwise by which its crop is turned. */
@@ -110,26 +114,29 @@ export interface Face extends Detection {
   theta: Float32Array | null;
   usable: boolean;
   quality: Quality;
-  /** In a video: number of the person followed, from 1; null for a weak face seen once. */
-  track?: number | null;
-  /** In a video: seconds from its start. */
-  time?: number;
+  /** In a video: number of the person followed, from 1, null for a weak face seen once; null in a photo. */
+  track: number | null;
+  /** In a video: seconds from its start; null in a photo. */
+  time: number | null;
 }
 
 export type Outcome = "faces" | "unusable" | "no face" | "unreadable";
 
 /** One picture or frame and its faces, the surest detection first. */
 export interface Photo {
+  /** Name of the file that was given, "" for anything else. */
   source: string;
   outcome: Outcome;
   width: number;
   height: number;
   faces: Face[];
-  time?: number;
-  error?: string;
+  /** Why it cannot be read, "" for one that was; `predict` throws instead. */
+  error: string;
+  /** In a video: seconds from its start; null for a photo. */
+  time: number | null;
 }
 
-/** Something to tell the person in front of the page, in words that say what to do. */
+/** Something to tell the person in front of the page, in words that say what to do; `cause` is what lies behind it. */
 export class MienError extends Error {
   override readonly name = "MienError";
 }
@@ -161,10 +168,14 @@ function faceDict(face: Face): Record<string, unknown> {
       side: round(q.side, 1), sharpness: round(q.sharpness, 4), brightness: round(q.brightness, 1),
       contrast: round(q.contrast, 1), yaw: angle(q.yaw), pitch: angle(q.pitch), roll: angle(q.roll), problems: q.problems,
     },
-    ...(face.track === undefined || face.track === null ? {} : { track: face.track }), ...seconds(face.time),
+    ...(face.track === null ? {} : { track: face.track }), ...seconds(face.time),
   };
 }
 
-const seconds = (time: number | undefined) => (time === undefined ? {} : { time: round(time, 3) });
+const seconds = (time: number | null) => (time === null ? {} : { time: round(time, 3) });
 
-const round = (value: number, digits: number) => Number(value.toFixed(digits));
+/** Rounded as Python does: what lies in the middle, which is an odd multiple of 2 ** -(digits + 1), to the even digit. */
+function round(value: number, digits: number): number {
+  const middle = Math.abs(value * 2 ** (digits + 1)) % 2 === 1;
+  return middle ? even(value * 10 ** digits) / 10 ** digits : Number(value.toFixed(digits));
+}

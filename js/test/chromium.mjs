@@ -25,13 +25,17 @@ function which(name) {
   }
 }
 
-/** A browser, and a server for what `served(path)` gives, null for what is not there. */
+// of a page that may share memory between threads
+const ISOLATED = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
+
+/** A browser, and a server for what `served(path)` gives, null for what is not there; what lies below isolated/ is that. */
 export async function open(served) {
-  const server = createServer((request, response) => {
+  const server = createServer(async (request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname));
-    const body = served(path);
+    const body = await served(path);
     if (body === null) return response.writeHead(404).end();
-    response.writeHead(200, { "Content-Type": TYPES[extname(path || "/")] ?? "text/html" }).end(body);
+    const more = path.startsWith("/isolated/") ? ISOLATED : {};
+    response.writeHead(200, { "Content-Type": TYPES[extname(path || "/")] ?? "text/html", ...more }).end(body);
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
   const profile = mkdtempSync(join(tmpdir(), "mien-"));

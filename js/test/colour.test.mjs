@@ -2,13 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { build } from "esbuild";
+import { sources } from "./sources.mjs";
 
-const bundled = await build({
-  stdin: { contents: 'export * from "./src/crop.ts"; export { Classifier } from "./src/classifier.ts"; export { measure } from "./src/quality.ts"; export { occlusion } from "./src/explain.ts";', resolveDir: new URL("..", import.meta.url).pathname, loader: "ts" },
-  bundle: true, write: false, format: "esm", platform: "neutral",
-});
-const { Classifier, cropFace, greyOf, occlusion } = await import(`data:text/javascript;base64,${Buffer.from(bundled.outputFiles[0].contents).toString("base64")}`);
+const { Classifier, cropFace, greyOf, occlusion } = await sources("crop", "classifier", "explain");
 
 const spec = { name: "tinted", labels: ["a", "b"], size: 8, channels: 3, mean: [0.1, 0.2, 0.3], std: [0.5, 0.4, 0.2], temperature: 1, heads: [], crop: { scale: 1.1, dx: 0, dy: 0 } };
 const image = (colour) => ({ width: 60, height: 50, data: Uint8ClampedArray.from({ length: 60 * 50 * 4 }, (_, i) => colour(i >> 2)[i & 3]) });

@@ -28,7 +28,7 @@ function planted(...frames) {
 /** A camera for the page: `answer` gives its track or throws. */
 function camera(answer = () => ({ readyState: "live", muted: false, stop() {} })) {
   let shown = 0;
-  const media = { getUserMedia: async () => ((track) => ({ getTracks: () => [track], getVideoTracks: () => [track] }))(answer()) };
+  const media = { getUserMedia: async () => ((track) => ({ getTracks: () => [track], getVideoTracks: () => [track] }))(Object.assign(new EventTarget(), answer())) };
   const video = { play: async () => {}, srcObject: null, getVideoPlaybackQuality: () => ({ totalVideoFrames: (shown += 10) }) };
   globalThis.document = { createElement: () => video };
   Object.defineProperty(globalThis, "navigator", { value: { mediaDevices: media }, configurable: true });

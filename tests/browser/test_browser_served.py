@@ -23,8 +23,8 @@ def built(tmp_path_factory):
     """As much of the built page as the server hands out."""
     folder = tmp_path_factory.mktemp("dist")
     (folder / "models").mkdir()
-    for name, data in {"mien.js": "package", "ort.wasm": "wasm", "models/centerface.onnx": "net"}.items():
-        (folder / name).write_text(data, encoding="utf-8")
+    for name in ("mien.js", "ort.js", "sw.js", "ort.wasm", "models/centerface.onnx"):
+        (folder / name).write_text(name, encoding="utf-8")
     (folder / "models" / "centerface.json").write_text('{"file": "centerface.onnx"}', encoding="utf-8")
     return folder
 
@@ -45,10 +45,11 @@ def test_the_browser_gets_the_served_model_and_no_other_file(built, net):
         assert model.body == net.read_bytes()
         assert (len(model.body), about["labels"]) == (listed["bytes"], list(web.predictor.spec.labels))
         assert json.loads(web.ask("GET", "/models/centerface.json").body) == {"file": "centerface.onnx"}
-        for path, kind in {"/mien.js": "text/javascript", "/ort.wasm": "application/wasm"}.items():
+        script = "text/javascript"
+        for path, kind in {"/mien.js": script, "/ort.js": script, "/ort.wasm": "application/wasm"}.items():
             answer = web.ask("GET", path)
             assert (answer.status, answer.headers["Content-Type"].split(";")[0]) == (200, kind)
-        for path in ("/models/..%2Fmien.js", "/models/none.onnx", "/other.wasm"):
+        for path in ("/models/..%2Fmien.js", "/models/none.onnx", "/other.wasm", "/sw.js"):
             assert web.ask("GET", path).status == 404
 
 

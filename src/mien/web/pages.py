@@ -63,9 +63,9 @@ def page_router(predictor: Predictor, site: Path | None) -> APIRouter:
     if site is not None:
         parts, texts = _networks(predictor, site)
 
-        @router.get("/mien.js")
-        async def package() -> Response:
-            return _file(site / "mien.js")
+        @router.get("/{name}.js")
+        async def package(name: str) -> Response:
+            return _file(parts.get(f"{name}.js"))
 
         @router.get("/{name}.wasm")
         async def wasm(name: str) -> Response:
@@ -96,7 +96,7 @@ def _networks(predictor: Predictor, site: Path) -> tuple[dict[str, Path], dict[s
     data = model.read_bytes()
     about = {**running(spec), **document("model.onnx", data)}
     listed = [{"name": "model", "bytes": len(data), "accuracy": about["accuracy"]}]
-    parts = {path.name: path for path in site.glob("*.wasm")}
+    parts = {path.name: path for path in (*site.glob("*.wasm"), site / "mien.js", site / "ort.js")}
     parts |= {"model.onnx": model, f"{DETECTOR}.onnx": site / "models" / f"{DETECTOR}.onnx"}
     detector = (site / "models" / f"{DETECTOR}.json").read_text(encoding="utf-8")
     return parts, {"model.json": json.dumps(about), "index.json": json.dumps(listed), f"{DETECTOR}.json": detector}

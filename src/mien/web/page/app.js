@@ -46,6 +46,12 @@ function describe({ model, promise }) {
   if (links.length) $("version").after(" · instead: ", ...links.flatMap((link, i) => (i ? [", ", link] : [link])));
 }
 
+/** Let the browser keep the page, to work offline; where it may not, everything else works all the same. */
+function keep() {
+  const worker = self.crossOriginIsolated ? "sw.js?threads" : "sw.js";
+  navigator.serviceWorker?.register(worker).catch((error) => console.info(`mien: this page will not work offline (${error.message})`));
+}
+
 let redraw = () => {};
 wireTheme(() => redraw());
 try {
@@ -58,7 +64,7 @@ try {
   redraw = () => (paintLabels(model), webcam.redraw());
   redraw();
   document.documentElement.dataset.ready = "";
-  if (document.documentElement.dataset.engine === "browser") await navigator.serviceWorker?.register("sw.js"); // to work offline
+  if (document.documentElement.dataset.engine === "browser") keep();
 } catch (error) {
   setText($("accuracy"), error.offline ? `${error.message} Reload this page when it is.` : error.message);
   $("accuracy").classList.add("bad");

@@ -10,24 +10,26 @@ const WHILE_AWAY = "The networks in this page stopped. Reload the page.";
 export async function openLocal(model) {
   const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   const waiting = new Map(); // number of a question -> what to do with its answer
-  let asked = 0;
+  let [asked, stopped] = [0, false];
   worker.addEventListener("message", ({ data: { id, answer, error } }) => {
     const { done, fail } = waiting.get(id) ?? {};
-    waiting.delete(id);
     if (error) fail?.(new Trouble(error));
     else done?.(answer);
   });
   worker.addEventListener("error", () => {
-    for (const { fail } of waiting.values()) fail(new Trouble(WHILE_AWAY));
-    waiting.clear();
+    stopped = true;
+    for (const { fail } of [...waiting.values()]) fail(new Trouble(WHILE_AWAY));
   });
-  /** The worker's answer; `signal` ends the waiting with an AbortError, not the work. */
+  /** The worker's answer; `signal` ends the waiting with an AbortError, not the work. Nothing is left behind then. */
   const ask = (kind, given, { transfer = [], signal } = {}) =>
-    new Promise((done, fail) => {
+    new Promise((resolve, reject) => {
       signal?.throwIfAborted();
+      if (stopped) throw new Trouble(WHILE_AWAY);
       const id = ++asked;
-      waiting.set(id, { done, fail });
-      signal?.addEventListener("abort", () => fail(signal.reason), { once: true });
+      const end = () => (waiting.delete(id), signal?.removeEventListener("abort", away));
+      const away = () => (end(), reject(signal.reason));
+      waiting.set(id, { done: (answer) => (end(), resolve(answer)), fail: (error) => (end(), reject(error)) });
+      signal?.addEventListener("abort", away);
       worker.postMessage({ id, kind, ...given }, transfer);
     });
 

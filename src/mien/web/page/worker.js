@@ -11,7 +11,7 @@ let [predictor, webcam, stream] = [null, null, null];
 
 const tasks = {
   async open({ model }) {
-    const models = await (await fetch(new URL("models/index.json", root))).json();
+    const models = await offered();
     const name = (models.find((m) => m.name === model) ?? models[0]).name;
     const options = { model: name, models: new URL("models/", root).href, wasm: root.href, device: "wasm" };
     predictor = await Predictor.create(options);
@@ -31,8 +31,7 @@ const tasks = {
   },
 
   async frame({ bitmap, time, pictures }) {
-    const { photo, raw } = await stream.push(bitmap, time);
-    bitmap.close();
+    const { photo, raw } = await stream.push(bitmap, time).finally(() => bitmap.close());
     const labels = predictor.spec.labels;
     const answer = await told(photo, pictures);
     answer.faces.forEach((face, i) => {
@@ -44,6 +43,16 @@ const tasks = {
     return { photo: answer, alive: stream.living };
   },
 };
+
+/** The networks that lie beside the page, the usual one first. */
+async function offered() {
+  const address = new URL("models/index.json", root).href;
+  try {
+    return await (await fetch(address)).json();
+  } catch (error) {
+    throw new MienError(`${address} cannot be read (${error.message}): the folder of this page is not all there; make it anew with "mien web"`);
+  }
+}
 
 /** A photo as the server would tell it, and under `seen` what its small pictures are drawn of. */
 async function told(photo, pictures) {
