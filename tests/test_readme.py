@@ -22,6 +22,30 @@ LINKS = [(page.parent, link) for page in PAGES for link in re.findall(r"\]\((?!h
 COMMANDS = [c for line in LINES for c in re.findall(r"mien [^#&]+", line.partition("#")[0])]
 
 
+# a figure that somebody measured: in prose it comes by a marker, or beside its source
+FIGURE = re.compile(
+    r"\d[\d,.]*(?: to \d[\d,.]*)? ?"
+    r"(?:%(?! (?:percentile )?interval)|(?:ms|points?|[kMG]B|times (?:as|faster|slower))\b)"
+    r"|\d[\d,.]* (?:faces|frames|images|photos|requests)(?:/s| a second)"
+)
+SOURCE = re.compile(r"results/|\b(?:19|20)\d\d\)|[A-Z][a-z]+ (?:et al\. )?(?:19|20)\d\d")
+#: What stands in prose without either: what was chosen, what follows by arithmetic, and the size of somebody's file.
+CHOSEN = {
+    "README.md": ("7 MB", "90 %", "85 %"),
+    "browser.md": ("27 MB",),
+    "models.md": ("90 %", "85 %"),
+    "scale.md": ("128 MB", "10 ms", "2.3 kB", "1 GB"),
+    "study.md": ("5 %", "0.7 points"),
+}
+
+
+def typed_figures(text: str) -> list[str]:
+    """Figures in the prose of a page that have no source: outside of code and of what is written from results/."""
+    text = re.sub(r"```.*?```|<!-- ([^/:]+): written by.*?<!-- /\1 -->", "", text, flags=re.DOTALL)
+    paragraphs = re.split(r"\n\s*\n|\n(?=- )", text)
+    return [m[0] for p in paragraphs if not SOURCE.search(p) for m in FIGURE.finditer(p)]
+
+
 def snippet(word: str) -> str:
     """The first Python example that holds ``word``."""
     return next(code for code in PYTHON if word in code)
@@ -96,3 +120,20 @@ def test_every_page_is_in_the_readme() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+# the log tells what was measured while it was tried; the other two are made whole from results/
+@pytest.mark.parametrize("page", [p.name for p in PAGES if p.stem not in ("log", "ablations", "results")])
+def test_no_measured_figure_is_typed_by_hand(page: str) -> None:
+    found = [figure for figure in typed_figures(TEXTS[page]) if figure not in CHOSEN.get(page, ())]
+    assert not found, (
+        f"{page} says {', '.join(found)}: write it by a marker from results/ (bench/reporting/tables.py), or name "
+        "the file in results/ or the publication in the same paragraph; what is no measurement goes into CHOSEN here"
+    )
+
+
+def test_a_typed_figure_is_found_and_one_with_a_source_is_not() -> None:
+    marked = "<!-- x: written by bench/reporting/tables.py -->\n\n91 %\n\n<!-- /x -->"
+    assert typed_figures(f"It reaches 71.2 % in 3 ms.\n\n{marked}") == ["71.2 %", "3 ms"]
+    assert typed_figures("People reach 65 % (Goodfellow et al. 2013), we 70 % (`results/a.json`).") == []
+    assert typed_figures("A 95 % interval; 12 faces/s") == ["12 faces/s"]

@@ -184,7 +184,7 @@ class Recipe(_Checked):
                      keeps what was known before (Wortsman et al. 2022, arXiv 2109.01903, section 3); the history has
                      the figures of the trained ones
     freeze           with ``init``: "trunk" trains the heads alone, "none" everything
-    degrade          damage that the network learns to see through; None: none
+    degrade          corruption that the network learns to see through; None: none
     distill          how teachers are followed; None: the recipe has none in mind
     """
 
