@@ -1,13 +1,14 @@
 """Train on a set that memory may not hold, kill it once, and compare with a set that fits.
 
-    python -m bench.data.larger --gigabytes 4 --limit 1.2       # writes results/larger.json; Linux, as root for --limit
+    python -m bench.data.larger --gigabytes 16 --limit 2        # writes results/larger.json; Linux, as root for --limit
+    python -m bench.data.larger --gigabytes 0.5 --wait 5 --out trial.json       # a trial
 
 Drawn faces of 112 x 112 in colour, each tinted, lit, moved and mirrored in its own way, are packed; ``mien train``
-learns them for two epochs, once undisturbed and once killed in the second epoch and continued with ``--resume``: the
-weights must be equal. ``--limit`` holds those processes in a memory cgroup of so many gigabytes, which page cache
-counts into: what is read is read from the disk, and resident memory is polled. Before, in turns in one process, steps
-on stored faces and on as many in memory, for their rates; and faces at random from raw pixels and from a Parquet file
-of encoded pictures.
+learns them for two epochs, once undisturbed and once killed in the second epoch, ``--wait`` seconds after the first,
+and continued with ``--resume``: the weights must be equal. ``--limit`` holds those processes in a memory cgroup of so
+many gigabytes, which page cache counts into: what is read is read from the disk; the most resident memory is the
+kernel's count. Before, in turns in one process, steps on stored faces and on as many in memory, for their rates; and
+faces at random from raw pixels and from a Parquet file of encoded pictures.
 """
 
 from __future__ import annotations
@@ -38,18 +39,20 @@ from bench.conditions import RESULTS, conditions, save
 from mien.data import FaceDataset, Reading, read_faces
 from mien.data.packed import Writer, pack
 from mien.data.synthetic.generate import generate
+from mien.training.checkpoint import load_state
 from mien.training.loop import fit
 from mien.training.preparation import make_network, prepare
 from mien.training.recipe import load_recipe
 
-SIDE, HELD = 112, 500
-RECIPE = """
+SIDE, HELD, SMALL, MOVED = 112, 500, 16, 6
+# the network learns small views, so that reading, not the network, is put to the test
+RECIPE = f"""
 model = "mien-nano"
 size = 112
 channels = 3
 epochs = 2
 batch_size = 128
-sizes = [[0.0, 32]]     # the network learns small views, so that reading, not the network, is put to the test
+sizes = [[0.0, {SMALL}]]
 
 [optimizer]
 lr = 0.05
@@ -63,14 +66,22 @@ GROUP = Path("/sys/fs/cgroup/memory")
 
 
 def make(folder: Path, n: int) -> None:
-    """Pack ``n`` faces made of 400 drawn ones."""
+    """Pack ``n`` faces made of 400 drawn ones, each in colours, light and place of its own, and maybe mirrored."""
     base = generate(400, seed=1, size=SIDE)
     rng = np.random.default_rng(0)
     chosen = rng.integers(0, len(base), n)
+    mirrored, lit, places = rng.integers(0, 2, n), rng.integers(0, 1000, n), rng.integers(0, 2 * MOVED + 1, (n, 2))
+    wide = np.pad(base.array, ((0, 0), (MOVED, MOVED), (MOVED, MOVED)), "edge")
+    drawn = np.ascontiguousarray(np.stack((wide, wide[:, :, ::-1])))
+    gain, shift = rng.uniform(0.5, 1.1, (1000, 1, 3)), rng.uniform(-20, 20, (1000, 1, 3))
+    tables = np.clip(np.arange(256)[:, None] * gain + shift, 0, 255).astype(np.uint8)[:, None]
 
     def read(kept: Writer) -> Reading:
-        for i, k in enumerate(chosen.tolist()):
-            kept[i] = varied(base.array[k], rng)
+        for i, (k, side, light, (x, y)) in enumerate(
+            zip(*(a.tolist() for a in (chosen, mirrored, lit, places)), strict=True)
+        ):
+            grey = drawn[side, k, y : y + SIDE, x : x + SIDE]
+            kept[i] = np.asarray(cv2.LUT(cv2.merge([grey] * 3), tables[light]), np.uint8)
         assert base.labels is not None
         split = np.where(np.arange(n) < n - HELD, "train", "validation")
         images = kept.images(range(n))
@@ -79,12 +90,11 @@ def make(folder: Path, n: int) -> None:
     pack(read, folder)
 
 
-def varied(face: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A grey face in colours, light and place of its own, and maybe mirrored."""
-    gain, shift = rng.uniform(0.5, 1.1, 3), rng.uniform(-20, 20, 3)
-    table = np.clip(np.arange(256)[:, None] * gain + shift, 0, 255).astype(np.uint8)[None]
-    moved = np.roll(face, rng.integers(-6, 7, 2), (0, 1))[:, :: rng.choice((-1, 1))]
-    return np.asarray(cv2.LUT(cv2.merge([moved] * 3), table), np.uint8)
+def packing(data: Path, n: int) -> dict[str, int]:
+    """Make them, timed."""
+    begun, used = time.perf_counter(), time.process_time()
+    make(data, n)
+    return {"seconds": round(time.perf_counter() - begun), "cpu_seconds": round(time.process_time() - used)}
 
 
 @contextlib.contextmanager
@@ -107,34 +117,51 @@ def entered(group: Path) -> None:
     (group / "tasks").write_text(str(os.getpid()))
 
 
-def trained(data: Path, out: Path, limit: float, kill_in_second: bool = False) -> dict[str, Any]:
-    """One ``mien train`` to its end: seconds, and the most of its memory that was resident."""
+def trained(data: Path, out: Path, limit: float, wait: float | None = None) -> dict[str, Any]:
+    """``mien train`` to its end, with ``wait`` killed and resumed once; what it took, and its most resident memory."""
     words = ["train", str(out.parent / "larger.toml"), "--data", str(data), "--out", str(out), "--threads", "1"]
-    peak, start, killed = 0.0, time.perf_counter(), False
+    start, used, found = time.perf_counter(), children(), dict[str, Any]()
     with held(limit) as enter:
-        for resume in ([], ["--resume"]) if kill_in_second else ([],):
-            command = [sys.executable, "-m", "mien", *words, *resume]
-            run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=enter)
-            begun = 0.0
-            while run.poll() is None:
-                time.sleep(0.2)
-                peak = max(peak, resident(run.pid))
-                if kill_in_second and not resume and (out / "history.json").exists():
-                    begun = begun or time.perf_counter()
-                    if time.perf_counter() - begun > 5:
-                        run.send_signal(signal.SIGKILL)
-                        killed = True
-            if run.returncode and not (killed and run.returncode == -signal.SIGKILL):
-                raise SystemExit(f"{' '.join(command)} ended with {run.returncode}")
-        if kill_in_second and not killed:
-            raise SystemExit("the run ended before it was killed: take more faces")
+        if wait is not None:
+            killed = ended(words, out, enter, wait)
+            found["resumed_from_step"] = load_state(out / "state.safetensors")[0].step
+            words.append("--resume")
+        peak = max(ended(words, out, enter), 0 if wait is None else killed)
     epochs = json.loads((out / "history.json").read_text())
-    rates = [round(e["images_per_second"]) for e in epochs]
-    return {"seconds": round(time.perf_counter() - start), "peak_rss_mb": round(peak), "faces_per_second": rates}
+    return {
+        "seconds": round(time.perf_counter() - start),
+        "cpu_seconds": round(children() - used),
+        "peak_rss_mb": round(peak),
+        "faces_per_second": [round(e["images_per_second"]) for e in epochs],
+        **found,
+    }
+
+
+def ended(words: list[str], out: Path, enter: Callable[[], None], wait: float | None = None) -> float:
+    """Run mien, with ``wait`` until so many seconds after the first epoch; the most megabytes that were resident."""
+    peak, begun, killed = 0.0, 0.0, False
+    run = subprocess.Popen([sys.executable, "-m", "mien", *words], stdout=subprocess.DEVNULL, preexec_fn=enter)
+    while run.poll() is None:
+        time.sleep(0.2)
+        peak = max(peak, resident(run.pid))
+        if wait is not None and (out / "history.json").exists() and (out / "state.safetensors").exists():
+            begun = begun or time.perf_counter()
+            if time.perf_counter() - begun > wait:
+                run.kill()
+                killed = True
+    if killed != (wait is not None) or run.returncode != (-signal.SIGKILL if killed else 0):
+        raise SystemExit(f"mien {' '.join(words)} ended with {run.returncode}; where it was to be killed: --wait less")
+    return peak
+
+
+def children() -> float:
+    """Seconds of processor time of all processes that this one has started and that have ended."""
+    t = os.times()
+    return t.children_user + t.children_system
 
 
 def resident(pid: int) -> float:
-    """Megabytes of a process that are in memory, those of mapped files too."""
+    """The most megabytes of a process that were in memory at once so far, those of mapped files too."""
     with contextlib.suppress(OSError, StopIteration):
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1e3
@@ -219,28 +246,35 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=16.0)
     parser.add_argument("--limit", type=float, default=0.0, help="gigabytes that training may hold, page cache counted")
     parser.add_argument("--folder", type=Path, default=Path("build/larger"))
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--wait", type=float, default=90.0, help="seconds after the first epoch at which it is killed")
+    parser.add_argument("--out", type=Path, default=RESULTS / "larger.json")
     args = parser.parse_args()
-    begun, load = time.perf_counter(), os.getloadavg()[0]
+    load = os.getloadavg()[0]
     shutil.rmtree(args.folder, ignore_errors=True)
     args.folder.mkdir(parents=True)
     (args.folder / "larger.toml").write_text(RECIPE)
     data, n = args.folder / "faces", round(args.gigabytes * 1e9 / (3 * SIDE * SIDE))
-    record: dict[str, Any] = {"faces": n, "gigabytes": args.gigabytes, "side": SIDE, "limit_gigabytes": args.limit}
+    record: dict[str, Any] = {"faces": n, "gigabytes": args.gigabytes, "side": SIDE, "view": SMALL}
+    record |= {"limit_gigabytes": args.limit, "steps_an_epoch": (n - HELD) // 128}
+    parts: dict[str, Callable[[], Any]] = {
+        "packing": lambda: packing(data, n),
+        "random_reading": lambda: reading(data),
+        "rates": lambda: rates(data, args.rounds, args.steps),
+        "undisturbed": lambda: trained(data, args.folder / "whole", args.limit),
+        "killed": lambda: trained(data, args.folder / "killed", args.limit, args.wait),
+    }
     try:
-        make(data, n)
-        record["pack_seconds"] = round(time.perf_counter() - begun)
-        record["random_reading"] = reading(data)
-        record["rates"] = rates(data, args.rounds, args.steps)
-        record["undisturbed"] = trained(data, args.folder / "whole", args.limit)
-        record["killed"] = trained(data, args.folder / "killed", args.limit, kill_in_second=True)
+        for name, part in parts.items():
+            record[name] = part()
+            print(time.strftime("%T"), name, record[name], file=sys.stderr, flush=True)
         one, other = (load_file(args.folder / name / "model.safetensors") for name in ("whole", "killed"))
         record["equal_weights"] = all((one[k] == other[k]).all() for k in one) and one.keys() == other.keys()
     finally:
         shutil.rmtree(args.folder, ignore_errors=True)
     record["conditions"] = conditions("torch", "numpy", "pyarrow", load_1min_at_start=round(load, 2))
-    save(RESULTS / "larger.json", record)
+    save(args.out, record)
     if not record["equal_weights"]:
         raise SystemExit("the weights of the run that was killed differ")
 

@@ -40,20 +40,22 @@ def devices() -> str:
 
 def batch() -> str:
     record = record_of("bench_batch")
-    rows = ["| what | way | a second | processor time, ms | x the loop |", "|" + " --- |" * 5]
     crowded = record["conditions"]["load_1min_at_start"] > record["conditions"]["cpus"]
+    rows = ["| what | way | a second | x the loop | x one worker | processor time, ms | start, s |", "|" + " --- |" * 7]
     for kind, words in _KINDS.items():
-        ways: dict[str, Any] = record[kind]
-        loop = (ways["plain loop"]["per_second"] + ways["plain loop again"]["per_second"]) / 2
-        for name, found in ways.items():
-            rate = found["per_second"]
-            own = f"{found['cpu_ms']:.1f}" if "cpu_ms" in found else ""
-            rows.append(f"| {words} | {name} | {rate:,.1f} | {own} | {'' if crowded else f'{rate / loop:.2f}'} |")
+        for name, found in record[kind].items():
+            rate = "" if crowded else f"{found['per_second']:,.1f}"
+            ratios = ["" if crowded else f"{found[key]:.2f}" for key in ("x_loop", "x_one_worker")]
+            start = f"{found['start_cpu_s']:.1f}" if "start_cpu_s" in found else ""
+            rows.append(f"| {words} | {name} | {rate} | {' | '.join(ratios)} | {found['cpu_ms']:.2f} | {start} |")
     n, c = record["n"], record["conditions"]
     note = (
-        f"{n['photos']:,} photos of {n['mean photo bytes'] / 1e3:,.0f} kB and {n['crops']:,} crops, {c['cpus']} cores, "
-        f"{c['date']}, {_load(c)}. The processor time of an engine's row includes its start."
-        + " **With more work than processors only the processor time says something: to be run again.**"
+        f"{n['photos']:,} photos of {n['mean photo bytes'] / 1e3:,.0f} kB and {n['crops']:,} crops, "
+        f"{'one round' if record['rounds'] == 1 else 'medians of ' + str(record['rounds']) + ' rounds'} in which all "
+        f"ways take turns, {c['cpus']} cores, {c['date']}, {_load(c)}. "
+        "Processor time is that of one picture, of all processes; the start (imports, opening models) is left out of "
+        "all figures but the last column, seconds of processor time once a run."
+        + " **With more work than processors only the processor time says something, so rates are left out.**"
         * crowded
     )
     return "\n".join([*rows, "", note])
@@ -63,14 +65,14 @@ def cost() -> str:
     record = record_of("bench_batch")
     rows = ["| photos | core hours | on 2 cores | on 64 cores | on 1,000 cores |", "|" + " --- |" * 5]
     for kind, words in _KINDS.items():
-        ms = min(record[kind][name]["cpu_ms"] for name in ("plain loop", "plain loop again"))
+        ms = record[kind]["local, 2 workers"]["cpu_ms"]
         for label, number in (("a million", 1e6), ("a billion", 1e9)):
             hours = ms * number / 3.6e6
             times = " | ".join(_time(hours / cores) for cores in (2, 64, 1000))
-            rows.append(f"| {label}: {words} | {hours:,.0f} | {times} |")
+            rows.append(f"| {label}: {words} | {hours:,.{0 if hours >= 10 else 1}f} | {times} |")
     size = record["n"]["mean photo bytes"]
     note = (
-        "Processor time of the plain loop, the shorter of two, times the number. "
+        "Processor time of `mien batch` with two workers times the number, without waiting for a disk or a network. "
         f"A billion photos of {size / 1e3:,.0f} kB are {size / 1e3:,.0f} TB to be read."
     )
     return "\n".join([*rows, "", note])
@@ -101,8 +103,8 @@ def larger() -> str:
     )
     note = (
         f"{record['faces']:,} drawn faces of {record['side']} x {record['side']} in colour, {record['gigabytes']:g} GB"
-        f"{limit}; two epochs of `mien-nano` on views of 32 pixels, one thread. The weights of the run that was killed "
-        f"and resumed {said}. "
+        f"{limit}; two epochs of `mien-nano` on views of {record['view']} pixels, one thread. "
+        f"The weights of the run that was killed in its second epoch and resumed {said}. "
         f"Faces at random, out of the page cache and from it: raw pixels {raw}, from Parquet with row groups of "
         f"{reads['row_group']} PNG {parquet}. {c['cpus']} cores, {c['date']}, {_load(c)}."
     )
@@ -111,7 +113,10 @@ def larger() -> str:
 
 
 def _time(hours: float) -> str:
-    return f"{hours / 24:,.0f} days" if hours > 72 else f"{hours:,.1f} h" if hours >= 1 else f"{60 * hours:,.0f} min"
+    for most, size, unit in ((1 / 60, 1 / 3600, "s"), (1, 1 / 60, "min")):
+        if hours < most:
+            return f"{hours / size:,.0f} {unit}"
+    return f"{hours:,.1f} h" if hours <= 72 else f"{hours / 24:,.0f} days"
 
 
 def _load(conditions: dict[str, Any]) -> str:

@@ -1,4 +1,5 @@
-"""What each process does that the tests of several ranks start: ``stop FOLDER TEACHER``, or ``die ARGUMENTS`` of mien.
+"""What each process does that the tests of several ranks start: ``stop FOLDER TEACHER TRAIN VAL``, with two packs, or
+``die ARGUMENTS`` of mien.
 
 In full precision, so that the order of sums is all that may differ from one process.
 """
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from blob_faces import TRAIN, VAL
+from blob_faces import VAL
 
+from mien.data.packed import open_packed
 from mien.training import devices, train
 from mien.training.distillation import soft_targets
 from mien.training.loop import Batch, Stopped
@@ -34,14 +36,15 @@ RECIPE = Recipe(
 )
 
 
-def stop(out: str, teacher: str) -> None:
-    """Train until the second rank asks for a stop; then what a teacher says about the faces, shared out."""
+def stop(out: str, teacher: str, *packs: str) -> None:
+    """Train on packed faces until the second rank asks for a stop; then what a teacher says about faces, shared out."""
+    stored = [open_packed(Path(pack)).dataset for pack in packs]
 
     def on_batch(batch: Batch) -> bool:
         return os.environ["RANK"] == "1" and (batch.epoch, batch.step) == (2, 1)
 
     try:
-        train(RECIPE, TRAIN, VAL, out=out, teacher=teacher, device="cpu", sync_bn=True, on_batch=on_batch)
+        train(RECIPE, *stored, out=out, teacher=teacher, device="cpu", sync_bn=True, on_batch=on_batch)
         raise AssertionError("nobody stopped")
     except Stopped as stopped:
         Path(out, f"stopped-{os.environ['RANK']}").write_text(str(stopped))

@@ -16,6 +16,8 @@ from ranks_script import RECIPE
 from typer.testing import CliRunner
 
 from mien.cli import app
+from mien.data.packed import pack
+from mien.data.readers.problems import Reading
 from mien.errors import ConfigError
 from mien.models import create_model, fuse
 from mien.models.weights import save_model
@@ -55,9 +57,15 @@ def curve(history: list[dict[str, float]]) -> list[list[float]]:
 def test_two_ranks_then_one_go_the_way_of_one(
     tmp_path: Path, teacher: str, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With sums in another order: figures agree to 1e-4, where another share, seed or statistic would show at once."""
+    """With sums in another order: figures agree to 1e-4, where another share, seed or statistic would show at once.
+
+    The two read faces that are packed, the one has them in memory.
+    """
     monkeypatch.setattr(devices, "has_bf16", lambda device: False)
-    run = torchrun("stop", tmp_path / "two", teacher, cache=own_cache)
+    packs = [tmp_path / "train", tmp_path / "val"]
+    for faces, path in zip((TRAIN, VAL), packs, strict=True):
+        pack(lambda kept, faces=faces: Reading(faces), path)  # type: ignore[misc]
+    run = torchrun("stop", tmp_path / "two", teacher, *packs, cache=own_cache)
     assert run.returncode == 0, run.stderr
     steps = len(TRAIN) // RECIPE.batch_size + 1
     for rank in (0, 1):

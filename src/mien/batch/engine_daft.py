@@ -6,6 +6,7 @@ daft maps a column of partitions over processes that keep their predictor. Leave
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -28,15 +29,16 @@ def run(
         def __init__(self, job: Job) -> None:
             self.job = job
 
-        @daft.method.batch(return_dtype=daft.DataType.python(), batch_size=1)  # type: ignore[untyped-decorator]
-        def do(self, column: Any) -> list[Done]:
-            return [do_partition(self.job, partition) for partition in column]
+        @daft.method.batch(return_dtype=daft.DataType.binary(), batch_size=1)  # type: ignore[untyped-decorator]
+        def do(self, column: Any) -> list[bytes]:
+            return [pickle.dumps(do_partition(self.job, pickle.loads(partition))) for partition in column]
 
-    plan = daft.from_pydict({"partition": list(partitions)})
+    # bytes, since daft imports whatever else is installed (torch, pandas) before it looks at Python's objects
+    plan = daft.from_pydict({"partition": [pickle.dumps(partition) for partition in partitions]})
     answers = plan.select(Worker(job).do(daft.col("partition")).alias("done"))
     try:
         for row in answers.iter_rows():
-            yield row["done"]
+            yield pickle.loads(row["done"])
     except MienError:
         raise
     except Exception as error:  # daft's errors are of many kinds, also of what a worker raised

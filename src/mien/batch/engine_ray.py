@@ -6,7 +6,9 @@ ray gives the partition of a worker that died to another. Leaves out: what is do
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from mien.batch.partition import Done, Job, do_partition
@@ -32,8 +34,8 @@ def run(
         except Exception as error:  # what keeps ray from starting comes as a plain one
             raise MienError(f"ray cannot start: {error}") from error
     try:
-        task = ray.remote(max_retries=_AGAIN, num_cpus=1)(do_partition)
-        shared = ray.put(job)
+        task = ray.remote(max_retries=_AGAIN, num_cpus=1)(_do)
+        shared = ray.put(pickle.dumps(job))
         waiting, running = list(reversed(partitions)), list[Any]()
         while waiting or running:
             while waiting and len(running) < 2 * workers:  # one more each than they are at
@@ -47,3 +49,14 @@ def run(
     finally:
         if started:
             ray.shutdown()
+
+
+def _do(job: bytes, partition: Partition) -> Done:
+    return do_partition(_opened(job), partition)
+
+
+@lru_cache(maxsize=1)
+def _opened(job: bytes) -> Job:
+    """A worker's job, whose models are opened once and not for each partition."""
+    opened: Job = pickle.loads(job)
+    return opened
