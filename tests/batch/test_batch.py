@@ -144,6 +144,8 @@ def test_a_killed_run_goes_on_and_takes_new_pictures(tmp_path, net):
     assert {name: (out / name).stat().st_mtime_ns for name in done} == done
     other = CliRunner().invoke(app, [*words[:-1], "centerface", "--resume"])
     assert "it was written with the detector name none" in str(other.exception)
+    other = CliRunner().invoke(app, [*words, "--id-column", "key", "--resume"])
+    assert "it was written with --id-column (found), not key; choose another folder" in str(other.exception)
 
 
 def test_workers_that_die_at_everything_end_the_run(tmp_path, predictor, monkeypatch):

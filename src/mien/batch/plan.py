@@ -52,22 +52,23 @@ def add_inputs(plan: Sequence[Partition], inputs: Inputs, size: int) -> list[Par
 
     ConfigError for a table whose rows are other ones than the plan has: they would be lost.
     """
-    known = {name for partition in plan for name in (partition.table, *partition.pictures)}
-    rows = Counter[tuple[str, int]]()
+    known = {name for partition in plan for name in partition.pictures}
+    rows = dict[str, Counter[int]]()  # of each table, in each of its row groups
     for p in plan:
-        rows[p.table, p.group] += p.count
+        if p.table:
+            rows.setdefault(p.table, Counter())[p.group] += p.count
     new = [name for name in inputs.pictures if name not in known]
     out = list(plan)
     for i in range(0, len(new), size):
         out.append(Partition(len(out), tuple(new[i : i + size])))
     for table in inputs.tables:
-        was = [n for (name, _), n in sorted(rows.items()) if name == table.name]
-        if was and was != [n for n in table.groups if n]:
-            raise ConfigError(
-                f"{table.name}: has changed since the run began ({sum(table.groups):,} rows, {sum(was):,} then): give "
-                "new rows in a table of another name, or --force begins anew"
-            )
-        if table.name not in known:
+        if was := rows.get(table.name):
+            if was != {group: n for group, n in enumerate(table.groups) if n}:
+                raise ConfigError(
+                    f"{table.name}: has changed since the run began ({sum(table.groups):,} rows, {was.total():,} "
+                    "then): give new rows in a table of another name, or --force begins anew"
+                )
+        else:
             out += [Partition(len(out) + i, (), *part) for i, part in enumerate(_parts(table, size))]
     return out
 

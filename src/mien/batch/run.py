@@ -20,7 +20,7 @@ from mien.batch.partition import Job
 from mien.batch.plan import PLAN, Partition, add_inputs, read_plan, write_plan
 from mien.batch.storage import Folder
 from mien.errors import ConfigError
-from mien.results.provenance import Provenance, provenance_of
+from mien.results.provenance import provenance_of
 from mien.runtime import Predictor
 from mien.runtime.processors import processors
 
@@ -80,7 +80,8 @@ def run_batch(
     resume     go on with ``out``, also with inputs that are new; ``force`` begins anew
     begun      is told what there is to do, ``progress`` how many photos this run has done
 
-    ConfigError where ``out`` holds results and neither was said, or where they were made with other settings.
+    ConfigError where ``out`` holds results and neither was said, or where they were made with other settings or from
+    other columns.
     """
     if engine not in ENGINES:
         raise ConfigError(f"--engine must be {', '.join(ENGINES)}, got {engine!r}")
@@ -92,7 +93,7 @@ def run_batch(
     plan, waiting, inputs = _prepare(given, job, size, resume=resume, force=force)
     total, left = sum(map(len, plan)), sum(map(len, waiting))
     summary = Summary(total, total - left, passed=str(inputs.passed))
-    about = {"run": job.provenance.run, **job.provenance.to_dict(), "engine": engine}
+    about = {"run": job.provenance.run, **job.provenance.to_dict(), "engine": engine, "columns": _columns(job)}
     about["started"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
     _record(folder, about, summary, complete=not waiting)
     begun(summary)
@@ -133,7 +134,7 @@ def _prepare(
     for table in inputs.tables:
         column_names(open_parquet(table.name).schema_arrow, job.image, job.id)
     if resume and (parts or {PLAN, RECORD} <= there):
-        _check_same(job.out, job.provenance)
+        _check_same(job)
         old = read_plan(job.out)
     else:
         job.out.remove(results)
@@ -144,10 +145,19 @@ def _prepare(
     return plan, [p for p in plan if p.file not in there], inputs
 
 
-def _check_same(out: Folder, provenance: Provenance) -> None:
+def _columns(job: Job) -> dict[str, str]:
+    """The options that say where a table has its pictures and ids."""
+    return {"--image-column": job.image or "(found)", "--id-column": job.id or "(found)"}
+
+
+def _check_same(job: Job) -> None:
+    """ConfigError where the results were made with other settings, or from other columns."""
+    out = job.out
     try:
         metadata = json.loads(out.read(RECORD))
-        differences = provenance.differences(metadata)
+        differences = job.provenance.differences(metadata)
+        then: dict[str, str] = metadata.get("columns", {})
+        differences += [f"{k} {then[k]}, not {now}" for k, now in _columns(job).items() if then.get(k, now) != now]
     except (OSError, ValueError, AttributeError) as error:
         raise ConfigError(f"{out.address}/{RECORD}: cannot be resumed ({error}); --force begins anew") from error
     if differences:
