@@ -1,14 +1,14 @@
 """From finished runs to published figures: results/NAME.json, and the shipped model with its card.
 
     python -m bench.export.publish score NAME RUN [RUN ...] --data fer2013.csv [--votes fer2013new.csv]
-    python -m bench.export.publish ship NAME --run RUN --data fer2013.csv [--votes fer2013new.csv] [--int8]
+    python -m bench.export.publish ship NAME --runs FOLDER --data fer2013.csv [--votes fer2013new.csv] [--int8]
     python -m bench.export.publish card NAME
 
 ``score`` evaluates every run, one a seed, on PublicTest, with and without views, full and clean; of runs with two heads
-each is scored alone, and the second becomes NAME-ferplus, scored on both of FER+'s tests. ``ship`` exports the best of
-these runs, or the mean of all that bench/export/average.py made, with all its heads, with --int8 as int8 if that loses
-at most 0.3 points and is faster, evaluates the very file that it leaves in the package, clean and corrupted, and writes
-its card; the card gives mean and spread over the seeds beside the file's own score. The tables in README and docs are
+each is scored alone, and the second becomes NAME-ferplus, scored on both of FER+'s tests. ``ship`` exports the seed
+that did best, with all its heads, with --int8 as int8 if that loses at most 0.3 points and is faster, evaluates the
+very file that it leaves in the package, clean and corrupted, and writes its card; the card gives mean and spread over
+the seeds beside the file's own score. The tables in README and docs are
 made from these results by bench/reporting/tables.py.
 """
 
@@ -140,22 +140,22 @@ def _value(report: dict[str, Any], kind: str = "accuracy") -> float:
     return float(report["clean"]["accuracy"] if kind == "clean" else report["accuracy"])
 
 
-def ship(name: str, run: Path, data: str, votes: str | None, int8: bool) -> None:
-    """Export a run with all its heads, evaluate the file, write its card and the record of both."""
+def ship(name: str, runs: Path, data: str, votes: str | None, int8: bool) -> None:
+    """Export the best seed with all its heads, evaluate the file, write its card and the record of both."""
     if name.endswith("-ferplus"):
         whole = name.removesuffix("-ferplus")
         raise SystemExit(f"{name} is a head of {whole}, no file of its own: ship {whole}")
     record = json.loads((RESULTS / f"{name}.json").read_text())
     tests = read_tests(data, votes, False)
-    model, spec = recalibrated_run(*load_network(run / "model.safetensors"), data, votes)
-    seeds = _seeds_of(spec, record)
+    best = max(record["seeds"], key=lambda s: _value(s["reports"]["1"]))
+    model, spec = _recalibrated(runs / best["run"], data, votes)
     file = WEIGHTS / f"{name}.onnx"
     parity = export_onnx(model, replace(spec, name=name, licence=LICENCE, scores={}), file)
     train, val = tests[""]
     quantization = _try_int8(file, train, val) if int8 else None
     found = judge(file, data, votes) if spec.heads else _judged(file, tests)
     record["shipped"] = {
-        "seeds": seeds,
+        "seed": best["seed"],
         "precision": open_model(file).spec.precision,
         "parity": parity,
         "quantization": quantization,
@@ -165,7 +165,7 @@ def ship(name: str, run: Path, data: str, votes: str | None, int8: bool) -> None
     }
     write(record)
     card(name)
-    print(f"{file}: {file.stat().st_size / 1000:.0f} kB, parity {parity:.1e}, seeds {seeds}, {quantization}")
+    print(f"{file}: {file.stat().st_size / 1000:.0f} kB, parity {parity:.1e}, seed {best['seed']}, {quantization}")
 
 
 def _judged(file: Path, tests: Tests) -> dict[str, Any]:
@@ -176,18 +176,9 @@ def _judged(file: Path, tests: Tests) -> dict[str, Any]:
     return {"reports": scores, "robustness": measure_robustness(model, tests[""][1]).to_dict()}
 
 
-def _seeds_of(spec: ModelSpec, record: dict[str, Any]) -> list[int]:
-    """Those of a mean of runs, which must be all, or that of a single run, which must be the best one."""
-    every = sorted(s["seed"] for s in record["seeds"])
-    best = max(record["seeds"], key=lambda s: _value(s["reports"]["1"]))["seed"]
-    own = sorted(spec.recipe.get("seeds", [spec.recipe.get("seed")]))
-    if own not in ([best], every):
-        raise SystemExit(f"the run must be that of seed {best}, the best, or the mean of seeds {every}, got {own}")
-    return own
-
-
-def recalibrated_run(model: nn.Module, spec: ModelSpec, data: str, votes: str | None) -> tuple[nn.Module, ModelSpec]:
+def _recalibrated(run: Path, data: str, votes: str | None) -> tuple[nn.Module, ModelSpec]:
     """The network of a run, whatever mien trained it, calibrated as this one does it."""
+    model, spec = load_network(run / "model.safetensors")
     faces = read_faces(data)
     if spec.heads:
         if votes is None:
@@ -237,7 +228,7 @@ def main() -> None:
     one.add_argument("--hardware", help="where the runs were trained; this machine where not given")
     two = commands.add_parser("ship")
     two.add_argument("name")
-    two.add_argument("--run", required=True, type=Path, help="the best seed's, or the mean of all")
+    two.add_argument("--runs", required=True, type=Path, help="the folder that holds the runs")
     two.add_argument("--int8", action="store_true")
     three = commands.add_parser("card")
     three.add_argument("name")
@@ -250,7 +241,7 @@ def main() -> None:
     elif a.command == "card":
         card(a.name)
     else:
-        ship(a.name, a.run, a.data, a.votes, a.int8)
+        ship(a.name, a.runs, a.data, a.votes, a.int8)
 
 
 if __name__ == "__main__":

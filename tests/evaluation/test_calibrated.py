@@ -12,7 +12,7 @@ from torch import Tensor
 from mien.data.synthetic.generate import generate
 from mien.errors import ConfigError
 from mien.evaluation import calibrated as calibrated_module
-from mien.evaluation.calibrated import calibrated, corrupted_logits
+from mien.evaluation.calibrated import calibrated, held_out
 from mien.evaluation.calibration import calibrate, fit_temperature
 from mien.evaluation.class_scaling import Scaling
 from mien.evaluation.model import Loaded
@@ -66,7 +66,7 @@ def test_each_number_of_views_has_its_own_figures(model, monkeypatch) -> None:
     scaling = Scaling(c["scale"], c["shift"])
     assert found.spec.temperature == c["temperature"] == fit_temperature(scaling(logits(1)), FACES.labels)
     assert (c["rows"], c["n"], c["split"]) == ("all", len(FACES), "+".join(FACES.splits))
-    corrupted = corrupted_logits(model, FACES.images, 10)
+    corrupted = held_out(model, FACES.images, 10).corrupted
     assert c["views"]["10"] == calibrate(logits(10), FACES.labels, corrupted=corrupted, scaled=True).to_dict()
     assert c["views"]["10"]["temperature"] < c["temperature"]  # a mean over views is less sure than one
     p = softmax(scaling(logits(10)), c["views"]["10"]["temperature"])

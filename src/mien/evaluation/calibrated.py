@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,12 +25,34 @@ from mien.models.heads import classifier, scaled, with_head
 from mien.models.inference import view_logits
 from mien.stored import Images
 
-__all__ = ["VIEWS", "calibrated", "corrupted_logits"]
+__all__ = ["VIEWS", "HeldOut", "calibrated", "held_out"]
 
 #: Numbers of test-time views that are calibrated where nothing else is asked for.
 VIEWS = (1, 2, 10)
 
 _SCALED_FROM = 1000  # faces; from fewer, a scale and shift for each class would flatter the score on these same faces
+
+
+class HeldOut(NamedTuple):
+    """What a network says of faces that it has not learnt: logits float64 ``(views, N, K)``.
+
+    corrupted  the same of these faces moderately corrupted; None for faces in colour, for which there is no way
+    """
+
+    plain: NDArray[np.float64]
+    corrupted: NDArray[np.float64] | None
+
+    def each(self, change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> HeldOut:
+        """``change`` of both."""
+        return HeldOut(change(self.plain), None if self.corrupted is None else change(self.corrupted))
+
+
+def held_out(model: Loaded, images: Images, views: int) -> HeldOut:
+    """What ``model`` says of faces, uint8 ``(N, S, S)`` or ``(N, S, S, 3)``."""
+    spec = model.spec
+    parts = [np.asarray(images)] + ([corrupt_moderately(np.asarray(images))] if images.ndim == 3 else [])
+    said = [view_logits(model.forward, part, mean=spec.mean, std=spec.std, views=views) for part in parts]
+    return HeldOut(said[0], said[1] if len(said) > 1 else None)
 
 
 def calibrated(
@@ -40,6 +62,7 @@ def calibrated(
     labels: NDArray[np.int64] | None = None,
     clean: NDArray[np.bool_] | None = None,
     views: Sequence[int] = VIEWS,
+    said: HeldOut | None = None,
 ) -> Loaded:
     """``model`` with temperature and prediction-set threshold fitted on held-out ``faces``, for each number of views.
 
@@ -49,6 +72,7 @@ def calibrated(
             is surer of faces that it has learnt. None where Training is not known; the spec then says ``rows: all``.
     views   numbers of test-time views, 1..10, with 1 among them; each has figures of its own, since a mean over views
             is less sure than one view
+    said    what ``model`` says of the faces that count, in their order; None asks it
 
     Where at least 1,000 faces count, the logits are scaled and shifted by class, see ``class_scaling``. The threshold
     keeps what is promised of faces as they are and of moderately corrupted ones. The figures of one view stand in
@@ -66,9 +90,7 @@ def calibrated(
     counted = (y >= 0) if clean is None else (y >= 0) & clean
     if counted.sum() < MIN_ROWS:
         return model
-    spec = model.spec
-    z = view_logits(model.forward, faces.images[counted], mean=spec.mean, std=spec.std, views=max(views))
-    q = corrupted_logits(model, faces.images[counted], max(views))
+    z, q = said or held_out(model, faces.images[counted], max(views))
     many = bool(counted.sum() >= _SCALED_FROM)
     every = {
         v: calibrate(z[:v], y[counted], corrupted=None if q is None else q[:v], scaled=many) for v in sorted(set(views))
@@ -82,15 +104,7 @@ def calibrated(
         "views": {str(v): figures for v, figures in found.items()},
     }
     forward = _scaled(model.forward, scaling)
-    return replace(model, forward=forward, spec=replace(spec, temperature=one["temperature"], calibration=one))
-
-
-def corrupted_logits(model: Loaded, images: Images, views: int) -> NDArray[np.float64] | None:
-    """Logits ``(views, N, K)`` of faces moderately corrupted; None for faces in colour, for which there is no way."""
-    if images.ndim != 3:
-        return None
-    spec = model.spec
-    return view_logits(model.forward, corrupt_moderately(np.asarray(images)), mean=spec.mean, std=spec.std, views=views)
+    return replace(model, forward=forward, spec=replace(model.spec, temperature=one["temperature"], calibration=one))
 
 
 def _scaled(forward: Callable[[Tensor], Tensor], scaling: Scaling) -> Callable[[Tensor], Tensor]:

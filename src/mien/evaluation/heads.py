@@ -15,13 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import ConfigError
-from mien.evaluation.calibrated import VIEWS, corrupted_logits
+from mien.evaluation.calibrated import VIEWS, HeldOut
 from mien.evaluation.calibration import Calibration, calibrate, fit_temperature
-from mien.evaluation.model import Loaded
-from mien.models.inference import view_logits
 from mien.preprocessing import log_softmax
 from mien.spec import ModelSpec
-from mien.stored import Images
 
 __all__ = ["Mean", "calibrate_mean", "choose_mean", "joined", "mean_of_heads", "shared_classes"]
 
@@ -113,29 +110,21 @@ def calibrate_mean(
 
 
 def joined(
-    spec: ModelSpec,
-    heads: Sequence[Loaded],
-    images: Images,
-    labels: NDArray[np.int64],
-    others: NDArray[np.int64],
+    spec: ModelSpec, said: tuple[HeldOut, HeldOut], labels: NDArray[np.int64], others: NDArray[np.int64]
 ) -> ModelSpec:
-    """``spec``, whose first two heads these are, with the mean that :func:`choose_mean` finds best for its answer, and
-    that answer's calibration for each number of test-time views.
+    """``spec`` with the mean of its first two heads that :func:`choose_mean` finds best, which answers then, and the
+    calibration of that answer for each number of test-time views.
 
-    images  faces, uint8, that the heads have not learnt; ``labels`` and ``others`` as for choose_mean
+    said            by each head, calibrated, of faces that neither has learnt, in as many views as ``VIEWS`` has
+    labels, others  as for choose_mean
     """
-    columns = shared_classes(heads[0].labels, heads[1].labels)
-    z1, z2 = (
-        view_logits(m.forward, images, mean=spec.mean, std=spec.std, views=max(VIEWS)) / m.spec.temperature
-        for m in heads
-    )
-    given = [(m, corrupted_logits(m, images, max(VIEWS))) for m in heads]
-    q = [z / m.spec.temperature for m, z in given if z is not None]
+    columns = shared_classes(spec.heads[0].labels, spec.heads[1].labels)
+    (z1, q1), (z2, q2) = said
     found = choose_mean(z1, z2, columns, labels, others)
 
     def figures(v: int) -> dict[str, Any]:
-        z_corrupted = (q[0][:v], q[1][:v]) if q else None
-        return calibrate_mean(z1[:v], z2[:v], columns, labels, others, found.weight, z_corrupted).to_dict()
+        corrupted = None if q1 is None or q2 is None else (q1[:v], q2[:v])
+        return calibrate_mean(z1[:v], z2[:v], columns, labels, others, found.weight, corrupted).to_dict()
 
     one = figures(1)
     return replace(

@@ -97,11 +97,11 @@ def model_card(
         f"# Model card: {plain(spec.name)}\n",
         section("What it is", _facts(spec, parameters, file_bytes, float_weights)),
         section("Data", _data(spec)),
-        section("Scores", _scores(named) + _seeds(seeds or {}, spec)),
+        section("Scores", _scores(named) + _seeds(seeds or {})),
         *(_per_class(*pair) for pair in named[:1]),
         *([section("Calibration", _calibration(spec))] if "threshold" in spec.calibration else []),
         *([section("How both heads make one answer", _answer(spec))] if spec.answer else []),
-        *(_head(h, spec, (head_seeds or {}).get(h.name, {}), (head_robustness or {}).get(h.name)) for h in spec.heads),
+        *(_head(h, (head_seeds or {}).get(h.name, {}), (head_robustness or {}).get(h.name)) for h in spec.heads),
         *(_reliability(*pair) for pair in named[:1]),
         *([robustness_section(Robustness.from_dict(robustness))] if robustness is not None else []),
         pose_section(tilt),
@@ -183,7 +183,7 @@ def _scores(reports: Sequence[tuple[str, Report]]) -> str:
     return "\n".join([f"| {' | '.join(columns)} |", "|" + " --- |" * 8, *rows, "", notes])
 
 
-def _seeds(seeds: Mapping[str, Sequence[float]], spec: ModelSpec) -> str:
+def _seeds(seeds: Mapping[str, Sequence[float]]) -> str:
     lines = []
     for split, values in seeds.items():
         mean, spread = mean_and_spread(values)
@@ -193,8 +193,7 @@ def _seeds(seeds: Mapping[str, Sequence[float]], spec: ModelSpec) -> str:
         figure = f"{100 * mean:.2f} ± {100 * spread:.2f} % (mean and standard deviation)"
         lines.append(f"Over {len(values)} seeds, {plain(split)}: {figure}.")
     if any(len(values) > 1 for values in seeds.values()):
-        best = "The weights are those of the seed that did best, so expect the mean rather than their own score."
-        lines.append("The weights are the mean of these seeds' weights." if "seeds" in spec.recipe else best)
+        lines.append("The weights are those of the seed that did best, so expect the mean rather than their own score.")
     return "\n\n" + "\n".join(lines) if lines else ""
 
 
@@ -241,12 +240,10 @@ def _answer(spec: ModelSpec) -> str:
     return "\n".join([words, "", f"| Weight of {first} | {accuracies} |", "|" + " --- |" * 6, *rows])
 
 
-def _head(
-    head: Head, spec: ModelSpec, seeds: Mapping[str, Sequence[float]], robustness: Mapping[str, Any] | None
-) -> str:
+def _head(head: Head, seeds: Mapping[str, Sequence[float]], robustness: Mapping[str, Any] | None) -> str:
     """One head alone: its scores, its recall of each class, its calibration, what is left of it on corrupted faces."""
     named = [(key.partition(", ")[0], Report.from_dict(raw)) for key, raw in head.scores.items()]
-    parts = [f"Names {len(head.labels)} classes: {', '.join(head.labels)}.", _scores(named) + _seeds(seeds, spec)]
+    parts = [f"Names {len(head.labels)} classes: {', '.join(head.labels)}.", _scores(named) + _seeds(seeds)]
     if named:
         parts.append(_per_class(*named[0]).replace("## ", "### ", 1).rstrip())
     if "threshold" in head.calibration:

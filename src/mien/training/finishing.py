@@ -16,8 +16,9 @@ from torch import nn
 from mien.data import FaceDataset
 from mien.data.duplicates import near_duplicates
 from mien.errors import ConfigError
-from mien.evaluation.calibrated import calibrated
+from mien.evaluation.calibrated import VIEWS, HeldOut, calibrated, held_out
 from mien.evaluation.calibration import MIN_ROWS
+from mien.evaluation.class_scaling import Scaling
 from mien.evaluation.heads import joined, shared_classes
 from mien.evaluation.metrics import Report
 from mien.evaluation.model import Loaded
@@ -78,17 +79,15 @@ def finished(
     clean = ~near_duplicates(ready.val.images, ready.train.images)
     known = np.ones(len(ready.val), bool) if ready.val.labels is None else ready.val.labels >= 0
     val, clean = ready.val.take(known), clean[known]
-    own = classifier(deployed)
+    own, other = classifier(deployed), getattr(deployed, "second", None)
+    if other is not None and add_head is None:
+        labels = (spec.labels, ready.train.second_names)
+        whole, spec, report = _two_heads(deployed, (own, other), labels, spec, val, clean, fingerprint)
+        return TrainedModel(answering(whole, spec), spec, history, report, whole=whole)
     first, report = _judged(Loaded(with_head(deployed, own), spec, ""), val, clean, fingerprint)
     if add_head is not None and start is not None:
         return _beside(deployed, first, report, history, start, add_head)
-    other = getattr(deployed, "second", None)
-    if other is None:
-        return TrainedModel(first.forward, first.spec, history, report)  # type: ignore[arg-type]
-    labelled = replace(spec, labels=ready.train.second_names)
-    second, _ = _judged(Loaded(with_head(deployed, other), labelled, ""), _by_second(val), clean, fingerprint)
-    whole, spec, found = _two_heads(deployed, (first, second), val, clean, fingerprint)
-    return TrainedModel(answering(whole, spec), spec, history, found or report, whole=whole)
+    return TrainedModel(first.forward, first.spec, history, report)  # type: ignore[arg-type]
 
 
 def recalibrated(
@@ -105,37 +104,60 @@ def recalibrated(
     if len(spec.heads) > 2 or (spec.heads and val.second is None):
         raise ConfigError(f"{spec.name}: only one head, or two with votes beside the labels, can be calibrated")
     bare = replace(spec, heads=(), answer={}, scores={}, calibration={}, temperature=1.0)
-    layers = head_layers(network, spec) or {"": classifier(network)}
-    parts = (val, _by_second(val)) if spec.heads else (val,)
-    names = [h.labels for h in spec.heads] or [spec.labels]
-    models = [
-        _judged(Loaded(with_head(network, layer), replace(bare, labels=own), ""), part, clean, fingerprint)[0]
-        for layer, own, part in zip(layers.values(), names, parts, strict=True)
-    ]
-    if len(models) == 1:
-        return models[0].forward, models[0].spec  # type: ignore[return-value]
-    whole, spec, _ = _two_heads(network, (models[0], models[1]), val, clean, fingerprint)
-    return whole, spec
+    if spec.heads:
+        first, second = head_layers(network, spec).values()
+        labels = (spec.heads[0].labels, spec.heads[1].labels)
+        return _two_heads(network, (first, second), labels, bare, val, clean, fingerprint)[:2]
+    model, _ = _judged(Loaded(network, bare, ""), val, clean, fingerprint)
+    return model.forward, model.spec  # type: ignore[return-value]
 
 
 def _two_heads(
-    network: nn.Module, heads: tuple[Loaded, Loaded], val: FaceDataset, clean: NDArray[np.bool_], fingerprint: str
-) -> tuple[nn.Module, ModelSpec, Report | None]:
-    """A network with both heads, the spec of their common answer, and its report where they have one."""
-    first, second = heads
+    network: nn.Module,
+    layers: tuple[nn.Linear, nn.Linear],
+    labels: tuple[tuple[str, ...], tuple[str, ...]],
+    spec: ModelSpec,
+    val: FaceDataset,
+    clean: NDArray[np.bool_],
+    fingerprint: str,
+) -> tuple[nn.Module, ModelSpec, Report]:
+    """``network`` with both heads side by side, each calibrated on its labelling, the spec of their common answer, and
+    the report of that, or of the first head where there is none.
+
+    layers, labels  of the heads, which have not been calibrated
+    """
+    at, every = len(labels[0]), Loaded(with_head(network, side_by_side(layers)), spec, "")  # one trunk for both
+    said = held_out(every, val.images[clean], max(VIEWS)) if clean.any() else None
+    own = said and (said.each(lambda z: z[..., :at]), said.each(lambda z: z[..., at:]))
+    (first, report), (second, _) = (
+        _judged(Loaded(with_head(network, layer), replace(spec, labels=names), ""), part, clean, fingerprint, heard)
+        for layer, names, part, heard in zip(layers, labels, (val, _by_second(val)), own or (None, None), strict=True)
+    )
+    whole = with_head(network, side_by_side([classifier(m.forward) for m in (first, second)]))  # type: ignore[arg-type]
     names = head_name(first.labels, "labels"), head_name(second.labels, "votes")
-    whole = with_head(network, side_by_side([classifier(m.forward) for m in heads]))  # type: ignore[arg-type]
     spec = replace(first.spec, heads=tuple(map(_head, names, (first.spec, second.spec))))
-    if spec.heads[0].calibration and spec.heads[1].calibration and {*first.labels} <= {*second.labels}:
-        return whole, *_with_mean(whole, spec, heads, val, clean, fingerprint)
-    return whole, spec, None
+    if own and all(h.calibration for h in spec.heads) and {*first.labels} <= {*second.labels}:
+        return whole, *_with_mean(whole, spec, (_after(own[0], first), _after(own[1], second)), val, clean, fingerprint)
+    return whole, spec, report
 
 
-def _judged(model: Loaded, faces: FaceDataset, clean: NDArray[np.bool_], fingerprint: str) -> tuple[Loaded, Report]:
-    """``model`` calibrated on the labelled ones of ``faces`` and scored there, with the score in its spec."""
+def _after(said: HeldOut, model: Loaded) -> HeldOut:
+    """What a network that said this says since it was calibrated, divided by its temperature."""
+    scaling = Scaling(model.spec.calibration["scale"], model.spec.calibration["shift"])
+    return said.each(lambda z: scaling(z) / model.spec.temperature)
+
+
+def _judged(
+    model: Loaded, faces: FaceDataset, clean: NDArray[np.bool_], fingerprint: str, said: HeldOut | None = None
+) -> tuple[Loaded, Report]:
+    """``model`` calibrated on the labelled ones of ``faces`` and scored there, with the score in its spec.
+
+    said  what it says of the clean ones of ``faces``; None asks it
+    """
     labelled = np.ones(len(faces), bool) if faces.labels is None else faces.labels >= 0
+    heard = said and said.each(lambda z: z[:, labelled[clean]])
     faces, clean = faces.take(labelled), clean[labelled]
-    model = calibrated(replace(model, spec=replace(model.spec, scores={})), faces, clean=clean)
+    model = calibrated(replace(model, spec=replace(model.spec, scores={})), faces, clean=clean, said=heard)
     if model.spec.calibration:
         model.spec.calibration["fingerprint"] = fingerprint
     return model, _scored(model, faces, clean)
@@ -150,17 +172,17 @@ def _scored(model: Loaded, faces: FaceDataset, clean: NDArray[np.bool_]) -> Repo
 def _with_mean(
     whole: nn.Module,
     spec: ModelSpec,
-    heads: tuple[Loaded, Loaded],
+    said: tuple[HeldOut, HeldOut],
     val: FaceDataset,
     clean: NDArray[np.bool_],
     fingerprint: str,
 ) -> tuple[ModelSpec, Report]:
     """The spec and report of the mean of both heads, its weight chosen on both labellings of ``val``."""
-    others = _majority(val, shared_classes(spec.labels, heads[1].labels))
+    others = _majority(val, shared_classes(spec.labels, spec.heads[1].labels))
     if (others[clean] >= 0).sum() < MIN_ROWS:
         return spec, Report.from_dict(next(iter(spec.heads[0].scores.values())))
     assert val.labels is not None
-    spec = joined(spec, heads, val.images[clean], val.labels[clean], others[clean])
+    spec = joined(spec, said, val.labels[clean], others[clean])
     spec.calibration.update(split="+".join(val.splits) or "validation", fingerprint=fingerprint, rows="clean")
     spec = replace(spec, scores={})
     return spec, _scored(Loaded(answering(whole, spec), spec, ""), val, clean)
