@@ -2,8 +2,9 @@
 
 Static quantization by onnxruntime (Jacob et al. 2017, arXiv 1712.05877, section 2): a scale for each output channel of
 a convolution, and one for each activation, taken from faces of the training data. Only convolutions and the sums of
-residual blocks are quantized; transformer grid, attention and head stay float32. Leaves out: whether it is worth it,
-which ``mien evaluate`` and a benchmark on the machine at hand must say.
+residual blocks are quantized; transformer grid, attention and head stay float32, and what comes before the first int8
+number is rounded so that all processors have the same (``steady``). Leaves out: whether it is worth it, which
+``mien evaluate`` and a benchmark on the machine at hand must say.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from mien.errors import ConfigError, DataError, ModelError, need
 from mien.export.onnx import embed_spec
+from mien.export.steady import steady
 from mien.files import replace_file
 from mien.preprocessing import channels_first, normalise
 from mien.runtime import Classifier
@@ -67,6 +69,7 @@ def quantize_onnx(source: Path, target: Path, faces: Images, *, seed: int = 0) -
             proto = onnx.load(str(made))
     finally:
         logging.getLogger().disabled = before
+    steady(proto, spec)
     embed_spec(proto, replace(spec, precision="int8"))
     onnx.checker.check_model(proto)
     replace_file(target, lambda p: p.write_bytes(proto.SerializeToString()))
