@@ -46,7 +46,7 @@ def test_int8_is_smaller_and_close(exported: Path, tmp_path: Path) -> None:
     assert b.theta is not None
     np.testing.assert_allclose(
         a.theta, b.theta, atol=1.3e-4
-    )  # the transformer's part stays float32, but for its rounding
+    )  # float32, rounded
     kinds = [n.op_type for n in onnx.load(str(small)).graph.node]
     assert kinds.count("QuantizeLinear") > 5
 
