@@ -12,7 +12,7 @@ from typing import Any
 from typer.main import get_command
 
 from mien.cli import app
-from mien.cli.commands import examples_of
+from mien.cli.commands import examples_of, value_word
 
 __all__ = ["commands_page"]
 
@@ -50,16 +50,10 @@ def _command(command: Any, path: str) -> Iterator[str]:
         if p.param_type_name == "argument":
             name = f"`{(p.metavar or p.name).upper()}`" + (" (needed)" if p.required else "")
         else:
-            value = "" if p.is_flag else f" {p.metavar or _kind(p)}"
+            value = f" {p.metavar or value_word(p)}".rstrip()
             name = f"`{', '.join(p.opts)}{value}`" + (" (needed)" if p.required else "")
         rows.append(f"| {name} | {_default(p)} | {_cell(p.help or '')} |")
     yield "\n".join(rows)
-
-
-def _kind(p: Any) -> str:
-    """What stands for a value: a number, or the option's own name."""
-    number = isinstance(p.default, int | float) or getattr(p, "min", None) is not None
-    return "N" if number else p.opts[0].lstrip("-").upper()
 
 
 def _default(p: Any) -> str:

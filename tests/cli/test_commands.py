@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from mien.cli import app
-from mien.cli.commands import examples_of
+from mien.cli.commands import _PANEL_OF, examples_of
 from mien.cli.json_option import todays_words
 
 
@@ -33,6 +34,16 @@ def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[st
 
 ALL = dict(commands())
 DOCTOR = importlib.import_module("mien.cli.doctor")
+
+
+def test_no_list_of_options_is_longer_than_twelve_and_every_panel_has_options():
+    named = set[str]()
+    for name, command in ALL.items():
+        command.make_context(name, ["--help"], resilient_parsing=True).close()
+        panels = Counter(p.rich_help_panel for p in command.params if not isinstance(p, TyperArgument) and not p.hidden)
+        assert max(panels.values(), default=0) <= 12, name
+        named |= {p.name for p in command.params}
+    assert set(_PANEL_OF) <= named
 
 
 def test_there_are_all_commands_and_one_name_of_before():

@@ -1,4 +1,5 @@
-"""How a command is added to ``mien``: its panel in the list of all, its docstring as flowing text, and its examples.
+"""How a command is added to ``mien``: its panel in the list of all, its docstring as flowing text, and its examples;
+and the panels of its own options, where they are many.
 
 Leaves out: the commands.
 """
@@ -12,9 +13,24 @@ from typing import Any
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
-__all__ = ["Command", "Commands", "Group", "examples_of"]
+__all__ = ["Command", "Commands", "Group", "examples_of", "value_word"]
 
 _HEAD = "Examples:"
+_MANY = 12  # options that are still one list
+#: Panel -> the options in it, by the names of their parameters: an option stands in the same one everywhere.
+_PANELS = {
+    "Data": "data split val_split votes target size colour skip_bad split_seed",
+    "Learning": "epochs batch_size lr weight_decay teacher init freeze add_head budget",
+    "Time": "fps every look smooth hold max_gap baseline markers bin_",
+    "Tests": "measure test alpha scores max_missing max_unsure min_seconds max_lost",
+    "External models": "function labels pixels layout",
+    "Comparisons": "against group_by groups corrupt",
+    "Networks": "model detector detector_model detector_size",
+    "Machine": "device threads jobs workers engine partition sync_bn plan",
+    "Results": "out name also table results as_json as_csv draw plot corrupt_plot show lsl excel tensorboard resume "
+    "force",
+}
+_PANEL_OF = {name: panel for panel, names in _PANELS.items() for name in names.split()}
 
 
 class Group(TyperGroup):
@@ -69,13 +85,23 @@ def examples_of(epilog: str | None) -> list[str]:
 
 
 def _plain(parameters: list[Any]) -> list[Any]:
-    """Arguments in capitals, as errors name them, and no type beside a flag: typer from 0.29 on has both otherwise."""
+    """Arguments in capitals, as errors name them, a word for each value in place of its type, and many in panels."""
+    options = [p for p in parameters if not isinstance(p, TyperArgument) and not p.hidden and p.name != "help"]
     for p in parameters:
-        if p.metavar is None and isinstance(p, TyperArgument):
-            p.metavar = p.name.upper()
-        elif p.metavar is None and p.is_flag:
-            p.metavar = ""
+        if p.metavar is None:
+            p.metavar = p.name.upper() if isinstance(p, TyperArgument) else value_word(p)
+    if len(options) > _MANY:
+        for p in options:
+            p.rich_help_panel = _PANEL_OF.get(p.name)
     return parameters
+
+
+def value_word(option: Any) -> str:
+    """What stands for an option's value: N for a number, else the option's own name; nothing for a flag."""
+    if option.is_flag:
+        return ""
+    number = isinstance(option.default, int | float) or getattr(option, "min", None) is not None
+    return "N" if number else str(option.opts[0].lstrip("-").upper())
 
 
 def _escaped(text: str) -> str:
