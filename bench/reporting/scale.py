@@ -19,10 +19,9 @@ def devices() -> str:
     for r in record["rows"]:
         n, _, height, width = r["shape"]
         size = f"{width} x {height}" + (f", {n} faces" if n > 1 else "")
-        ratio = r["cpu_ms"] / r["openvino_ms"]
         rows.append(
             f"| {r['file']} | {size} | {r['multiply_adds'] / 1e6:,.0f} | {r['cpu_ms']:.2f} | {r['openvino_ms']:.2f} | "
-            f"{ratio:.2f} |"
+            f"{r['ratio']:.2f} |"
         )
     boards = [
         f"{name}: detector at 320 x 256 {e['centerface']:.0f} ms, `mien-nano` {e['mien-nano']:.0f} ms, so about "
@@ -30,10 +29,11 @@ def devices() -> str:
         for name, e in record["estimates"].items()
     ]
     c = record["conditions"]
+    v = c["versions"]
     note = (
-        f"Processor time with one thread of {c['processor']}, onnxruntime {c['versions']['onnxruntime']}, OpenVINO "
-        f"{c['versions']['openvino']}, {c['date']}, {_load(c)}.\n\n**Estimated, not measured** (half of a core's "
-        f"peak, `bench/runtime/devices.py`; good to a factor of two): {'; '.join(boards)}."
+        f"Processor time with one thread of {c['cpu']}, both in turns, onnxruntime {v['onnxruntime']}, OpenVINO "
+        f"{v['openvino']}, {c['date']}, {_load(c)}.\n\n**Estimated, not measured** (half of a core's peak, "
+        f"`bench/runtime/devices.py`; good to a factor of two): {'; '.join(boards)}."
     )
     return "\n".join([*rows, "", note])
 

@@ -1,8 +1,9 @@
 """OpenVINO beside onnxruntime on this CPU, and what a Raspberry Pi may do: measured here, reckoned there.
 
-    python -m bench.runtime.devices            # writes results/bench_devices.json
+    python -m bench.runtime.devices            # writes results/bench_devices.json; a minute on an idle core
 
-Times are processor time of one run with one thread, the median of several. The estimate for a Raspberry Pi counts the
+Times are processor time of one run with one thread, the median of several in which both take turns; the ratio is the
+median of those within a turn, and the clock's time stands beside. The estimate for a Raspberry Pi counts the
 multiply-adds of the convolutions and products in each file at the input's size and divides them by half of the peak of
 one core: 4 float32 lanes and one fused multiply-add a cycle at 1.8 GHz (Cortex-A72, Pi 4), two at 2.4 GHz (Cortex-A76,
 Pi 5), by ARM's optimisation guides. The share that the float32 detector reaches of this processor's peak stands beside
@@ -13,6 +14,7 @@ what int8 saves are left out: good to a factor of two.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -23,7 +25,6 @@ import numpy as np
 import onnx
 
 from bench.conditions import RESULTS, ROOT, conditions, save
-from mien.runtime.processors import processor
 from mien.runtime.session import load_onnxruntime, open_session
 
 WEIGHTS = ROOT / "src" / "mien" / "weights"
@@ -33,14 +34,21 @@ SHARE = 0.5  # of a board's peak
 BOARDS = {"Raspberry Pi 4": 4 * 1 * 1.8e9, "Raspberry Pi 5": 4 * 2 * 2.4e9}  # multiply-adds a second of one core
 
 
-def milliseconds(call: Callable[[], object], repeats: int) -> float:
-    call()
-    times = []
-    for _ in range(repeats):
-        began = time.process_time()
-        call()
-        times.append(time.process_time() - began)
-    return round(1000 * statistics.median(times), 3)
+def timed(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Milliseconds of processor time and by the clock of each call, and how many times the first takes the second's."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
+    for i in range(repeats + 1):
+        for name, call in calls.items():
+            used, began = time.process_time(), time.perf_counter()
+            call()
+            if i:  # the first run prepares
+                found[name].append((time.process_time() - used, time.perf_counter() - began))
+    record = dict[str, float]()
+    for name, each in found.items():
+        own, clock = (1000 * statistics.median(times) for times in zip(*each, strict=True))
+        record |= {f"{name}_ms": round(own, 3), f"{name}_clock_ms": round(clock, 3)}
+    ratios = [a[0] / b[0] for a, b in zip(*found.values(), strict=True)]
+    return record | {"ratio": round(statistics.median(ratios), 3)}
 
 
 def multiply_adds(file: Path, shape: tuple[int, ...]) -> int:
@@ -70,12 +78,13 @@ def measured(name: str, shape: tuple[int, ...], repeats: int) -> dict[str, Any]:
     """One file at one size on each device."""
     file, rng = WEIGHTS / f"{name}.onnx", np.random.default_rng(0)
     x = (rng.random(shape) * 255).astype(np.float32) if name in DETECTORS else rng.standard_normal(shape).astype("f4")
-    found: dict[str, Any] = {"file": name, "shape": list(shape), "multiply_adds": multiply_adds(file, shape)}
+    calls: dict[str, Callable[[], object]] = {}
     for device in ("cpu", "openvino"):
         session = open_session(file, 1, device)
         names, feed = [o.name for o in session.get_outputs()], {session.get_inputs()[0].name: x}
-        found[f"{device}_ms"] = milliseconds(lambda s=session, n=names, f=feed: s.run(n, f), repeats)  # type: ignore[misc]
-    return found
+        calls[device] = lambda s=session, n=names, f=feed: s.run(n, f)  # type: ignore[misc]
+    adds = multiply_adds(file, shape)
+    return {"file": name, "shape": list(shape), "multiply_adds": adds, **timed(calls, repeats)}
 
 
 def peak() -> float:
@@ -100,9 +109,10 @@ def estimates(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--out", type=Path, default=RESULTS / "bench_devices.json")
     given = parser.parse_args()
+    load = os.getloadavg()[0]
     rows = [measured(name, (1, 3, h, w), given.repeats) for name in DETECTORS for w, h in SIDES]
     rows += [measured(name, (n, 1, 48, 48), 3 * given.repeats) for name in NETWORKS for n in BATCHES]
     whole = next(row for row in rows if row["file"] == "centerface" and row["shape"][2] == 480)
@@ -112,7 +122,7 @@ def main() -> None:
         "peak_multiply_adds_a_second": peak(),
         "share_of_peak": round(share, 3),
         "estimates": estimates(rows),
-        "conditions": conditions("onnxruntime", "openvino", "numpy", processor=processor()[0], threads=1),
+        "conditions": conditions("onnxruntime", "openvino", "numpy", threads=1, load_1min_at_start=round(load, 2)),
     }
     save(given.out, record)
 
