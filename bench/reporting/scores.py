@@ -46,9 +46,15 @@ def summary() -> str:
         "deviation stands), and on FER+ (strict majority, 10 views); conditions in [docs/models.md](docs/models.md).\n"
         "*10 views* is the mean answer about a face, its mirror image and both shifted by two pixels; *clean* leaves "
         f"out the {report['n'] - report['clean']['n']} of {report['n']:,} faces\nthat have an exact or near copy in "
-        "Training, which every published score counts."
+        f"Training, which every published score counts. Scores are those of the head for that labelling; {_default()}."
     )
     return table(["network", "size", "one face", "PublicTest", "10 views", "clean", "FER+"], rows, note)
+
+
+def _default() -> str:
+    """What the shipped files answer where no head is asked for, by FER2013's labels."""
+    found = [f"`{name}` {percent(s['reports']['PublicTest']['accuracy'])} %" for name, s in _shipped(SHOWN)]
+    return f"the default answer, the mean of both, agrees with FER2013's labels less often ({', '.join(found)})"
 
 
 def _seeds(records: Iterable[dict[str, Any]]) -> str:

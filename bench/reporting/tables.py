@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.conditions import ROOT
 from bench.reporting.browsers import browser_agreement, browser_detectors, browser_sizes
 from bench.reporting.comparison import compared, side_by_side
-from bench.reporting.detectors import detectors
+from bench.reporting.detectors import detectors, search
 from bench.reporting.experiments import finetune, float_weights, graph, students, teachers, trials, words
 from bench.reporting.records import record_if_there
 from bench.reporting.rivals import browser_beside, browser_beside_short
@@ -56,6 +56,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "browser beside": browser_beside,
     "browser beside, short": browser_beside_short,
     "detectors": detectors,
+    "search": search,
     "devices": devices,
     "batch": batch,
     "cost": cost,

@@ -44,9 +44,7 @@ def test_int8_is_smaller_and_close(exported: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(a.probabilities, b.probabilities, atol=0.15)
     assert a.theta is not None
     assert b.theta is not None
-    np.testing.assert_allclose(
-        a.theta, b.theta, atol=1.3e-4
-    )  # float32, rounded
+    np.testing.assert_allclose(a.theta, b.theta, atol=1.3e-4)  # float32, rounded
     kinds = [n.op_type for n in onnx.load(str(small)).graph.node]
     assert kinds.count("QuantizeLinear") > 5
 
