@@ -1,5 +1,5 @@
-"""Tables of docs/scale.md: devices, what a batch does in a second, what a million and a billion photos take, and
-training on a set that memory does not hold.
+"""Tables of docs/scale.md: devices, what a batch does in a second, what a million and a billion photos take, training
+on a set that memory does not hold, and on two processes.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.reporting.records import record_if_there, record_of
 
-__all__ = ["batch", "cost", "devices", "larger"]
+__all__ = ["batch", "cost", "devices", "larger", "ranks"]
 
 _KINDS = {"photos": "photo of 512 x 512, one face", "crops": "face crop of 48 x 48 (`--detector none`)"}
 
@@ -110,6 +110,26 @@ def larger() -> str:
     )
     crowded = " **With more work than processors rates say little: the processor time does.**"
     return "\n".join([*rows, "", note + crowded * (c["load_1min_at_start"] > c["cpus"])])
+
+
+def ranks() -> str:
+    record = record_if_there("bench_ranks")
+    if record is None:
+        return "Not measured yet."
+    c = record["conditions"]
+    crowded = c["load_1min_at_start"] > c["cpus"]
+    rows = ["| processes | faces a second | x one | processor time a face, ms |", "|" + " --- |" * 4]
+    for count in ("1", "2"):
+        found = record[count]
+        rate = "" if crowded else f"{found['faces_per_second']:,.0f}"
+        rows.append(f"| {count} | {rate} | {'' if crowded else found['x_one']} | {found['cpu_ms']:.2f} |")
+    note = (
+        f"`{record['model']}`, one thread a process, {record['images']:,} drawn faces, in turns, {record['rounds']} "
+        f"rounds, {c['cpus']} cores, {c['date']}, {_load(c)}; processor time with start and validation."
+        + " **With more work than processors rates say nothing and are left out.**"
+        * crowded
+    )
+    return "\n".join([*rows, "", note])
 
 
 def _time(hours: float) -> str:

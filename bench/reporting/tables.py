@@ -19,7 +19,7 @@ from bench.reporting.detectors import detectors, search
 from bench.reporting.experiments import finetune, float_weights, graph, students, teachers, trials, words
 from bench.reporting.records import record_if_there
 from bench.reporting.rivals import browser_beside, browser_beside_short
-from bench.reporting.scale import batch, cost, devices, larger
+from bench.reporting.scale import batch, cost, devices, larger, ranks
 from bench.reporting.scores import RECORDS, expected, expected_by_comparison, ferplus, heads, results, robust, summary
 from bench.reporting.speeds import faithfulness, networks, speed, wild
 from bench.reporting.studies import own_baseline, study_effects
@@ -61,6 +61,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "batch": batch,
     "cost": cost,
     "larger": larger,
+    "ranks": ranks,
 }
 
 
