@@ -42,6 +42,10 @@ export async function buildSite(models, common, extension) {
   weigh();
 }
 
+// until the networks run; what comes late is for slow connections, and for a page whose scripts a browser does not run
+const LOADING = '<span id="accuracy">Loading the networks …</span> ' +
+  '<span class="late">It takes long: the first visit loads 3 MB. A page that was opened as a file cannot run; its folder wants a web server, such as <code>python -m http.server</code>.</span>';
+
 // onnxruntime-web lies beside mien.js, instead of in it
 const lying = { name: "lying", setup: (made) => made.onResolve({ filter: /^\.\/onnxruntime\.js$/ }, ({ resolveDir }) => ({ path: join(resolveDir, "onnxruntime-page.ts") })) };
 
@@ -52,8 +56,9 @@ function index() {
   const made = html
     .replace('data-engine="server"', 'data-engine="browser"')
     .replace('<meta name="viewport"', `${head}<meta name="viewport"`)
+    .replace('<span id="accuracy">Asking which model runs …</span>', LOADING)
     .replace("</main>", '</main>\n\n<footer class="foot quiet"><a href="LICENSES.txt">Whose work this is</a></footer>');
-  if (made.split('data-engine="browser"').length !== 2 || !made.includes(POLICY)) throw new Error("index.html has changed: mend site.mjs");
+  if (![POLICY, LOADING, 'data-engine="browser"', "LICENSES.txt"].every((part) => made.includes(part))) throw new Error("index.html has changed: mend site.mjs");
   return made;
 }
 

@@ -67,7 +67,7 @@ def measured(part: str, options: dict[str, Any]) -> dict[str, Any]:
         raise SystemExit("this bench needs Chromium, and js/dist: make web")
     given = {"part": part, "rivals": "build/rivals", "chromium": chromium, "framings": FRAMINGS, **options}
     script = str(ROOT / "bench" / "browser" / "rivals.mjs")
-    run = subprocess.run(["node", script, json.dumps(given)], check=True, capture_output=True, text=True)
+    run = subprocess.run(["node", script, json.dumps(given)], check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(run.stdout)
     return found
 

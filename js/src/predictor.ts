@@ -69,9 +69,12 @@ export class Predictor {
     const [runtime, ...bytes] = await Promise.all([
       Runtime.open({ device, wasm, threads }, about.map(({ sha256 = "" }) => sha256)), ...about.map((one) => verified(files, one)),
     ]);
-    const opened = await all(about.map((one, i) => runtime.session({ name: one.file, bytes: bytes[i], floats: one.floats, read: () => verified(files, one) })));
+    const opened: Session[] = [];
     const release = async () => void (await Promise.all(opened.map((session) => session.release())));
     try {
+      for (const [i, one] of about.entries()) {
+        opened.push(await runtime.session({ name: one.file, bytes: bytes[i], floats: one.floats, read: () => verified(files, one) }));
+      }
       const finder = detector === "none" ? new WholeImage() : new CenterFace(opened[1], size);
       return new Predictor(new Classifier(opened[0], about[0], labels), finder, runtime.device, release);
     } catch (error) {
@@ -162,13 +165,3 @@ export class Predictor {
 const OPTIONS = ["model", "labels", "detector", "size", "device", "threads", "models", "wasm", "files"];
 
 const lookedAt = (size: unknown) => inRange("size", size, "null or 64 to 8192 pixels", 64, 8192);
-
-/** All of them, or none: what was opened before one failed is let go. */
-async function all(opening: Promise<Session>[]): Promise<Session[]> {
-  const settled = await Promise.allSettled(opening);
-  const failed = settled.find((one) => one.status === "rejected");
-  const opened = settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
-  if (!failed) return opened;
-  await Promise.all(opened.map((session) => session.release()));
-  throw failed.reason;
-}

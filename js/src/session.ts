@@ -159,9 +159,15 @@ export class Runtime {
       logSeverityLevel: 3,
       ...(floats ? { extra: { session: { disable_quant_qdq: "1" } } } : {}),
     };
-    return { ort: this.ort, session: await this.ort.InferenceSession.create(model, options) };
+    const create = () => this.ort.InferenceSession.create(model, options);
+    if (this.device === "wasm") return { ort: this.ort, session: await create() };
+    const session = onGpu.then(create);
+    onGpu = within(START_MS, session, "no network").catch(() => {}); // one that hangs does not hold the others for ever
+    return { ort: this.ort, session: await session };
   }
 }
+
+let onGpu: Promise<unknown> = Promise.resolve(); // onnxruntime-web opens one network after the other there, and refuses others
 
 /** onnxruntime-web, told what to load; what it is told after its first network does nothing. */
 function ready(ort: Ort, threads: number, wasm: string | undefined, file: string): Ort {

@@ -120,6 +120,22 @@ test("the lean WebAssembly serves its own models, the whole one all others, and 
   await refused({}, /^onnxruntime-web does not open tiny\.onnx \(no available backend found\); lay onnxruntime-web's \.wasm files beside mien\.js/);
 });
 
+test("WebGPU that works is taken", async () => {
+  planted.gpu = ort({ run: async (given) => (given.x ? { y: { data: Float32Array.of(3), dims: [1] } } : { logits: { data: Float32Array.of(0, 2), dims: [1, 2] } }) });
+  Object.defineProperty(globalThis, "navigator", { value: { gpu: { requestAdapter: async () => ({}) } }, configurable: true });
+  const { create: open } = planted.gpu.InferenceSession;
+  let opening = 0;
+  planted.gpu.InferenceSession.create = async () => {
+    assert.equal(++opening, 1, "onnxruntime-web opens one network at a time on WebGPU");
+    await new Promise(setImmediate);
+    opening--;
+    return open();
+  };
+  const [predictor, another] = await Promise.all([create({ device: "auto" }), create({ device: "webgpu" })]);
+  assert.deepEqual([predictor.device, another.device, asked], ["webgpu", "webgpu", ["gpu", "gpu"]]);
+  assert.equal((await predictor.predict(PIXELS)).faces[0].label, "b");
+});
+
 const never = () => new Promise(() => {});
 
 /** Let everything that is under way go on, while the clock stands still or goes ahead by so many milliseconds. */
@@ -148,11 +164,3 @@ for (const [what, requestAdapter, gpu, says] of [
     await only;
   });
 }
-
-test("WebGPU that works is taken", async () => {
-  planted.gpu = ort({ run: async (given) => (given.x ? { y: { data: Float32Array.of(3), dims: [1] } } : { logits: { data: Float32Array.of(0, 2), dims: [1, 2] } }) });
-  Object.defineProperty(globalThis, "navigator", { value: { gpu: { requestAdapter: async () => ({}) } }, configurable: true });
-  const predictor = await create({ device: "auto" });
-  assert.deepEqual([predictor.device, asked], ["webgpu", ["gpu"]]);
-  assert.equal((await predictor.predict(PIXELS)).faces[0].label, "b");
-});

@@ -76,6 +76,7 @@ export function startPhotos({ engine, say, show }) {
   $("photo-csv").addEventListener("click", () => save("mien-photos.csv", "text/csv", csv(photoRows(results(), model.labels))));
   $("photo-json").addEventListener("click", () => save("mien-photos.json", "application/json", photoJson(results(), model)));
   receive(add, $("drop"));
+  add($("files").files); // chosen while the networks were loaded
 }
 
 /** Drops anywhere on the page and pictures from the clipboard. */
