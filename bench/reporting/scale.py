@@ -104,8 +104,9 @@ def larger() -> str:
     note = (
         f"{record['faces']:,} drawn faces of {record['side']} x {record['side']} in colour, {record['gigabytes']:g} GB"
         f"{limit}; two epochs of `mien-nano` on views of {record['view']} pixels, one thread. "
-        f"The weights of the run that was killed in its second epoch and resumed from step {killed['resumed_from_step']:,} of "
-        f"{2 * record['steps_an_epoch']:,} {said}. Ratios ranged from {min(rates['ratios']):.2f} to {max(rates['ratios']):.2f}. "
+        "The weights of the run that was killed in its second epoch and resumed from step "
+        f"{killed['resumed_from_step']:,} of {2 * record['steps_an_epoch']:,} {said}. "
+        f"Ratios ranged from {min(rates['ratios']):.2f} to {max(rates['ratios']):.2f}. "
         f"Faces at random, out of the page cache and from it: raw pixels {raw}, from Parquet with row groups of "
         f"{reads['row_group']} PNG {parquet}. {c['cpus']} cores, {c['date']}, {_load(c)}."
     )
