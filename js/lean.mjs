@@ -3,8 +3,8 @@
 
      node lean.mjs MODELS WHOLE.wasm LEAN.wasm
 
-   In a copy of the file each function notes that it was called; the networks run there in many sizes; then the functions that
-   nobody called are replaced by a trap. A trap is an error, never another answer, and session.ts meets it by loading the whole
+   In a copy of the file each function notes that it was called; the networks run there in many sizes; then the long functions
+   that nobody called are replaced by a trap. A trap is an error, never another answer, and session.ts meets it by loading the whole
    file. Leaves out: which networks there are; and more threads than one, which take the whole file. */
 
 import assert from "node:assert/strict";
@@ -16,6 +16,8 @@ const ORT = new URL("./node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs
 const [IMPORTS, GLOBALS, EXPORTS, CODE] = [2, 6, 7, 10]; // sections, https://webassembly.github.io/spec/core/binary/modules.html
 const [I32, MUTABLE, I32_CONST, GLOBAL_SET, END, GLOBAL] = [0x7f, 1, 0x41, 0x24, 0x0b, 3];
 const TRAP = Uint8Array.of(0, 0x00, END); // no locals, unreachable
+
+const SHORT = 256; // bytes: shorter functions stay, since which of them are called hangs on sizes and on chance
 
 // faces at once; and sides of what the detector looks at: those of photos, frames, windows and tiles
 const FACES = { asked: [1, 2, 3, 5, 16, 64], checked: [4, 33] };
@@ -137,7 +139,7 @@ async function exportsOf(work) {
 export async function lean(models, whole) {
   let said;
   const exports = await exportsOf(async () => (said = await answers(noting(whole), models, "asked")));
-  const small = rewritten(whole, (body, i) => (exports[`called ${i}`].value ? body : TRAP));
+  const small = rewritten(whole, (body, i) => (exports[`called ${i}`].value || body.length < SHORT ? body : TRAP));
   assert.deepEqual(await answers(small, models, "asked"), said);
   assert.deepEqual(await answers(small, models, "checked"), await answers(whole, models, "checked")); // sizes that were not asked for
   return small;

@@ -29,7 +29,7 @@ from mien.benchmark import (
 from mien.benchmark.networks import train_network
 from mien.benchmark.protocol import Protocol
 from mien.benchmark.runner import _key
-from mien.benchmark.table import conditions, pairs
+from mien.benchmark.tables import conditions, pairs
 from mien.benchmark.task import Task
 from mien.benchmark.worker import Job
 from mien.cli import app

@@ -160,10 +160,10 @@ def test_turning_pays_from_its_limit_on_as_measured():
     tilts = json.loads((ROOT / "results" / "tilt.json").read_text(encoding="utf-8"))
     assert tilts["turned_from"] == TURNED_FROM
     (upright,) = [row["accuracy"] for row in tilts["tilt"] if row["degrees"] == 0]
-    for degrees, least in ((45, 0.94), (60, 0.93), (90, 0.85), (180, 0.8)):
+    for degrees, least in ((45, 0.95), (60, 0.93), (90, 0.85), (180, 0.8)):
         rows = [row for row in tilts["tilt"] if abs(row["degrees"]) == degrees]
         right = sum(row["accuracy"] * row["n"] for row in rows) / sum(row["n"] for row in rows)
-        assert right >= least * upright  # the goal at 45 degrees is 0.95: missed by half a point of +-8
+        assert right >= least * upright
 
 
 def test_the_mean_head_is_the_measured_one():

@@ -13,7 +13,7 @@ from mien.benchmark.registry import METHODS, REFERENCE, Method, choose
 if TYPE_CHECKING:
     from mien.benchmark.protocol import PROTOCOLS, make_protocol
     from mien.benchmark.runner import Event, Row, compare
-    from mien.benchmark.table import markdown, notes, record, table
+    from mien.benchmark.tables import markdown, notes, record, table
 
 __all__ = [
     "METHODS",
@@ -37,10 +37,10 @@ _PLACES = {
     "Event": "runner",
     "Row": "runner",
     "compare": "runner",
-    "markdown": "table",
-    "notes": "table",
-    "record": "table",
-    "table": "table",
+    "markdown": "tables",
+    "notes": "tables",
+    "record": "tables",
+    "table": "tables",
 }
 
 

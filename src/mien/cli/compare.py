@@ -137,7 +137,7 @@ def _show_table(rows: Sequence[Row]) -> None:
     """The table on stdout, without its lesser columns where the terminal is narrow; what must be known below it."""
     from rich.table import Table
 
-    from mien.benchmark.table import conditions, failures, remarks, sort_rows, table
+    from mien.benchmark.tables import conditions, failures, remarks, sort_rows, table
     from mien.reporting.tabular import filled
 
     console = stdout()
