@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from bench.reporting.records import record_of
 
-__all__ = ["browser_agreement", "browser_detectors", "browser_sizes"]
+__all__ = ["browser_agreement", "browser_detectors", "browser_sizes", "first_load"]
 
 _WHOLE = "ort-wasm-simd-threaded.wasm"
-_FIRST = ("page", "ort-lean.wasm", "models/centerface", "models/mien-nano")
+_ALWAYS = ("page", "ort-lean.wasm", "models/centerface")
+_FIRST = (*_ALWAYS, "models/mien-nano")
 _LARGE = 1e5  # bytes of a part that has a row of its own
 _NAMES = {
     "page": "page and package",
@@ -32,6 +33,12 @@ def browser_sizes() -> str:
     first = {key: sum(rows[name][key] for name in _FIRST) for key in page}
     lines.append(_size_row("**first load**", first))
     return "\n".join(lines + [_size_row(f"{_name(name)}, when asked for", parts[name]) for name in later])
+
+
+def first_load(model: str) -> float:
+    """What today's page loads before it answers with ``model``: bytes, with gzip."""
+    parts = record_of("browser")["sizes"]
+    return float(sum(parts[name]["gzip"] for name in (*_ALWAYS, f"models/{model}")))
 
 
 def _name(part: str) -> str:

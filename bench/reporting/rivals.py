@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.reporting.browsers import first_load
 from bench.reporting.records import record_of
 
 __all__ = ["browser_beside", "browser_beside_short"]
@@ -90,10 +91,11 @@ def browser_beside_short() -> str:
     def listed(form: str, values: list[float]) -> str:
         return " / ".join(format(value, form) for value in values)
 
+    loads = [first_load("mien-small"), *(s["bytes"] for s in speeds[1:])]
     return (
         "In one Chromium, `mien-small` / `@vladmandic/human` / `@vladmandic/face-api` (tiny detector) take "
         f"{listed('.0f', [s['frame_ms'] for s in speeds])} ms of one core for a frame of a video,\n"
-        f"load {listed('.1f', [s['bytes'] / 1e6 for s in speeds])} MB, and find and name rightly "
+        f"load {listed('.1f', [b / 1e6 for b in loads])} MB, and find and name rightly "
         f"{listed('.0f', [100 * r['whole']['right'] for r in right])} % of PublicTest's faces "
         "([docs/browser.md](docs/browser.md))."
     )
