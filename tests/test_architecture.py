@@ -135,6 +135,9 @@ def test_a_module_says_what_it_is_for_and_lists_what_is_public(path):
     assert len(listed) == len(set(listed)), f"{path}: __all__ names something twice"
     if "__getattr__" not in defined and name_of(path) != "mien":  # else names come on first use
         assert set(listed) <= defined, f"{path}: __all__ names {set(listed) - defined}, which is not there"
+    if "__getattr__" in defined:  # once it is imported, a module hides what is to come under its name
+        beside = {other.stem for other in path.parent.iterdir()}
+        assert not beside & set(listed), f"{path}: __all__ names {beside & set(listed)}, which are modules too"
 
 
 @pytest.mark.parametrize(
