@@ -1,7 +1,7 @@
 """Every method that the report names, under its own name: where it comes from, how it learns, what is reported of it.
 
 What trains is imported when it is called: a list of the methods needs neither torch nor scikit-learn. Leaves out: how
-a comparison is run (``runner``) and shown (``table``).
+a comparison is run (``runner``) and shown (``tables``).
 """
 
 from __future__ import annotations

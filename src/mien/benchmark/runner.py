@@ -4,7 +4,7 @@
     OUT/runs/NAME-KEY/      weights, the state of an unfinished network, the log; vgg-KEY holds what two methods share
 
 A row is used again where its key is the same: data, protocol, seed, budget and every setting of the method. Leaves out:
-showing progress (``cli``) and the table (``table``).
+showing progress (``cli``) and the table (``tables``).
 """
 
 from __future__ import annotations
