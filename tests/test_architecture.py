@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from mien.errors import MissingExtra
+
 SOURCE = Path(__file__).parent.parent / "src" / "mien"
 
 # The wings, from the ground up. A module may import from lower floors and from its own wing; circles are errors.
 FLOORS = (
-    ("installation", "errors"),
+    ("installation", "errors", "lazy"),
     ("labels", "files", "decoding", "images", "picture_files", "spec", "preprocessing", "faces", "hub_files", "stored"),
     ("data", "models", "classical", "video"),
     ("runtime",),
@@ -122,38 +124,70 @@ def test_a_module_says_what_it_is_for_and_lists_what_is_public(path):
             defined.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                if isinstance(target, ast.Name):
-                    defined.add(target.id)
-                    if target.id == "__all__":
-                        assert node.value is not None
-                        listed = ast.literal_eval(node.value)
+                defined |= {name.id for name in ast.walk(target) if isinstance(name, ast.Name)}
+                if isinstance(target, ast.Name) and target.id == "__all__":
+                    assert node.value is not None
+                    listed = ast.literal_eval(node.value)
         elif isinstance(node, ast.ImportFrom) and path.name == "__init__.py":
             defined |= {alias.asname or alias.name for alias in node.names}
     if listed is None:
         assert path.name == "__init__.py" or not {n for n in defined if n[0] != "_"}, f"{path}: no __all__"
         return
     assert len(listed) == len(set(listed)), f"{path}: __all__ names something twice"
-    if "__getattr__" not in defined and name_of(path) != "mien":  # else names come on first use
+    if "__getattr__" not in defined:  # else names come on first use
         assert set(listed) <= defined, f"{path}: __all__ names {set(listed) - defined}, which is not there"
     if "__getattr__" in defined:  # once it is imported, a module hides what is to come under its name
         beside = {other.stem for other in path.parent.iterdir()}
         assert not beside & set(listed), f"{path}: __all__ names {beside & set(listed)}, which are modules too"
 
 
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py"], ids=name_of)
+def test_every_listed_name_can_be_had_from_where_a_type_checker_finds_it(path):
+    package = importlib.import_module(name_of(path))
+    places = {
+        alias.name: node.module
+        for block in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
+        for node in block.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+    listed = getattr(package, "__all__", ())
+    assert set(places) <= set(listed)
+    for name in listed:
+        found = getattr(package, name)
+        assert found is not None
+        assert name not in places or found is getattr(importlib.import_module(places[name]), name), name
+
+
+LAZY = [p for p in MODULES if p.name == "__init__.py" and "lazy_names(" in p.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("path", LAZY, ids=name_of)
+def test_what_comes_on_first_use_is_listed_and_nothing_else_comes(path):
+    package = importlib.import_module(name_of(path))
+    assert dir(package) == sorted(package.__all__)
+    with pytest.raises(AttributeError, match=f"module '{name_of(path)}' has no attribute 'nothing_of_this_name'"):
+        package.nothing_of_this_name  # noqa: B018
+
+
 @pytest.mark.parametrize(
-    "package",
+    ("ask", "missing", "extra"),
     [
-        "mien",
-        *(
-            f"mien.{wing}"
-            for wing in ["runtime", "data", "evaluation", "training", "results", "errors", "spec", "batch"]
-        ),
+        ("mien.create_model", "torch", "train"),
+        ("mien.train", "torch", "train"),
+        ("mien.load_recipe", "msgspec", "train"),
+        ("mien.evaluate", "torch", "train"),
+        ("mien.benchmark.compare", "torch", "train"),
+        ("mien.classical.make_classical", "skimage", "classical"),
     ],
 )
-def test_every_listed_name_can_be_had(package):
+def test_a_name_that_needs_an_extra_says_which(ask, missing, extra, monkeypatch):
+    package, _, name = ask.rpartition(".")
     module = importlib.import_module(package)
-    for name in module.__all__:
-        assert getattr(module, name) is not None
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(MissingExtra, match=rf"needs {missing}, .*: pip install .*\[{extra}\]"):
+        getattr(module, name)
 
 
 def top_level_imports(path: Path) -> set[str]:

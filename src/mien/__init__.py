@@ -8,8 +8,9 @@ Importing it is cheap and has no side effects; torch is needed only by what trai
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mien.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mien.data import FaceDataset, read_faces
@@ -41,26 +42,17 @@ __all__ = [
 
 __version__ = "0.2.0"
 
-_PLACES = {
-    **dict.fromkeys(("ConfigError", "DataError", "MienError", "MissingExtra", "ModelError", "OutputError"), "errors"),
-    **dict.fromkeys(("Face", "Photo"), "faces"),
-    **dict.fromkeys(("FaceDataset", "read_faces"), "data"),
-    "Predictor": "runtime",
-    "create_model": "models",
-    "evaluate": "evaluation",
-    **dict.fromkeys(("load_recipe", "train"), "training"),
-}
-_TORCH = {"create_model", "evaluate", "train"}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for on first use (PEP 562), so that ``import mien`` stays cheap."""
-    if name not in _PLACES:
-        raise AttributeError(f"module 'mien' has no attribute {name!r}")
-    if name in _TORCH:
-        importlib.import_module("mien.errors").need("torch", "train")
-    return getattr(importlib.import_module(f"mien.{_PLACES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "errors": ("ConfigError", "DataError", "MienError", "MissingExtra", "ModelError", "OutputError"),
+        "faces": ("Face", "Photo"),
+        "data": ("FaceDataset", "read_faces"),
+        "runtime": ("Predictor",),
+        "models": ("create_model",),
+        "evaluation": ("evaluate",),
+        "training": ("load_recipe", "train"),
+    },
+    needs={"models": ("torch",)},
+    extra="train",
+)

@@ -140,15 +140,6 @@ def test_steps_are_told_in_their_order(monkeypatch):
     assert len(heard) == 6
 
 
-def test_without_the_extra_the_line_that_installs_it_is_named():
-    code = (
-        "import sys\nsys.modules['sklearn'] = None\nimport mien.classical, mien.errors\n"
-        "try:\n    mien.classical.make_classical\nexcept mien.errors.MissingExtra as error:\n    print(error)"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "[classical]" in run.stdout
-
-
 def test_torch_is_never_imported():
     code = "import sys; from mien.classical import make_classical; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,10 +5,10 @@ Training them needs the extras ``train`` and ``classical``; their list needs nei
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mien.benchmark.registry import METHODS, REFERENCE, Method, choose
+from mien.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mien.benchmark.protocol import PROTOCOLS, make_protocol
@@ -31,21 +31,13 @@ __all__ = [
     "table",
 ]
 
-_PLACES = {
-    "PROTOCOLS": "protocol",
-    "make_protocol": "protocol",
-    "Event": "runner",
-    "Row": "runner",
-    "compare": "runner",
-    "markdown": "tables",
-    "notes": "tables",
-    "record": "tables",
-    "table": "tables",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for on first use (PEP 562): what trains needs torch."""
-    if name in _PLACES:
-        return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "protocol": ("PROTOCOLS", "make_protocol"),
+        "runner": ("Event", "Row", "compare"),
+        "tables": ("markdown", "notes", "record", "table"),
+    },
+    needs={"runner": ("torch",), "tables": ("torch",)},
+    extra="train",
+)

@@ -5,8 +5,9 @@ Needs the extra "classical" (scikit-learn, scikit-image, skops, joblib), never t
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mien.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mien.classical.haar import Haar
@@ -41,31 +42,20 @@ __all__ = [
 ]
 
 _PLACES = {
-    "CLASSICAL": "names",
-    "BagOfWords": "words",
-    "FacePipeline": "pipeline",
-    "Haar": "haar",
-    "Hog": "hog",
-    "InverseFrequency": "words",
-    "Lbp": "lbp",
-    "LinearSVM": "svm",
-    "LocalSVC": "local",
-    "Mlp": "mlp",
-    "class_probabilities": "pipeline",
-    "feature_size": "pipeline",
-    "load_estimator": "store",
-    "make_classical": "pipeline",
-    "report_progress": "progress",
-    "save_estimator": "store",
+    "names": ("CLASSICAL",),
+    "words": ("BagOfWords", "InverseFrequency"),
+    "pipeline": ("FacePipeline", "class_probabilities", "feature_size", "make_classical"),
+    "haar": ("Haar",),
+    "hog": ("Hog",),
+    "lbp": ("Lbp",),
+    "svm": ("LinearSVM",),
+    "local": ("LocalSVC",),
+    "mlp": ("Mlp",),
+    "store": ("load_estimator", "save_estimator"),
+    "progress": ("report_progress",),
 }
+_EXTRA = ("sklearn", "skimage", "skops", "joblib")
 
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for on first use (PEP 562): the names need no scikit-learn."""
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name != "CLASSICAL":
-        need = importlib.import_module("mien.errors").need
-        for module in ("sklearn", "skimage", "skops", "joblib"):
-            need(module, "classical")
-    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+__getattr__, __dir__ = lazy_names(
+    __name__, _PLACES, needs={module: _EXTRA for module in _PLACES if module != "names"}, extra="classical"
+)

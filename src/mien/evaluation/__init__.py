@@ -5,8 +5,9 @@ Whether somebody else's model has seen the faces that it is scored on nobody can
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mien.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mien.evaluation.assessment import Against, Evaluation, assess, shared
@@ -47,34 +48,19 @@ __all__ = [
 ]
 
 _PLACES = {
-    "Against": "assessment",
-    "Evaluation": "assessment",
-    "assess": "assessment",
-    "shared": "assessment",
-    "ExternalModel": "external",
-    "class_names": "external",
-    "open_callable": "external_callable",
-    "open_onnx": "external_onnx",
-    "read_groups": "group_columns",
-    "GroupScore": "groups",
-    "by_group": "groups",
-    "largest_gap": "groups",
-    "Report": "metrics",
-    "Robustness": "metrics",
-    "score": "metrics",
-    "CALLABLE": "opening",
-    "as_model": "opening",
-    "open_models": "opening",
-    "Model": "model",
-    "Loaded": "model",
-    "Scored": "scoring",
-    "evaluate": "scoring",
-    "open_model": "model",
+    "assessment": ("Against", "Evaluation", "assess", "shared"),
+    "external": ("ExternalModel", "class_names"),
+    "external_callable": ("open_callable",),
+    "external_onnx": ("open_onnx",),
+    "group_columns": ("read_groups",),
+    "groups": ("GroupScore", "by_group", "largest_gap"),
+    "metrics": ("Report", "Robustness", "score"),
+    "opening": ("CALLABLE", "as_model", "open_models"),
+    "model": ("Model", "Loaded", "open_model"),
+    "scoring": ("Scored", "evaluate"),
 }
+_WITHOUT_TORCH = ("group_columns", "groups", "metrics")
 
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for on first use (PEP 562): only some of it needs torch."""
-    if name in _PLACES:
-        return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(
+    __name__, _PLACES, needs={m: ("torch",) for m in _PLACES if m not in _WITHOUT_TORCH}, extra="train"
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mien.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mien.training.recipe import Recipe, list_recipes, load_recipe
@@ -12,19 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Recipe", "TrainedModel", "list_recipes", "load_recipe", "train"]
 
-_PLACES = {
-    "Recipe": "recipe",
-    "TrainedModel": "trained",
-    "list_recipes": "recipe",
-    "load_recipe": "recipe",
-    "train": "run",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for on first use (PEP 562): recipes need no torch."""
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    need = importlib.import_module("mien.errors").need
-    need("msgspec" if _PLACES[name] == "recipe" else "torch", "train")
-    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "recipe": ("Recipe", "list_recipes", "load_recipe"),
+        "trained": ("TrainedModel",),
+        "run": ("train",),
+    },
+    needs={"recipe": ("msgspec",), "run": ("torch",), "trained": ("torch",)},
+    extra="train",
+)

@@ -3,11 +3,11 @@
 Leaves out: the page itself (``page/``), and flags (``mien.cli.serve``). Needs the extra ``web``.
 """
 
-import importlib
 import importlib.util
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mien.errors import need
+from mien.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mien.web.app import create_app
@@ -22,18 +22,13 @@ for _module in ("fastapi", "uvicorn", "python_multipart", "prometheus_client"):
 
 __all__ = ["LOOPBACK", "AllowedHosts", "Limits", "create_app", "listen", "run"]
 
-_PLACES = {
-    "LOOPBACK": "hosts",
-    "AllowedHosts": "hosts",
-    "Limits": "limits",
-    "create_app": "app",
-    "listen": "sockets",
-    "run": "serving",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for on first use (PEP 562): a socket can be had before the slow rest."""
-    if name in _PLACES:
-        return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "hosts": ("LOOPBACK", "AllowedHosts"),
+        "limits": ("Limits",),
+        "app": ("create_app",),
+        "sockets": ("listen",),
+        "serving": ("run",),
+    },
+)
