@@ -8,7 +8,7 @@ corrected  layer by layer: a bias takes up by how much the rounded network is of
            the heads, which stay float32, are fitted anew to what rounding leaves of the features: least squares that
            stay near the weights they had, over the cells in which float32 hints at a face
 
-Leaves out: graph and file (``detector``).
+Leaves out: the graph (``detector_steps``), the file (``detector``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.export.detector import HEADS, HEAT, STEPS, Floats, Range, Step, Steps, best_range, weight_scale
+from bench.export.detector_steps import HEADS, HEAT, STEPS, Floats, Range, Step, Steps, best_range, weight_scale
 
 __all__ = ["fitted"]
 

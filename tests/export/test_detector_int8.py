@@ -12,8 +12,9 @@ import pytest
 onnx = pytest.importorskip("onnx")
 torch = pytest.importorskip("torch")
 
-from bench.export.detector import HEADS, HEAT, Range, best_range, quantized, rounded, steps_of  # noqa: E402
+from bench.export.detector import quantized  # noqa: E402
 from bench.export.detector_fitting import balanced, computed, fitted, sampled  # noqa: E402
+from bench.export.detector_steps import HEADS, HEAT, Range, best_range, rounded, steps_of  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 WEIGHTS = ROOT / "src" / "mien" / "weights"
