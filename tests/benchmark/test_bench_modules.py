@@ -72,3 +72,17 @@ def test_the_cards_of_shipped_networks_are_those_of_their_files_and_records():
     for name in shipped_models():
         text = (cards.WEIGHTS / f"{name}.md").read_text(encoding="utf-8")
         assert cards.card_of(name) == text, f"another card is written now: python -m bench.export.publish card {name}"
+
+
+def test_nothing_lies_in_results_that_no_page_shows_or_names(monkeypatch):
+    tables, comparison = (importlib.import_module(f"bench.reporting.{m}") for m in ("tables", "comparison"))
+    shown, really = set[str](), Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda self, *a, **b: shown.add(self.name) or really(self, *a, **b))
+    monkeypatch.setattr(comparison.plots, "speed", lambda points, file: file)  # no page is drawn anew
+    for table in tables.TABLES.values():
+        table()
+    assert tables.compared() == (ROOT / "docs" / "results.md").read_text(encoding="utf-8"), "bench.reporting.tables"
+    told = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "src/mien/training/recipes").glob("*.toml")]
+    named = set(re.findall(r"results/([\w.-]+\.\w+)", "".join(map(Path.read_text, told))))
+    unread = {file.name for file in (ROOT / "results").iterdir()} - shown - named
+    assert not unread, "say on a page what it shows (docs/log.md, results/NAME), or delete it"
