@@ -37,10 +37,11 @@ from bench.export.publish import VIEWS, read_tests, reports, summarised
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
 from mien.files import replace_file
 from mien.models import fuse
-from mien.training.distillation import Predictions, Teacher, predict_faces, save_predictions
+from mien.training.distillation import Predictions, predict_faces, save_predictions
 from mien.training.preparation import make_network
 from mien.training.recipe import Recipe, load_recipe
 from mien.training.run import train as train_network
+from mien.training.teachers import Teacher
 
 FOLDS = 4
 LARGE = {"widths": [64, 128, 256, 512], "depths": [2, 2, 2, 2]}

@@ -12,9 +12,10 @@ import torch
 from mien.data import FaceDataset, split_train_val
 from mien.data.synthetic.generate import generate
 from mien.errors import ConfigError, ModelError
-from mien.models.inference import predict
-from mien.models.weights import load_model
-from mien.training import distillation, transforms
+from mien.export.onnx import export_onnx
+from mien.models.inference import logits_of_views, predict
+from mien.models.weights import load_model, load_network
+from mien.training import distillation, teachers, transforms
 from mien.training import train as run_training
 from mien.training.distillation import Predictions, predict_faces, save_predictions, soft_targets
 from mien.training.provenance import seen, sketch
@@ -77,7 +78,7 @@ def test_asked_once(
         raise AssertionError("the answers are there already")
 
     with monkeypatch.context() as patch:
-        patch.setattr(distillation, "predict", never)
+        patch.setattr(teachers, "logits_of_views", never)
         again = soft_targets([str(run)], faces[0], DISTILL)
         with pytest.raises(AssertionError):
             soft_targets([str(run)], faces[1], DISTILL)  # other faces
@@ -90,6 +91,38 @@ def test_asked_once(
     np.testing.assert_array_equal(
         soft_targets([str(run)], faces[0], DISTILL).targets[faces[0].names], first.targets[faces[0].names]
     )
+
+
+@pytest.mark.parametrize("form", ["run", "onnx"])
+def test_heads_of_one_file_are_asked_together(
+    form: str,
+    run: Path,
+    faces: tuple[FaceDataset, FaceDataset],
+    own_cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = run
+    if form == "onnx":
+        file = tmp_path / "a.onnx"
+        export_onnx(*load_network(run / "model.safetensors"), file)
+    heads = [f"{file}:{name}" for name in ("fer2013", "votes")]
+    views = replace(DISTILL, augmented_views=2)
+    asked = []
+
+    def counted(forward: object, x: torch.Tensor, *rest: object) -> torch.Tensor:
+        asked.append(len(x))
+        return logits_of_views(forward, x, *rest)
+
+    monkeypatch.setattr(teachers, "logits_of_views", counted)
+    together = soft_targets(heads, faces[0], views)
+    assert sum(asked) == 2 * len(faces[0])  # two views of each face, not four
+    for kept in own_cache.glob("teacher-*.npz"):
+        kept.unlink()
+    for head in heads:
+        for names, own in soft_targets([head], faces[0], views).targets.items():
+            np.testing.assert_allclose(together.targets[names].astype(float), own.astype(float), atol=0.01)  # bf16
+    assert sum(asked) == 6 * len(faces[0])
 
 
 def test_soft_targets_of_augmented_views(
@@ -112,7 +145,7 @@ def test_soft_targets_of_augmented_views(
         np.testing.assert_allclose(teacher.targets[train.names][k].astype(float), p, atol=0.02)  # bf16
     assert not np.array_equal(*teacher.targets[train.names][:2])
     with monkeypatch.context() as patch:
-        patch.setattr(distillation, "predict", lambda *_, **__: pytest.fail("the answers are there already"))
+        patch.setattr(teachers, "logits_of_views", lambda *_, **__: pytest.fail("the answers are there already"))
         again = soft_targets([str(run), str(run)], train, views, augment)
     np.testing.assert_array_equal(again.targets[train.names], teacher.targets[train.names])
     other = soft_targets([str(run)], train, views, replace(augment, erase=0.0))

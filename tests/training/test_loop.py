@@ -18,7 +18,7 @@ from mien.data import FaceDataset
 from mien.errors import ConfigError
 from mien.models import Output, create_model
 from mien.models.inference import predict
-from mien.training import devices, transforms
+from mien.training import devices, loop, transforms
 from mien.training import train as run
 from mien.training.checkpoint import load_state, save_state
 from mien.training.devices import pick_device
@@ -130,6 +130,36 @@ def test_divergence_is_an_error() -> None:
         net.head.weight.fill_(math.inf)
     with pytest.raises(Diverged, match="lower --lr"):
         fit(net, TRAIN, VAL, wild, device="cpu")
+
+
+def test_figures_that_are_read_every_few_steps_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU, which is not waited for at each step."""
+    timing = ("images_per_second", "seconds")
+
+    def history(**more: object) -> list[dict[str, float]]:
+        every = fit(model(), TRAIN, VAL, recipe(epochs=2), device="cpu", **more)[1]
+        return [{k: v for k, v in e.items() if k not in timing} for e in every]
+
+    steps: list[float] = []
+    each = history()
+    monkeypatch.setattr(loop, "READ_EVERY", {"cpu": 3})
+    assert history(on_batch=lambda b: steps.append(b.loss)) == each
+    assert steps[:2] == [0, 0]
+    assert steps[2] > 0
+    assert steps[3] == pytest.approx(each[0]["train_loss"])
+    check_continues("deep-emotion-2019", TRAIN, recipe(), 2)
+    net = model(transformer="none")  # torch's sampling on the CPU crashes at positions that are no numbers
+    broken = {"step": 0}
+
+    def break_it(batch: Batch) -> None:
+        broken["step"] += 1
+        if batch.step == 1:
+            with torch.no_grad():
+                net.head.weight.fill_(math.inf)
+
+    with pytest.raises(Diverged, match=r"in epoch 1, step 2;"):
+        fit(net, TRAIN, VAL, recipe(), device="cpu", on_batch=break_it)
+    assert broken["step"] == 2  # it was noticed one step later
 
 
 def test_soft_targets() -> None:

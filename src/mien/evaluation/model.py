@@ -5,7 +5,7 @@ Leaves out: models of others (``external``), and one word for all of them (``ope
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,14 +13,15 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from mien.models.heads import classifier, side_by_side, with_head
 from mien.models.inference import predict
 from mien.models.weights import load_model
 from mien.runtime import find_head, find_weights, open_session
 from mien.spec import SPEC_KEY, ModelSpec
 
-__all__ = ["Loaded", "Model", "open_model"]
+__all__ = ["Loaded", "Model", "open_model", "together"]
 
 
 class Model(Protocol):
@@ -115,4 +116,28 @@ def open_model(model: str | Path) -> Loaded:
     session = open_session(file)
     whole = ModelSpec.from_json(session.get_modelmeta().custom_metadata_map.get(SPEC_KEY), str(file))
     spec, output = (whole, "logits") if head is None else (whole.of_head(head), whole.head(head).output)
-    return Loaded(lambda x: torch.from_numpy(session.run([output], {"faces": x.numpy()})[0]), spec, str(file))
+    return Loaded(_Outputs(session, (output,)), spec, str(file))
+
+
+def together(heads: Sequence[Loaded]) -> Callable[[Tensor], Tensor]:
+    """The logits of several heads of one file side by side, ``(N, sum of K)``, for the work of one."""
+    forwards = [h.forward for h in heads]
+    if len(forwards) == 1:
+        return forwards[0]
+    networks = [f for f in forwards if isinstance(f, nn.Module)]
+    if networks:
+        return with_head(networks[0], side_by_side([classifier(n) for n in networks]))
+    answers = [f for f in forwards if isinstance(f, _Outputs)]
+    return _Outputs(answers[0].session, tuple(name for a in answers for name in a.names))
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """Outputs of an ONNX file by name, side by side."""
+
+    session: Any
+    names: tuple[str, ...]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        said = self.session.run(list(self.names), {"faces": x.numpy()})
+        return torch.cat([torch.from_numpy(own) for own in said], 1)

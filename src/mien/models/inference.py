@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from mien.errors import ConfigError
 from mien.models.registry import Output, outputs
-from mien.preprocessing import channels_first, normalise
+from mien.preprocessing import Normalisation, channels_first, normalise
 from mien.spec import Scale
 from mien.stored import Images, blocks
 
-__all__ = ["faces_at_once", "predict", "test_time_views", "view_logits"]
+__all__ = ["Forward", "faces_at_once", "logits_of_views", "predict", "test_time_views", "view_logits"]
 
 
 _AT_ONCE = 512  # faces of 48 x 48
@@ -66,6 +66,14 @@ def view_logits(forward: Forward, images: Images, *, mean: Scale, std: Scale, vi
     return np.asarray(torch.cat(list(_in_blocks(forward, images, mean, std, views)), 1))
 
 
+def logits_of_views(forward: Forward, x: Tensor, scale: Normalisation, views: int = 1) -> Tensor:
+    """Logits ``(views, n, K)`` for faces float ``(n, C, S, S)`` in grey values 0..255, all on one device.
+
+    scale  mean and standard deviation that the network's faces are normalised by, such as its spec
+    """
+    return torch.stack([outputs(forward, v).logits for v in test_time_views(normalise(x, scale), views)])
+
+
 def faces_at_once(side: int) -> int:
     """How many faces of so many pixels a network is given at a time, so that what its layers hold is bounded."""
     return max(16, min(_AT_ONCE, _AT_ONCE * 48**2 // side**2))
@@ -80,6 +88,5 @@ def _in_blocks(forward: Forward, images: Images, mean: Scale, std: Scale, views:
     device = next(forward.parameters()).device if isinstance(forward, nn.Module) else torch.device("cpu")
     for block in blocks(images, faces_at_once(images.shape[1])):
         part = torch.from_numpy(np.ascontiguousarray(channels_first(block)))
-        x = normalise(part.to(device).float(), _Normalisation(mean, std))
-        # to the CPU first: MPS has no float64
-        yield torch.stack([outputs(forward, v).logits.cpu().double() for v in test_time_views(x, views)])
+        said = logits_of_views(forward, part.to(device).float(), _Normalisation(mean, std), views)
+        yield said.cpu().double()  # to the CPU first: MPS has no float64

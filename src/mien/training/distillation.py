@@ -1,16 +1,14 @@
-"""Teachers: what trained models predict about the training faces, computed once, and the soft targets made of it.
+"""Distillation: the soft targets that are made of what teachers predict, as ``loop.fit`` takes them.
 
-:func:`soft_targets` gives what ``loop.fit`` takes. Predictions are kept in the user's cache folder, one file for each
-teacher and data set (and augmentation, where they are about augmented views), keyed by the content of each;
-:func:`save_predictions` writes those of several teachers to one file, which takes the place of their weights.
-Leaves out: the loss (``mien.training.loop``) and which models teach (whoever trains).
+:func:`save_predictions` writes the predictions of several teachers to one file, which takes the place of their weights.
+Leaves out: how teachers are asked (``mien.training.teachers``), the loss (``mien.training.loop``), and which models
+teach (whoever trains).
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import logging
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,40 +19,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import nn
 
 from mien.data import FaceDataset
-from mien.data.cache import cache_folder
-from mien.errors import ConfigError, ModelError, OutputError
-from mien.evaluation.model import Loaded, open_model
+from mien.errors import ConfigError, ModelError
 from mien.files import replace_file
-from mien.models.inference import predict
-from mien.models.weights import read_spec
-from mien.preprocessing import channels_first, channels_last
-from mien.stored import Images, blocks
-from mien.training import transforms
-from mien.training.devices import autocast, pick_device
 from mien.training.ranks import ALONE, Ranks
 from mien.training.recipe import Augment, Distill
+from mien.training.teachers import Array, Labels, Question, Teacher, said_by_models
 
-__all__ = ["Predictions", "SoftTargets", "Teacher", "predict_faces", "save_predictions", "soft_targets"]
-
-_log = logging.getLogger(__name__)
-
-Labels = tuple[str, ...]
-Array = NDArray[np.floating[Any]]
-
-
-@dataclass(frozen=True)
-class Teacher:
-    """A teacher: its name and seed as its spec says; ``key``, 32 hex digits of all that decides what it predicts; and
-    ``learnt``, the sketch of what it learnt, "" where its file does not say.
-    """
-
-    name: str
-    key: str
-    learnt: str = ""
-    seed: int | None = None
+__all__ = ["Predictions", "SoftTargets", "predict_faces", "save_predictions", "soft_targets"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +91,7 @@ def soft_targets(
             f"{files[0]}: holds predictions of the faces themselves, not of augmented views; name the teachers' runs, "
             f"or set distill.augmented_views to 0, got {distill.augmented_views}"
         )
-    said, teachers = _said_by_models(models, _Question(faces, distill, augment, ranks), device)
+    said, teachers = said_by_models(models, Question(faces, distill, augment, ranks), device)
     mixed = {k: _mean([_tempered(v, distill.temperature) for v in every]) for k, every in said.items()}
     return SoftTargets({k: _softened(v, 1.0).astype(np.float16) for k, v in mixed.items()}, teachers)
 
@@ -127,7 +100,7 @@ def predict_faces(
     models: Sequence[str], faces: FaceDataset, *, views: int = 1, device: str = "cpu", ranks: Ranks = ALONE
 ) -> Predictions:
     """What ``models``, named as for :func:`soft_targets`, predict about ``faces`` themselves."""
-    question = _Question(faces, Distill(views=views), Augment(), ranks)
+    question = Question(faces, Distill(views=views), Augment(), ranks)
     said: dict[Labels, list[Array]] = {}
     teachers: list[Teacher] = []
     for model in (m.strip() for m in models):
@@ -136,7 +109,7 @@ def predict_faces(
             found: Mapping[Labels, Sequence[Array]] = {k: list(v) for k, v in kept.log_probabilities.items()}
             who = kept.teachers
         else:
-            found, who = _said_by_models([model], question, device)
+            found, who = said_by_models([model], question, device)
         for labels, every in found.items():
             said.setdefault(labels, []).extend(every)
         teachers += who
@@ -194,45 +167,6 @@ def _heads(file: Mapping[str, NDArray[Any]], names: int) -> dict[Labels, Array]:
     return said
 
 
-def _said_by_models(
-    models: Sequence[str], question: _Question, device: str
-) -> tuple[dict[Labels, list[Array]], tuple[Teacher, ...]]:
-    """What each model predicts, by its class names, and who they are."""
-    where, faces = pick_device(device), question.faces
-    said: dict[Labels, list[Array]] = {}
-    teachers = []
-    for model in (m.strip() for m in models):
-        for source in _heads_of(model, faces):
-            loaded = open_model(source)
-            spec = loaded.spec
-            if spec.labels not in (faces.names, faces.second_names):
-                raise ConfigError(
-                    f"teacher {source} names {', '.join(spec.labels)}; "
-                    f"the data have {', '.join(faces.names)}: teacher and data must have the same classes in one order"
-                )
-            if isinstance(loaded.forward, nn.Module):
-                loaded.forward.to(where)
-            key = question.key(loaded)
-            said.setdefault(spec.labels, []).append(question.put(loaded, key))
-            teachers.append(Teacher(spec.name, key, spec.data.get("learnt", ""), spec.recipe.get("seed")))
-    return said, tuple(teachers)
-
-
-def _heads_of(model: str, faces: FaceDataset) -> list[str]:
-    """``model``, or, of a run with a head for the classes of ``faces``, ``RUN:HEAD`` for that and for their second
-    labelling's.
-    """
-    path = Path(model)
-    older = path / "second.safetensors"  # runs of mien 0.1.0 had a file for each head
-    if older.is_file() and faces.second is not None:
-        return [model, str(older)]
-    if not (path / "model.safetensors").is_file():
-        return [model]
-    wanted = [faces.names] if faces.second is None else [faces.names, faces.second_names]
-    found = [h for h in read_spec(path / "model.safetensors").heads if h.labels in wanted]
-    return [f"{model}:{h.name}" for h in found] if faces.names in [h.labels for h in found] else [model]
-
-
 def _arrays(found: Predictions) -> list[tuple[Labels, Array]]:
     return list(found.log_probabilities.items())
 
@@ -254,87 +188,3 @@ def _mean(log_probabilities: Sequence[Array]) -> Array:
     """The logarithm of the mean probabilities, one teacher at a time: many augmented views are large."""
     total = sum(np.exp(a, dtype=np.float32) for a in log_probabilities) / len(log_probabilities)
     return np.log(total).astype(log_probabilities[0].dtype)
-
-
-@dataclass(frozen=True, eq=False)
-class _Question:
-    """What each teacher predicts: all ``faces``, or views that ``augment`` makes of them, shared out over ``ranks``."""
-
-    faces: FaceDataset
-    distill: Distill
-    augment: Augment
-    ranks: Ranks = ALONE
-
-    def key(self, teacher: Loaded) -> str:
-        """32 hex digits of all that decides the prediction."""
-        content = hashlib.sha256(Path(teacher.file).read_bytes())
-        content.update(f"{self.faces.fingerprint} {self.distill.views}".encode())
-        if ":" in teacher.spec.name:  # one head of a file with several
-            content.update(teacher.spec.name.encode())
-        if self.distill.augmented_views:
-            content.update(f"{self.distill.augmented_views} {self.augment}".encode())
-        return content.hexdigest()[:32]
-
-    def put(self, teacher: Loaded, key: str) -> Array:
-        """Log probabilities, from the cache folder or predicted now."""
-        file, spec, count = cache_folder() / f"teacher-{key}.npz", teacher.spec, self.distill.augmented_views
-        shape = ((count,) if count else ()) + (len(self.faces), len(spec.labels))
-        kept = _kept(file, shape)
-        if not self.ranks.any(kept is None):
-            return np.asarray(kept)
-        _log.info("%s predicts %d faces", spec.name, len(self.faces))
-        said = self._said(teacher)
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(file, lambda p: np.savez(p, allow_pickle=False, log_probabilities=said))
-        except (OSError, OutputError) as error:
-            _log.debug("teacher's predictions cannot be kept: %s", error)
-        return said
-
-    def _said(self, teacher: Loaded) -> Array:
-        """Predicted now, by each rank for its share of the faces."""
-        n = len(self.faces)
-        rows = self.ranks.rows(n) if n >= self.ranks.count else slice(0, n)
-        if not self.distill.augmented_views:
-            own = self._predict(teacher, self.faces.images[rows]).astype(np.float32)
-            return own if len(own) == n else self.ranks.whole(torch.from_numpy(own), n).numpy()
-        own = self._views(teacher, rows)
-        if own.shape[1] == n:
-            return own
-        faces_first = torch.from_numpy(own).transpose(0, 1).float().contiguous()
-        return self.ranks.whole(faces_first, n).transpose(0, 1).half().numpy()
-
-    def _views(self, teacher: Loaded, rows: slice) -> Array:
-        """Float16 ``(augmented_views, n, K)``; the views are rounded to whole grey values."""
-        where = next(teacher.forward.parameters()).device if isinstance(teacher.forward, nn.Module) else "cpu"
-        faces = self.faces.images[rows]
-        out = []
-        for draws in transforms.augmented_views(len(self.faces), self.distill.augmented_views)[:, rows]:
-            parts = []
-            for block, own in zip(blocks(faces, 512), torch.split(draws, 512), strict=True):
-                x = torch.from_numpy(np.ascontiguousarray(channels_first(block))).to(where).float()
-                turned = transforms.augment(x, self.augment, iter(own.to(where).unbind(1)), self.faces.size[0])
-                seen = turned.round().byte().cpu().numpy()
-                with autocast(torch.device(where)):
-                    parts.append(self._predict(teacher, channels_last(seen)))
-            out.append(np.concatenate(parts).astype(np.float16))
-        return np.stack(out)
-
-    def _predict(self, teacher: Loaded, images: Images) -> NDArray[np.float64]:
-        s, views = teacher.spec, self.distill.views
-        faces = FaceDataset(images, ("",)).with_channels(s.channels).resized(s.size)
-        p = predict(
-            teacher.forward, faces.images, mean=s.mean, std=s.std, views=views, temperature=teacher.temperature(views)
-        )
-        return np.log(np.clip(p, 1e-6, None))
-
-
-def _kept(file: Path, shape: tuple[int, ...]) -> Array | None:
-    """What the cache folder has of a teacher, None where that is nothing of this shape."""
-    try:
-        with file.open("rb") as raw, np.load(raw, allow_pickle=False) as kept:
-            found: Array = kept["log_probabilities"]
-            return found if found.shape == shape else None
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        _log.debug("teacher's predictions are computed anew: %s", error)
-        return None

@@ -19,22 +19,22 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mien.data import FaceDataset
 from mien.errors import ConfigError, MienError
-from mien.models import Output, fuse, outputs
+from mien.models import fuse, outputs
 from mien.spec import Scale
 from mien.training import transforms
 from mien.training.degradation import degrade
 from mien.training.devices import Graph, autocast, lent, pick_device
+from mien.training.losses import loss_of
 from mien.training.optim import EMA, load_moments, make_optimizer, schedule
 from mien.training.preparation import check_fits
 from mien.training.ranks import ALONE, Ranks
-from mien.training.recipe import Distill, Recipe
+from mien.training.recipe import Recipe
 from mien.training.tensors import LearningSet
 from mien.training.validation import validated
 
@@ -42,10 +42,15 @@ __all__ = ["Batch", "Diverged", "State", "Stopped", "fit"]
 
 Epoch = dict[str, float]
 
+#: Steps after which loss and right answers are read: waiting for a GPU at each would leave it idle in between.
+READ_EVERY = {"cuda": 16, "mps": 16}
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Where training stands after a step: epoch and step count from 1, loss and accuracy are running means."""
+    """Where training stands after a step: epoch and step count from 1, loss and accuracy are running means, on a GPU
+    as they were read some steps ago.
+    """
 
     epoch: int
     epochs: int
@@ -167,33 +172,34 @@ class _Trainer:
         self.frozen = [m for m in model.modules() if _all_frozen(list(m.parameters(recurse=False)))]
         self.ema = EMA(model, recipe.ema) if recipe.ema else None
         # a short last batch is left out; the next epoch's order is another
-        self.steps = max(1, len(train) // recipe.batch_size)
+        self.size = min(recipe.batch_size, len(train))
+        self.steps = len(train) // self.size
         counts = train.target[:, train.columns["logits"]].sum(0).clamp_min(1)
         weight = (counts.sum() / (len(counts) * counts)) ** recipe.class_weighting
         self.weight = weight if recipe.class_weighting else None
         self.step, self.epoch = state.step, state.epoch
         self.sums, self.history = list(state.sums), list(state.history)
+        self.unread: list[Tensor] = []  # mean loss and right answers of the last steps
+        self.read_every = READ_EVERY.get(device.type, 1)
         self.record, self.graphs = record, dict[int, Graph]()
         if state.tensors:
             self._load(state.tensors)
         if ranks.count > 1:
-            smallest = min(recipe.batch_size, len(train))
-            if smallest < 2 * ranks.count:
+            if self.size < 2 * ranks.count:
                 raise ConfigError(
-                    f"batches of {smallest} faces are too few for {ranks.count} processes, which need 2 each: start "
+                    f"batches of {self.size} faces are too few for {ranks.count} processes, which need 2 each: start "
                     "fewer, or set --batch-size"
                 )
             self.forward = DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)
 
     def run_epoch(self) -> Steps[Batch]:
         """The steps of the present epoch that are still to do."""
-        size = self.recipe.batch_size
         order = torch.randperm(len(self.train), generator=_generator(self.recipe.seed, 1, self.epoch))
         self.model.train()
         for frozen in self.frozen:
             frozen.eval()
         done = self.step - self.epoch * self.steps
-        batches = [order[k * size : (k + 1) * size] for k in range(done, self.steps)]
+        batches = [order[k * self.size : (k + 1) * self.size] for k in range(done, self.steps)]
         with closing(self.train.ahead([b[self.ranks.rows(len(b))] for b in batches])) as pixels:
             for k, index in enumerate(batches, done + 1):
                 yield self._batch(k, index, pixels)
@@ -201,17 +207,25 @@ class _Trainer:
     def _batch(self, k: int, index: Tensor, pixels: Iterator[Tensor | None]) -> Batch:
         """Learn the ``k``-th step of the epoch, from 1."""
         start = time.perf_counter()
-        loss, right = self._step(index.to(self.device), next(pixels))  # of all ranks together
-        if not math.isfinite(loss):
-            raise Diverged(f"the training loss became {loss} in epoch {self.epoch + 1}, step {k}; lower --lr")
+        self.unread.append(self._step(index.to(self.device), next(pixels)))  # of all ranks together
         self.step += 1
-        done = (loss * len(index), right, len(index), time.perf_counter() - start)
-        self.sums = [a + b for a, b in zip(self.sums, done, strict=True)]
-        n = self.sums[2]
+        if len(self.unread) >= self.read_every or k == self.steps:
+            self._read()
+        self.sums[3] += time.perf_counter() - start
+        n = max(self.sums[2], 1)
         return Batch(self.epoch + 1, self.recipe.epochs, k, self.steps, self.sums[0] / n, self.sums[1] / n)
 
-    def _step(self, index: Tensor, pixels: Tensor | None) -> tuple[float, float]:
-        """One batch, of which each rank learns its share: mean loss and number of right answers."""
+    def _read(self) -> None:
+        """Add what the last steps gave to the sums of the epoch."""
+        done = torch.stack(self.unread).tolist() if self.unread else []
+        first, self.unread = self.step - self.epoch * self.steps - len(done), []
+        for k, (loss, right) in enumerate(done, first + 1):
+            if not math.isfinite(loss):
+                raise Diverged(f"the training loss became {loss} in epoch {self.epoch + 1}, step {k}; lower --lr")
+            self.sums = [a + b for a, b in zip(self.sums, (loss * self.size, right, self.size, 0.0), strict=True)]
+
+    def _step(self, index: Tensor, pixels: Tensor | None) -> Tensor:
+        """One batch, of which each rank learns its share: mean loss and number of right answers, on the device."""
         g = _generator(self.recipe.seed, 2, self.step)
         self.dropout.manual_seed(int(torch.randint(2**62, (1,), generator=g)) + self.ranks.rank)
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
@@ -233,8 +247,7 @@ class _Trainer:
             done = self._learn(index[rows], size, transforms.Share(g, len(index), rows), pixels)
         if self.ema:
             self.ema.update(self.step)
-        loss, right = done.tolist()
-        return loss, right
+        return done.clone() if self.record else done  # a graph overwrites it
 
     def _learn(self, index: Tensor, size: int, g: Generator | transforms.Share, pixels: Tensor | None = None) -> Tensor:
         """Learn from the faces at ``index``, at ``size`` pixels; gives mean loss and number of right answers."""
@@ -246,7 +259,7 @@ class _Trainer:
         x, target = transforms.mixup(x, target, g if isinstance(g, Generator) else g.generator, r.augment.mixup)
         with autocast(self.device):
             out = outputs(self.forward, self.train.normal(x))
-        loss = self._loss(out, target)
+        loss = loss_of(out, target, self.train.columns, r, self.weight)
         mean = loss.detach()
         if isinstance(g, transforms.Share):  # gradients become the mean over ranks, which then is that over all faces
             loss = loss * (len(index) * self.ranks.count / g.n)
@@ -258,40 +271,6 @@ class _Trainer:
         self.optimizer.step()
         right = out.logits.argmax(1) == target[:, self.train.columns["logits"]].argmax(1)
         return self.ranks.total(torch.stack((mean, right.sum().to(mean.dtype))))
-
-    def _loss(self, out: Output, target: Tensor) -> Tensor:
-        """Cross-entropy of the labels, for auxiliary classifiers too, and of the second head's votes; with a teacher,
-        partly its distributions; with an adversary, that it tells people apart and that the network gives it no clue.
-        """
-        r, columns, total = self.recipe, self.train.columns, torch.zeros((), device=target.device)
-        heads = [
-            ("logits", out.logits, 1.0, "teacher.logits"),
-            ("second", out.second, r.votes_weight, "teacher.second"),
-            *(("logits", logits, r.aux_weight, "") for logits in out.auxiliary),
-        ]
-        for column, logits, share, taught in heads:
-            if column in columns:
-                if logits is None:
-                    raise ConfigError(f"{r.model} has no {column} head to learn from the votes: set votes_weight to 0")
-                total = total + share * self._head(logits.float(), target, column, taught)
-        if "identity" in columns:
-            who, guess = target[:, columns["identity"]], out.identity
-            if guess is None or out.hidden is None or guess.shape != who.shape:
-                raise ConfigError(f"adversary above 0 needs a network with identities={who.shape[1]}, got another")
-            total = total + F.cross_entropy(guess.float(), who)
-            total = total - r.adversary * F.log_softmax(out.hidden.float(), 1).mean()  # against equal shares
-        return total
-
-    def _head(self, logits: Tensor, target: Tensor, column: str, taught: str) -> Tensor:
-        """The loss of one head, whose targets are ``column``, and ``taught`` where it follows a teacher."""
-        columns, distill = self.train.columns, self.recipe.distill or Distill()
-        smoothing, weight = (self.recipe.smoothing, self.weight) if column == "logits" else (0.0, None)
-        loss = F.cross_entropy(logits, target[:, columns[column]], weight=weight, label_smoothing=smoothing)
-        if taught in columns:
-            t, soft = distill.temperature, target[:, columns[taught]]
-            follow = F.kl_div(F.log_softmax(logits / t, 1), soft, reduction="batchmean") * t * t
-            loss = (1 - distill.weight) * loss + distill.weight * follow
-        return loss
 
     def close_epoch(self, validation: LearningSet) -> None:
         """Add the finished epoch's figures to the history and begin the next."""
@@ -320,6 +299,7 @@ class _Trainer:
 
     def state(self) -> State:
         """A copy of everything that changes."""
+        self._read()
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         if self.ema:
             tensors |= {f"ema.{k}": v for k, v in self.ema.tensors.items()}

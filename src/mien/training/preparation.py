@@ -17,9 +17,9 @@ from mien.data import FaceDataset
 from mien.errors import ConfigError, ModelError
 from mien.models import create_model, outputs
 from mien.stored import Images
-from mien.training.distillation import Teacher
 from mien.training.provenance import seen
 from mien.training.recipe import Distill, Recipe
+from mien.training.teachers import Teacher
 
 __all__ = ["Prepared", "check_fits", "check_teachers", "make_network", "prepare"]
 

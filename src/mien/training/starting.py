@@ -24,9 +24,9 @@ from mien.models.heads import answering, classifier, head_layers
 from mien.models.weights import load_network, published_weights
 from mien.preprocessing import channels_first, normalise
 from mien.spec import ModelSpec
-from mien.training.distillation import Teacher
 from mien.training.optim import HEADS
 from mien.training.recipe import Recipe
+from mien.training.teachers import Teacher
 
 __all__ = ["Start", "as_it_starts", "averaged", "begin", "open_start"]
 
