@@ -83,9 +83,20 @@ def score(name: str, runs: Sequence[Path], data: str, votes: str | None, hardwar
             "hardware": hardware or f"{processor()[0]}, {platform.machine()}",
             "python": platform.python_version(),
             "seeds": seeds,
+            **_still_shipped(name + ending, seeds),
         }
         write(record)
         print(name + ending, json.dumps({k: [v["mean"], v["sd"]] for k, v in summary.items()}, indent=1))
+
+
+def _still_shipped(name: str, seeds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What the record says of the shipped file, where that was made of one of these runs."""
+    file = RESULTS / f"{name}.json"
+    before = json.loads(file.read_text()) if file.is_file() else {}
+    if "shipped" not in before:
+        return {}
+    runs = [s["history"] for s in before["seeds"] if s["seed"] == before["shipped"]["seed"]]
+    return {"shipped": before["shipped"]} if any(s["history"] in runs for s in seeds) else {}
 
 
 def head_of(run: Path, ending: str) -> str | None:
