@@ -22,7 +22,7 @@ from mien.spec import ModelSpec
 from mien.study.corrections import Correction, Found, as_found, correct, parse_correction
 from mien.study.faces import _chosen, write_faces
 from mien.study.journal import History, Journal, read_history
-from mien.study.reviewed import read_recorded
+from mien.study.reviewed import read_face_table
 
 
 def found(persons):
@@ -260,21 +260,21 @@ def test_a_corrected_table_says_what_was_set_and_without_corrections_is_the_old_
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
     table = recorded_table(tmp_path / f"talk{suffix}", SHOWN)
-    recorded, out = read_recorded(table), tmp_path / f"out{suffix}"
-    start = as_found(recorded.found)
-    recorded.write(out, start, {})
+    faces, out = read_face_table(table), tmp_path / f"out{suffix}"
+    start = as_found(faces.found)
+    faces.write(out, start, {})
     assert out.read_bytes() == table.read_bytes()
     assert (tmp_path / "out-segments.csv").read_bytes() == (tmp_path / "talk-segments.csv").read_bytes()
     for step in (Correction("merge", person=2, into=1), Correction("exclude", person=1, start=2.1)):
-        start = correct(recorded.found, start, step)
-    start = correct(recorded.found, start, Correction("label", person=1, start=0.2, end=0.4, label="angry"))
-    start = correct(recorded.found, start, Correction("label", person=1, start=1.9, end=2.0, label="angry"))
-    paths = recorded.write(out, start, {"corrections": 3})
+        start = correct(faces.found, start, step)
+    start = correct(faces.found, start, Correction("label", person=1, start=0.2, end=0.4, label="angry"))
+    start = correct(faces.found, start, Correction("label", person=1, start=1.9, end=2.0, label="angry"))
+    paths = faces.write(out, start, {"corrections": 3})
     assert [p.name for p in paths] == [f"out{suffix}", "out-segments.csv"]
-    again = read_recorded(out)
-    assert again.table.metadata["corrected"] == {"corrections": 3}
+    again = read_face_table(out)
+    assert again.source.metadata["corrected"] == {"corrections": 3}
     assert set(again.found.person.tolist()) == {1}
-    rows = list(again.table.rows())
+    rows = list(again.source.rows())
     said = [(r["label"], r["confidence"], r["corrected"], r["outcome"]) for r in rows]
     assert said[0] == ("happy", 0.8, None, "faces")
     assert said[2] == ("angry", 0.1, "label", "faces")
@@ -295,17 +295,17 @@ def test_a_corrected_table_says_what_was_set_and_without_corrections_is_the_old_
 
 
 def test_events_lie_beside_the_corrected_table(tmp_path):
-    recorded = read_recorded(recorded_table(tmp_path / "talk.csv", SHOWN))
-    now = as_found(recorded.found)
+    faces = read_face_table(recorded_table(tmp_path / "talk.csv", SHOWN))
+    now = as_found(faces.found)
     for step in (Correction("event", start=1.5, name="=bell"), Correction("event", start=0.5, end=0.75, name="film")):
-        now = correct(recorded.found, now, step)
-    paths = recorded.write(tmp_path / "out.csv", now, {})
+        now = correct(faces.found, now, step)
+    paths = faces.write(tmp_path / "out.csv", now, {})
     assert paths[0].read_bytes() == (tmp_path / "talk.csv").read_bytes()  # an event changes no face
     assert (tmp_path / "out-events.csv").read_text() == "start,end,name\n0.5,0.75,film\n1.5,,'=bell\n"
-    recorded.write(tmp_path / "out.csv", as_found(recorded.found), {})
+    faces.write(tmp_path / "out.csv", as_found(faces.found), {})
     assert not (tmp_path / "out-events.csv").exists()
     with pytest.raises(ConfigError, match="the table that is reviewed"):
-        recorded.write(tmp_path / "talk.csv", now, {})
+        faces.write(tmp_path / "talk.csv", now, {})
 
 
 def test_what_is_no_table_of_a_video_is_named(tmp_path):
@@ -317,7 +317,7 @@ def test_what_is_no_table_of_a_video_is_named(tmp_path):
         kinds["e.parquet"] = "no table"
     for name, words in kinds.items():
         with pytest.raises(DataError, match=words):
-            read_recorded(tmp_path / name)
+            read_face_table(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -333,25 +333,25 @@ def test_a_table_that_was_sorted_or_emptied_by_hand_is_named_with_its_row(tmp_pa
     head, *rows = table.read_text().splitlines()
     table.write_text("\n".join(hand(head, rows)) + "\n")
     with pytest.raises(DataError, match=words):
-        read_recorded(table)
+        read_face_table(table)
 
 
 def test_a_table_that_a_spreadsheet_saved_with_semicolons_and_decimal_commas_is_read(tmp_path):
     table = recorded_table(tmp_path / "talk.csv", SHOWN)
-    whole = read_recorded(table)
+    whole = read_face_table(table)
     rows = list(csv.reader(table.read_text().splitlines()))
     lines = [";".join(cell.replace(".", ",") if cell[:1].isdigit() else cell for cell in row) for row in rows]
     table.write_bytes(codecs.BOM_UTF8 + "\r\n".join(lines).encode() + b"\r\n")
-    again = read_recorded(table)
+    again = read_face_table(table)
     assert (again.found.times == whole.found.times).all()
     assert (again.probabilities == whole.probabilities).all()
 
 
 def test_two_frames_at_one_time_stay_two(tmp_path):
-    recorded = read_recorded(recorded_table(tmp_path / "talk.csv", SHOWN[:3]))
-    recorded.found.times[:] = 0.0
-    now = correct(recorded.found, as_found(recorded.found), Correction("label", person=1, start=0, end=1, label="sad"))
-    assert _chosen(recorded, now, 1e9) == {0: [0], 1: [1], 2: [2]}
+    faces = read_face_table(recorded_table(tmp_path / "talk.csv", SHOWN[:3]))
+    faces.found.times[:] = 0.0
+    now = correct(faces.found, as_found(faces.found), Correction("label", person=1, start=0, end=1, label="sad"))
+    assert _chosen(faces, now, 1e9) == {0: [0], 1: [1], 2: [2]}
 
 
 def test_faces_with_labels_set_by_hand_become_a_folder_that_training_reads(tmp_path):
@@ -360,24 +360,24 @@ def test_faces_with_labels_set_by_hand_become_a_folder_that_training_reads(tmp_p
     for i in range(len(SHOWN)):
         writer.write(np.full((120, 160, 3), 10 * i, np.uint8))
     writer.release()
-    recorded = read_recorded(recorded_table(tmp_path / "talk.csv", SHOWN))
-    now = as_found(recorded.found)
+    faces = read_face_table(recorded_table(tmp_path / "talk.csv", SHOWN))
+    now = as_found(faces.found)
     spec = ModelSpec("tiny", LABELS, 48)
     with pytest.raises(ConfigError, match="no label has been set"):
-        write_faces(tmp_path / "faces", video, recorded, now, spec)
+        write_faces(tmp_path / "faces", video, faces, now, spec)
     for step in (
         Correction("label", person=1, start=0.0, end=0.5, label="angry"),
         Correction("label", person=2, start=1.3, end=1.5, label="happy"),
     ):
-        now = correct(recorded.found, now, step)
-    assert write_faces(tmp_path / "faces", video, recorded, now, spec, a_second=5) == {"angry": 3, "happy": 1}
-    faces = read_faces(tmp_path / "faces")
-    assert {faces.names[k] for k in faces.labels.tolist()} == {"angry", "happy"}
-    assert sorted(faces.images.mean((1, 2)).round(-1).tolist()) == [0, 20, 40, 130]  # each from its own frame
-    assert sorted(set(faces.subject.tolist())) == ["0001-talk", "0002-talk"]
+        now = correct(faces.found, now, step)
+    assert write_faces(tmp_path / "faces", video, faces, now, spec, a_second=5) == {"angry": 3, "happy": 1}
+    cut_out = read_faces(tmp_path / "faces")
+    assert {cut_out.names[k] for k in cut_out.labels.tolist()} == {"angry", "happy"}
+    assert sorted(cut_out.images.mean((1, 2)).round(-1).tolist()) == [0, 20, 40, 130]  # each from its own frame
+    assert sorted(set(cut_out.subject.tolist())) == ["0001-talk", "0002-talk"]
     short = tmp_path / "short.avi"
     writer = cv2.VideoWriter(str(short), cv2.VideoWriter_fourcc(*"MJPG"), RATE, (160, 120))
     writer.write(np.zeros((120, 160, 3), np.uint8))
     writer.release()
     with pytest.raises(DataError, match="frame 2 is not in the film"):
-        write_faces(tmp_path / "more", short, recorded, now, spec, a_second=5)
+        write_faces(tmp_path / "more", short, faces, now, spec, a_second=5)

@@ -19,7 +19,7 @@ from mien.files import replace_file, safe_name
 from mien.preprocessing import crop_face, shown
 from mien.spec import ModelSpec
 from mien.study.corrections import Reviewed
-from mien.study.reviewed import Recorded
+from mien.study.reviewed import FaceTable
 from mien.video import read_frames
 
 __all__ = ["A_SECOND", "write_faces"]
@@ -31,7 +31,7 @@ A_SECOND = 4.0
 def write_faces(
     folder: Path,
     video: Path,
-    recorded: Recorded,
+    table: FaceTable,
     now: Reviewed,
     spec: ModelSpec,
     *,
@@ -47,19 +47,19 @@ def write_faces(
 
     ConfigError where no label was set by hand; DataError where the film lacks a frame that the table has.
     """
-    chosen = _chosen(recorded, now, a_second)
+    chosen = _chosen(table, now, a_second)
     if not chosen:
         raise ConfigError("no label has been set by hand, so there is nothing to train on")
     counts: dict[str, int] = {}
-    turns = _turns(recorded)
+    turns = _turns(table)
     last = max(chosen)
     with closing(read_frames(video)) as frames:
         for frame in frames:
             for i in chosen.pop(frame.number, ()):
                 if frame.pixels is None:
                     raise DataError(f"frame {frame.number} cannot be read, which the table has", str(video))
-                label = recorded.found.labels[int(now.label[i])]
-                crop = crop_face(frame.pixels, recorded.boxes[i].tolist(), spec, turns.get(int(recorded.rows[i]), 0.0))
+                label = table.found.labels[int(now.label[i])]
+                crop = crop_face(frame.pixels, table.boxes[i].tolist(), spec, turns.get(int(table.rows[i]), 0.0))
                 who = safe_name(video.stem, int(now.person[i]))
                 _write(folder / label / who / f"{frame.number:07}.png", shown(crop))
                 counts[label] = counts.get(label, 0) + 1
@@ -71,21 +71,21 @@ def write_faces(
     return counts
 
 
-def _chosen(recorded: Recorded, now: Reviewed, a_second: float) -> dict[int, list[int]]:
+def _chosen(table: FaceTable, now: Reviewed, a_second: float) -> dict[int, list[int]]:
     """Frame -> faces to be taken from it, so that none of a person comes sooner than ``1 / a_second`` after another."""
     out: dict[int, list[int]] = {}
     newest: dict[tuple[int, int], float] = {}
-    for i in np.flatnonzero(now.by_hand & ~now.excluded & recorded.usable).tolist():
-        time, who = float(recorded.found.times[i]), (int(now.person[i]), int(now.label[i]))
+    for i in np.flatnonzero(now.by_hand & ~now.excluded & table.usable).tolist():
+        time, who = float(table.found.times[i]), (int(now.person[i]), int(now.label[i]))
         if time >= newest.get(who, -np.inf) + 1 / a_second - 1e-6:
             newest[who] = time
-            out.setdefault(int(recorded.frames[i]), []).append(i)
+            out.setdefault(int(table.frames[i]), []).append(i)
     return out
 
 
-def _turns(recorded: Recorded) -> dict[int, float]:
+def _turns(table: FaceTable) -> dict[int, float]:
     """Row -> degrees by which its crop was turned, of those that were."""
-    return {i: row["turn"] for i, row in enumerate(recorded.table.rows()) if row.get("turn")}
+    return {i: row["turn"] for i, row in enumerate(table.source.rows()) if row.get("turn")}
 
 
 def _write(path: Path, crop: NDArray[np.uint8]) -> None:

@@ -23,7 +23,7 @@ from mien.spec import ModelSpec
 from mien.study.corrections import Correction, parse_correction
 from mien.study.faces import write_faces
 from mien.study.journal import Entry, Journal
-from mien.study.reviewed import read_recorded
+from mien.study.reviewed import read_face_table
 
 __all__ = ["Review", "Stale", "corrections_path"]
 
@@ -49,15 +49,15 @@ class Review:
 
     def __init__(self, video: Path, table: Path, corrections: Path | None = None) -> None:
         self.video, self._lock = video, threading.RLock()
-        self.recorded = read_recorded(table)
-        metadata, sha256 = self.recorded.table.metadata, sha256_of(video)
+        self.table = read_face_table(table)
+        metadata, sha256 = self.table.source.metadata, sha256_of(video)
         known = (metadata.get("video") or {}).get("sha256")
         if known and known != sha256:
             raise DataError(f"is of another film than {video}: name its own with --results", str(table))
         about = {"video": printable(video.name), "sha256": sha256, "run": metadata.get("run")}
         self.journal = Journal(corrections or corrections_path(table), about)
-        self.now = self.journal.history.replay(self.recorded.found)
-        found = self.recorded.found
+        self.now = self.journal.history.replay(self.table.found)
+        found = self.table.found
         self._order = np.lexsort((found.times, found.person))
 
     def add(self, given: Any, after: int | None = None) -> None:
@@ -68,20 +68,20 @@ class Review:
         with self._lock:
             self._check(after)
             if isinstance(given, Mapping) and given.get("do") == "split" and given.get("into") is None:
-                given = {**given, "into": self.journal.history.new_person(self.recorded.found)}
-            self.now = self.journal.add(self.recorded.found, parse_correction(given))
+                given = {**given, "into": self.journal.history.new_person(self.table.found)}
+            self.now = self.journal.add(self.table.found, parse_correction(given))
 
     def undo(self, number: int | None = None, after: int | None = None) -> None:
         """Undo a correction, None: the newest; see :class:`~mien.study.journal.History`."""
         with self._lock:
             self._check(after)
-            self.now = self.journal.undo(self.recorded.found, number)
+            self.now = self.journal.undo(self.table.found, number)
 
     def redo(self, number: int | None = None, after: int | None = None) -> None:
         """Apply a correction again, None: the one that was undone last."""
         with self._lock:
             self._check(after)
-            self.now = self.journal.redo(self.recorded.found, number)
+            self.now = self.journal.redo(self.table.found, number)
 
     def _check(self, after: int | None) -> None:
         if after is not None and after != self.journal.lines:
@@ -89,19 +89,19 @@ class Review:
 
     def write_table(self, path: Path | None = None) -> list[Path]:
         """Write the corrected table, None: ``talk-corrected.csv`` beside the table; the paths of its files."""
-        own = self.recorded.table.path
+        own = self.table.source.path
         with self._lock:
             counting = sum(not e.undone for e in self.journal.history.entries)
             about = {"table": own.name, "corrections": self.journal.path.name, "counting": counting}
-            return self.recorded.write(path or own.with_name(f"{own.stem}-corrected{own.suffix}"), self.now, about)
+            return self.table.write(path or own.with_name(f"{own.stem}-corrected{own.suffix}"), self.now, about)
 
     def write_faces(
         self, spec: ModelSpec, folder: Path | None = None, progress: Callable[[float], None] = lambda share: None
     ) -> tuple[Path, dict[str, int]]:
         """Write the faces with labels set by hand; the folder, None: ``talk-faces`` beside the table, and counts."""
-        own = self.recorded.table.path
+        own = self.table.source.path
         to = folder or own.with_name(f"{own.stem}-faces")
-        return to, write_faces(to, self.video, self.recorded, self.now, spec, progress=progress)
+        return to, write_faces(to, self.video, self.table, self.now, spec, progress=progress)
 
     def faces(self) -> bytes:
         """What corrections do not change, for the page: little-endian int32 ``N, K, M``; float32 ``(N, 5 + K)``: time,
@@ -109,7 +109,7 @@ class Review:
 
         Faces are in the order of the persons that were found, then of time, as the runs in :meth:`state` count them.
         """
-        r, order = self.recorded, self._order
+        r, order = self.table, self._order
         table = np.concatenate([r.found.times[:, None], r.boxes, r.probabilities], 1)[order]
         head = np.array([len(order), len(r.found.labels), len(r.times)], "<i4")
         return b"".join(part.tobytes() for part in (head, table.astype("<f4"), r.times.astype("<f4")))
@@ -117,13 +117,13 @@ class Review:
     def state(self) -> dict[str, Any]:
         """Everything else, ready for JSON."""
         with self._lock:
-            now, r, order = self.now, self.recorded, self._order
+            now, r, order = self.now, self.table, self._order
             flags = _USABLE * r.usable + _BY_HAND * now.by_hand + _EXCLUDED * now.excluded
             history = self.journal.history
             return {
                 "after": self.journal.lines,
                 "video": {"name": printable(self.video.name), "width": r.size[0], "height": r.size[1], "end": r.end},
-                "table": r.table.path.name,
+                "table": r.source.path.name,
                 "file": self.journal.path.name,
                 "labels": list(r.found.labels),
                 "colours": {label: colour(label) for label in r.found.labels},
@@ -141,7 +141,7 @@ class Review:
             }
 
     def _persons(self) -> list[dict[str, Any]]:
-        now, times = self.now, self.recorded.found.times
+        now, times = self.now, self.table.found.times
         told = []
         for number in np.unique(now.person[now.person > 0]).tolist():
             mine = now.person == number

@@ -30,7 +30,7 @@ from mien.results.writers import CsvFile, TableFile
 from mien.study.corrections import Event, Found, Reviewed
 from mien.video import RULES, Segment, SegmentFinder
 
-__all__ = ["Recorded", "read_recorded"]
+__all__ = ["FaceTable", "read_face_table"]
 
 _EVENT_COLUMNS = ("start", "end", "name")
 _TOGETHER = 1000  # rows that are written at a time
@@ -38,10 +38,10 @@ _BOX = ("left", "top", "right", "bottom")
 
 
 @dataclass(frozen=True, eq=False)
-class Recorded:
+class FaceTable:
     """A table of a video, its faces as arrays of the ``N`` rows that have one, in the table's order.
 
-    table          where it lies
+    source         the table, and where it lies
     found          who is who and what they show, by mien
     rows           int64 ``(N,)``, number of each row in the table, from 0
     frames         int64 ``(N,)``, number of the frame of each row
@@ -53,7 +53,7 @@ class Recorded:
     end            seconds at which the recording ends
     """
 
-    table: FrameTable
+    source: FrameTable
     found: Found
     rows: NDArray[np.int64]
     frames: NDArray[np.int64]
@@ -66,7 +66,7 @@ class Recorded:
 
     def segments(self, now: Reviewed) -> list[Segment]:
         """The segments of the faces as corrected, by the rules of the run; a label set by hand counts at once."""
-        settings = self.table.metadata.get("settings") or {}
+        settings = self.source.metadata.get("settings") or {}
         finder = SegmentFinder(settings.get("hold", 0.4), settings.get("max_gap", RULES.max_gap))
         wanted = np.flatnonzero(self.usable & ~now.excluded & (now.person > 0) & (now.label >= 0)).tolist()
         out, labels, i = list[Segment](), self.found.labels, 0
@@ -85,7 +85,7 @@ class Recorded:
         """The table's rows with what a person has set; see ``docs/columns.md`` for ``corrected``."""
         at = {int(row): i for i, row in enumerate(self.rows)}
         outcomes = self._outcomes(now)
-        for number, row in enumerate(self.table.rows()):
+        for number, row in enumerate(self.source.rows()):
             i = at.get(number)
             words = list[str]() if i is None else _set(row, self.found, now, i)
             if row["frame"] in outcomes:
@@ -106,34 +106,36 @@ class Recorded:
         copies of the run's files.
         """
         segments = path.with_name(f"{path.stem}-segments.csv")
-        old = self.table.path.with_name(f"{self.table.path.stem}-segments.csv")
-        if path.resolve() == self.table.path.resolve():
+        old = self.source.path.with_name(f"{self.source.path.stem}-segments.csv")
+        if path.resolve() == self.source.path.resolve():
             raise ConfigError(f"{path} is the table that is reviewed: choose another name")
         if _same(self.found, now):
-            replace_file(path, lambda p: shutil.copyfile(self.table.path, p))
-            if sidecar(self.table.path).is_file():
-                replace_file(sidecar(path), lambda p: shutil.copyfile(sidecar(self.table.path), p))
+            replace_file(path, lambda p: shutil.copyfile(self.source.path, p))
+            if sidecar(self.source.path).is_file():
+                replace_file(sidecar(path), lambda p: shutil.copyfile(sidecar(self.source.path), p))
         else:
             self._write_table(path, now, about)
         if _same(self.found, now) and old.is_file():
             replace_file(segments, lambda p: shutil.copyfile(old, p))
         else:
             rows = [s.to_dict() for s in self.segments(now)]
-            _write_csv(segments, SEGMENT_COLUMNS, rows, bom=self.table.form.bom)
+            _write_csv(segments, SEGMENT_COLUMNS, rows, bom=self.source.form.bom)
         events = path.with_name(f"{path.stem}-events.csv")
         if not now.events:
             events.unlink(missing_ok=True)  # of an earlier time
             return [path, segments]
-        _write_csv(events, _EVENT_COLUMNS, [asdict(e) for e in sorted(now.events, key=_start)], bom=self.table.form.bom)
+        _write_csv(
+            events, _EVENT_COLUMNS, [asdict(e) for e in sorted(now.events, key=_start)], bom=self.source.form.bom
+        )
         return [path, segments, events]
 
     def _write_table(self, path: Path, now: Reviewed, about: Mapping[str, Any]) -> None:
-        own = self.table.form
+        own = self.source.form
         asked = {"baseline": "relative_label" in own.kinds, "markers": "marker" in own.kinds, "review": True}
         form = replace(own, kinds=columns(self.found.labels, video=True, file=True, **asked))
-        metadata = {k: v for k, v in self.table.metadata.items() if k not in ("complete", "counts")}
-        complete = bool(self.table.metadata.get("complete", True))
-        ended = {"counts": self.table.metadata.get("counts", {}), "corrected": dict(about)}
+        metadata = {k: v for k, v in self.source.metadata.items() if k not in ("complete", "counts")}
+        complete = bool(self.source.metadata.get("complete", True))
+        ended = {"counts": self.source.metadata.get("counts", {}), "corrected": dict(about)}
         with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder, reported(path):
             table = TableFile(Path(folder, path.name), form, metadata)
             rows = self.corrected_rows(now)
@@ -147,7 +149,7 @@ class Recorded:
                 os.replace(made, path.with_name(made.name))
 
 
-def read_recorded(path: Path) -> Recorded:
+def read_face_table(path: Path) -> FaceTable:
     """The table of a video for a review; DataError where it is none, or has no frame."""
     table = open_frames(path)
     read = _Columns(table.labels)
@@ -160,7 +162,7 @@ def read_recorded(path: Path) -> Recorded:
             raise DataError(f"row {number + 1}: {error}; was it sorted or changed by hand?", str(path)) from error
     if not read.times:
         raise DataError("has no frame", str(path))
-    return read.recorded(table)
+    return read.face_table(table)
 
 
 class _Columns:
@@ -189,7 +191,7 @@ class _Columns:
         for kept, value in zip(self._face.values(), given, strict=True):
             kept.append(value)
 
-    def recorded(self, table: FrameTable) -> Recorded:
+    def face_table(self, table: FrameTable) -> FaceTable:
         face, n = self._face, len(self._face["row"])
         found = Found(
             self.labels,
@@ -197,7 +199,7 @@ class _Columns:
             np.array(face["person"], np.int64),
             np.array(face["label"], np.int64),
         )
-        return Recorded(
+        return FaceTable(
             table,
             found,
             np.array(face["row"], np.int64),
