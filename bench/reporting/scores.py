@@ -1,4 +1,4 @@
-"""Tables of published networks: scores, heads, damage; and the line that the head of a recipe expects."""
+"""Tables of published networks: scores, heads, corruption; and the line that the head of a recipe expects."""
 
 from __future__ import annotations
 

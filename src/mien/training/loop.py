@@ -28,7 +28,7 @@ from mien.errors import ConfigError, MienError
 from mien.models import fuse, outputs
 from mien.spec import Scale
 from mien.training import transforms
-from mien.training.degradation import degrade
+from mien.training.corruption import corrupt
 from mien.training.devices import Graph, autocast, lent, pick_device
 from mien.training.losses import loss_of
 from mien.training.optim import EMA, load_moments, make_optimizer, schedule
@@ -255,7 +255,7 @@ class _Trainer:
         images, target, source = self.train.batch(index, g, pixels)
         x = transforms.augment(images, r.augment, source, size)
         if r.degrade:
-            x = degrade(x, r.degrade, g)
+            x = corrupt(x, r.degrade, g)
         x, target = transforms.mixup(x, target, g if isinstance(g, Generator) else g.generator, r.augment.mixup)
         with autocast(self.device):
             out = outputs(self.forward, self.train.normal(x))

@@ -89,7 +89,7 @@ class Augment(_Checked):
 
 @dataclass(frozen=True)
 class Degrade(_Checked):
-    """What befalls the network's view of a face, and not its teachers', see ``degradation``; zero switches a kind off.
+    """What befalls the network's view of a face, and not its teachers', see ``corruption``; zero switches a kind off.
 
     probability     share of each batch that a kind befalls, drawn for each kind anew
     framing         scale 1 - a .. 1 + a, shift by up to a / 2 of the side, turn by up to 60 a degrees

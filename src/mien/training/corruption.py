@@ -1,8 +1,8 @@
 """What photos lose before a network sees them, for training: tone, sharpness, noise, compression, framing, cover.
 
 Works on whole batches after ``transforms.augment``, and anew each time a face is seen: the label, and what a teacher
-predicted about the undamaged view, stay (consistency as in Xie et al. 2020, arXiv 1911.04252, section 2, where the
-student is noised and the teacher is not). Not the code that measures damage (``mien.evaluation.corruptions``): kinds
+predicted about the uncorrupted view, stay (consistency as in Xie et al. 2020, arXiv 1911.04252, section 2, where the
+student is noised and the teacher is not). Not the code that measures it (``mien.evaluation.corruptions``): kinds
 are drawn together, amounts from a range. Leaves out: which faces, and what is learnt of them (``mien.training.loop``).
 """
 
@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 from mien.training.recipe import Degrade
 from mien.training.transforms import Share, affine, uniform
 
-__all__ = ["degrade"]
+__all__ = ["corrupt"]
 
 Random = Generator | Share
 
@@ -37,7 +37,7 @@ _QUANTIZATION = (
 _LEVELS = 5  # of low resolution: all are computed for each chosen face, which is cheaper than one by one
 
 
-def degrade(x: Tensor, d: Degrade, g: Random) -> Tensor:
+def corrupt(x: Tensor, d: Degrade, g: Random) -> Tensor:
     """Float images ``(N, C, H, W)`` in 0..255; each kind that ``d`` names befalls a share ``d.probability`` of them."""
     kinds: list[tuple[float, Callable[[Tensor, float, _Draws], Tensor]]] = [
         (d.framing, _framing),
