@@ -115,7 +115,7 @@ def test_heads_of_one_file_are_asked_together(
         return logits_of_views(forward, x, *rest)
 
     monkeypatch.setattr(teachers, "logits_of_views", counted)
-    together = soft_targets(heads, faces[0], views)
+    together = soft_targets([str(file)], faces[0], views)  # a file with both heads teaches both labellings
     assert sum(asked) == 2 * len(faces[0])  # two views of each face, not four
     for kept in own_cache.glob("teacher-*.npz"):
         kept.unlink()

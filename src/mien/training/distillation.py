@@ -78,7 +78,7 @@ def soft_targets(
     """The soft targets that ``models`` (folders of runs, files, names of shipped models, .npz files of
     :func:`save_predictions`) give for ``faces``, or for the views that ``augment`` makes of them, as ``distill`` says.
 
-    A folder of a run with two heads predicts both labellings. ``device`` is where networks run; models in ONNX run on
+    A model with heads for both labellings predicts both. ``device`` is where networks run; models in ONNX run on
     the CPU. Each of ``ranks`` predicts a share of the faces. Raises :class:`ConfigError` where a model's classes are
     neither those of ``faces`` nor of their second labelling.
     """

@@ -30,7 +30,6 @@ from mien.errors import ConfigError, OutputError
 from mien.evaluation.model import Loaded, open_model, together
 from mien.files import replace_file
 from mien.models.inference import Forward, logits_of_views
-from mien.models.weights import read_spec
 from mien.preprocessing import channels_first, channels_last
 from mien.spec import ModelSpec
 from mien.stored import blocks
@@ -87,17 +86,14 @@ def said_by_models(
 
 
 def _heads_of(model: str, faces: FaceDataset) -> list[str]:
-    """``model``, or, of a run with a head for the classes of ``faces``, ``RUN:HEAD`` for that and for their second
+    """``model``; of one with a head for the classes of ``faces``, ``MODEL:HEAD`` for that and for their second
     labelling's.
     """
-    path = Path(model)
-    older = path / "second.safetensors"  # runs of mien 0.1.0 had a file for each head
+    older = Path(model) / "second.safetensors"  # runs of mien 0.1.0 had a file for each head
     if older.is_file() and faces.second is not None:
         return [model, str(older)]
-    if not (path / "model.safetensors").is_file():
-        return [model]
     wanted = [faces.names] if faces.second is None else [faces.names, faces.second_names]
-    found = [h for h in read_spec(path / "model.safetensors").heads if h.labels in wanted]
+    found = [h for h in open_model(model).spec.heads if h.labels in wanted]
     return [f"{model}:{h.name}" for h in found] if faces.names in [h.labels for h in found] else [model]
 
 
