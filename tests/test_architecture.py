@@ -17,7 +17,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "mien"
 
 # The wings, from the ground up. A module may import from lower floors and from its own wing; circles are errors.
 FLOORS = (
-    ("installation", "errors", "lazy"),
+    ("installation", "errors", "lazy", "wording"),
     ("labels", "files", "decoding", "images", "picture_files", "spec", "preprocessing", "faces", "hub_files", "stored"),
     ("data", "models", "classical", "video"),
     ("runtime",),

@@ -114,4 +114,4 @@ def test_several_films_have_it_and_one_sav_of_all(net, clip, tmp_path):
     assert both.source.value_counts().to_dict() == {str(clip): len(one), str(other): len(one)}
     assert both[both.source == str(clip)].drop(columns="source").equals(one.drop(columns="source"))
     (out / "other-relative-segments.csv").unlink()
-    assert "kept: 1 recordings" in run(net, *given, "--resume").stderr
+    assert "kept: 1 recording of" in run(net, *given, "--resume").stderr

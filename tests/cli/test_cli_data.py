@@ -68,7 +68,7 @@ def test_info_with_votes(table: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     rows = ["Training,a,0,0,0,0,0,0,0,0,0,10", "Training,b,0,0,0,0,9,0,0,0,0,1", "PublicTest,c,0,0,0,0,0,0,0,0,0,9"]
     votes.write_text(head + "\n".join(rows))
     assert mien(monkeypatch, "data", "info", table, "--votes", votes) == 0
-    assert "warning: 2 images are no face" in capsys.readouterr().out
+    assert "warning: 2 images without a face" in capsys.readouterr().out
 
 
 def test_errors_are_one_line(table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,7 +89,7 @@ def test_skipped_rows_are_named_on_stderr(
     err = capsys.readouterr().err
     assert f"skipped {table}:5: the label is '8'" in err
     assert "... and 10 more" in err
-    assert "30 rows or pictures were skipped" in err
+    assert "skipped: 30 rows or pictures" in err
 
 
 def test_images_saves_and_goes_on(
@@ -126,7 +126,7 @@ def test_a_packed_set_takes_the_place_of_its_source(
     assert mien(monkeypatch, "data", "pack", table, out, "--skip-bad", "--size", 8, "--colour") == 0
     said = capsys.readouterr()
     assert said.out == f"3 faces of 8 x 8 pixels, colour, 0.0 MB, in {out}\n"
-    assert "1 rows or pictures were skipped" in said.err
+    assert "skipped: 1 row or picture\n" in said.err
     assert mien(monkeypatch, "data", "info", out) == 0
     assert "3 images of 8 x 8 pixels in colour" in capsys.readouterr().out
     assert mien(monkeypatch, "data", "audit", out, "--sheet", tmp_path / "sheet.png") == 0

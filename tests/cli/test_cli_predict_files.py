@@ -30,7 +30,7 @@ def test_out_holds_every_photo_and_stdout_nothing(net, album, tmp_path, name):
     result = run(album, "--model", net, "--out", out)
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert "3 photos, 1 faces, 1 photos without a face" in result.stderr
+    assert "3 photos, 1 face, 1 photo without a face" in result.stderr
     assert outcomes(out) == ["faces", "no face", "unreadable"]
 
 

@@ -135,7 +135,7 @@ def test_a_file_cut_short_keeps_what_was_read_and_ends_with_1(net, tmp_path):
     assert good > 10
     assert "frames are missing" in rows[-1]["error"]
     assert "frames are missing" in result.stderr
-    assert f"{90 - good} frames could not be read or are missing" in result.stderr
+    assert f"{90 - good} frames missing or unreadable" in result.stderr
     assert f"broken or missing  {90 - good} frames" in result.stdout
 
 

@@ -159,7 +159,7 @@ def test_ctrl_c_keeps_what_was_done_and_resume_goes_on(net, films, tmp_path, mon
     monkeypatch.setattr(recorder.VideoRecorder, "add", add)
     again = run(net, films, "--out", out, "--resume")
     assert again.exit_code == 0
-    assert "kept: 1 recordings" in again.stderr
+    assert "kept: 1 recording of" in again.stderr
     assert len(table(out / "all.csv")) == 24
 
 

@@ -130,7 +130,7 @@ def test_an_eighth_label_is_contempt(tmp_path: Path, word: str) -> None:
     want = [*FER2013.names, *FER2013.names]
     want[2] = "contempt"
     assert [ds.names[k] for k in ds.labels] == want
-    assert reading.notes[0].startswith("label 7 is taken for contempt (1 rows): eight classes")
+    assert reading.notes[0].startswith("label 7 is taken for contempt (1 row): eight classes")
     assert read_source(tmp_path / "a.csv").notes == reading.notes  # from the cache, too
 
 

@@ -111,8 +111,8 @@ def test_affectnets_tables_say_where_the_faces_are(tmp_path):
     ds = reading.dataset
     assert reading.notes == (
         "read as AffectNet: faces and labels from training.csv, validation.csv",
-        "1 rows say none, uncertain or no face: left out",
-        "1 pictures are in no table with an expression: left out",
+        "1 row of none, uncertain or no face: left out",
+        "1 picture in no table with an expression: left out",
     )
     assert ds.size == (10, 10)
     assert (ds.images == ds.images[:, :1, :1]).all()
@@ -140,7 +140,7 @@ def test_rows_of_affectnets_tables_that_say_nothing_are_named(tmp_path):
     assert [p.where.rpartition("/")[2] for p in reading.skipped] == ["training.csv:8", "training.csv:9"] + 2 * [
         "training.csv"
     ]
-    assert "1 pictures of the tables are not there" in reading.notes
+    assert "1 picture of the tables not there" in reading.notes
     table = (root / "validation.csv").read_text().replace("0/6.png,20", "0/6.png,90")
     (root / "validation.csv").write_text(table)
     reading = read_source(root, skip_bad=True)

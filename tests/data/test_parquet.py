@@ -105,7 +105,7 @@ def test_shards_in_folders_and_archives_take_their_split_from_the_file_name(tmp_
     same(reading.dataset, DRAWN)
     assert reading.dataset.split.tolist() == ["train"] * 28 + ["validation"] * 7 + ["test"] * 7
     assert reading.dataset.rows.tolist() == list(range(42))
-    assert reading.notes[1] == "read Parquet files; left out: 1 pictures"
+    assert reading.notes[1] == "read Parquet files; left out: 1 picture"
     for name, pack in {"zip": zip_of(files), "tar": tar_of(dict(reversed(files.items())))}.items():
         (tmp_path / name).write_bytes(pack)
         assert read_faces(tmp_path / name).fingerprint == reading.dataset.fingerprint

@@ -159,7 +159,7 @@ def test_skipped_rows_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     (tmp_path / "a.csv").write_bytes(csv_of(faces()) + b"9,1,x\n")
     read_faces(tmp_path / "a.csv", skip_bad=True)
     assert "a.csv:11: the label is '9'" in caplog.text
-    assert "1 rows or pictures" in caplog.text
+    assert "skipped: 1 row or picture of" in caplog.text
 
 
 @pytest.mark.parametrize(

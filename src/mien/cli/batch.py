@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mien.cli.options import DETECTOR, DETECTOR_FILE, DETECTOR_SIZE, DEVICE, MODEL
+from mien.wording import counted
 
 if TYPE_CHECKING:
     from mien.batch import Summary
@@ -80,7 +81,7 @@ class _Progress:
         self._total, self._began = summary.total - summary.kept, monotonic()
         self._told = self._began
         kept = f", {summary.kept:,} of them done before" if summary.kept else ""
-        typer.echo(f"{summary.total:,} photos{kept}", err=True)
+        typer.echo(f"{counted(summary.total, 'photo')}{kept}", err=True)
         if sys.stderr.isatty():
             self._bar = _bar(self._total)
 
@@ -117,11 +118,12 @@ def _bar(total: float) -> Any:
 def _told(summary: Summary, out: str) -> str:
     counts = summary.counts
     if not counts:
-        return f"all {summary.total:,} photos had been done: nothing to do"
+        return f"all of it had been done ({counted(summary.total, 'photo')}): nothing to do"
     outcomes = ", ".join(f"{counts[name]:,} {words}" for name, words in _OUTCOMES.items())
     rate = counts["photos"] / summary.seconds if summary.seconds else 0
     return (
-        f"{counts['photos']:,} photos in {_duration(summary.seconds)}, {rate:,.1f} a second: {counts['face']:,} faces; "
+        f"{counted(counts['photos'], 'photo')} in {_duration(summary.seconds)}, {rate:,.1f} a second: "
+        f"{counted(counts['face'], 'face')}; "
         f"{outcomes}; results in {out}"
     )
 

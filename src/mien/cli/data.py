@@ -16,6 +16,7 @@ from mien.cli.commands import Commands, Group
 from mien.cli.json_option import PrintsJson
 from mien.cli.reading import Colour, Data, SkipBad, left_out, name_left_out
 from mien.cli.screen import stdout
+from mien.wording import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,7 +47,7 @@ def info(
     console.print(_table(summary))
     height, width = summary.size
     colour = " in colour" if summary.channels == 3 else ""
-    for text in (f"{summary.images:,} images of {height} x {width} pixels{colour}, from {summary.source}",
+    for text in (f"{counted(summary.images, 'image')} of {height} x {width} pixels{colour}, from {summary.source}",
                  f"fingerprint {summary.fingerprint}",
                  *(f"note: {n}" for n in reading.notes),
                  *(f"warning: {w}" for w in summary.warnings)):  # fmt: skip
@@ -68,7 +69,7 @@ def images(
     with _bar("saving", len(reading.dataset)) as done:
         saved = save_images(reading.dataset, out, done)
     there = f", {saved.kept:,} were there already" if saved.kept else ""
-    typer.echo(f"{saved.written:,} images saved in {out}{there}; fingerprint {reading.dataset.fingerprint}")
+    typer.echo(f"{counted(saved.written, 'image')} saved in {out}{there}; fingerprint {reading.dataset.fingerprint}")
     name_left_out(reading)
 
 
@@ -103,7 +104,7 @@ def pack(
     faces = reading.dataset
     height, width = faces.size
     kinds = f"{height} x {width} pixels, {'colour' if faces.channels == 3 else 'grey'}"
-    typer.echo(f"{len(faces):,} faces of {kinds}, {faces.images.nbytes / 1e6:,.1f} MB, in {out}")
+    typer.echo(f"{counted(len(faces), 'face')} of {kinds}, {faces.images.nbytes / 1e6:,.1f} MB, in {out}")
     name_left_out(reading)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mien.cli.screen import print_folded
 from mien.files import replace_file
+from mien.wording import counted
 
 if TYPE_CHECKING:
     from mien.diagnostics import Diagnosis, FaceDiagnosis
@@ -49,7 +50,7 @@ def write_diagnosis(found: Diagnosis, predictor: Predictor, path: Path) -> None:
 
 
 def _count(n: int) -> str:
-    return "no face found" if n == 0 else "1 face" if n == 1 else f"{n} faces"
+    return counted(n, "face") if n else "no face found"
 
 
 def _face_lines(number: int, report: FaceDiagnosis) -> list[str]:

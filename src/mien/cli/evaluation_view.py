@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mien.cli.screen import stdout
+from mien.wording import counted
 
 if TYPE_CHECKING:
     from mien.evaluation import Against, Evaluation
@@ -92,7 +93,9 @@ def show_against(report: Report, against: Against) -> None:
         f"only {names[0]} is right on {paired.only_a:,} faces, only {names[1]} on {paired.only_b:,}", markup=False
     )
     for name, n in against.left_out.items():
-        console.print(f"left out: {n:,} faces labelled {name}, a class that one of the two does not know", markup=False)
+        console.print(
+            f"left out: {counted(n, 'face')} labelled {name}, a class that one of the two does not know", markup=False
+        )
 
 
 def show_groups(found: Evaluation) -> None:

@@ -17,6 +17,7 @@ from mien.results.cells import one_line
 from mien.results.resume import Kept
 from mien.results.schema import Record
 from mien.spec import ModelSpec
+from mien.wording import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -140,9 +141,9 @@ def report(count: Counter[str], path: str, kept: Kept, passed: str) -> None:
     if path:
         before = f" ({len(kept.photos)} were there)" if kept.photos else ""
         again = f" ({kept.changed} of them again, their files have changed)" if kept.changed else ""
-        parts = [f"{count['face']} faces", f"{count['no face']} photos without a face"]
+        parts = [counted(count["face"], "face"), f"{counted(count['no face'], 'photo')} without a face"]
         if count["unusable"]:
             parts.append(f"{count['unusable']} with unusable faces only")
-        typer.echo(f"{path}: {count['photos']} photos{again}{before}, {', '.join(parts)}", err=True)
+        typer.echo(f"{path}: {counted(count['photos'], 'photo')}{again}{before}, {', '.join(parts)}", err=True)
     if passed:
         typer.echo(passed, err=True)

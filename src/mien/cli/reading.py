@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from mien.wording import counted
+
 if TYPE_CHECKING:
     from mien.data import FaceDataset, Reading
     from mien.data.votes import Target
@@ -32,7 +34,7 @@ def name_left_out(reading: Reading) -> None:
     if len(reading.skipped) > _NAMED:
         typer.echo(f"... and {len(reading.skipped) - _NAMED:,} more (mien data info --json names all)", err=True)
     if reading.skipped:
-        typer.echo(f"{len(reading.skipped):,} rows or pictures were skipped", err=True)
+        typer.echo(f"skipped: {counted(len(reading.skipped), 'row or picture', 'rows or pictures')}", err=True)
     if reading.passed:
         typer.echo(str(reading.passed), err=True)
 

@@ -14,6 +14,7 @@ import typer
 from mien.cli.options import DETECTOR, DETECTOR_FILE, DETECTOR_SIZE, DEVICE, DRAW_OLD, MODEL, renamed
 from mien.cli.video_baseline import BASELINE, check_baseline, rest_notes
 from mien.errors import ConfigError, MissingExtra
+from mien.wording import counted
 
 if TYPE_CHECKING:
     from mien.cli.video_run import Files, VideoSettings
@@ -143,7 +144,7 @@ def _single(
     if recorder.stopped:
         raise typer.Exit(130)
     if recorder.broken:
-        typer.echo(f"{recorder.missing:,} frames could not be read or are missing", err=True)
+        typer.echo(f"{counted(recorder.missing, 'frame')} missing or unreadable", err=True)
         raise typer.Exit(1)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mien.errors import ConfigError, DataError
+from mien.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -86,6 +87,6 @@ def rest_notes(rests: Rests | None) -> Iterator[str]:
     for track, person in told["persons"].items():
         few = ": few" if person["frames"] < _FEW else ""
         label = max(person["rest"], key=person["rest"].__getitem__)
-        yield f"baseline: track {track} from {person['frames']:,} frames, read as {label}{few}"
+        yield f"baseline: track {track} from {counted(person['frames'], 'frame')}, read as {label}{few}"
     for track in told["without"]:
         yield f"baseline: track {track} has no usable frame in it: its relative columns are empty"

@@ -33,6 +33,7 @@ from mien.results.recorder import about_video
 from mien.results.recordings import Recording, kept_counts, write_all
 from mien.runtime import Predictor
 from mien.study.spss import join_savs
+from mien.wording import counted
 
 __all__ = ["record_all"]
 
@@ -125,7 +126,7 @@ def _kept(task: _Task, provenance: Provenance) -> Recording | None:
 
 def _of_counts(task: _Task, counts: Any, *, kept: bool = False, notes: Sequence[str] = ()) -> Recording:
     missing = counts.get("missing", 0)
-    why = f"{missing:,} frames could not be read or are missing" if missing else ""
+    why = f"{counted(missing, 'frame')} missing or unreadable" if missing else ""
     return Recording(task.source, task.name, "damaged" if missing else "done", why, counts, kept, notes)
 
 
@@ -219,7 +220,7 @@ def _tell(recording: Recording, number: int, of: int) -> None:
     """A line on stderr, and what was noted."""
     place = f"[{number}/{of}] " if of else ""
     counts = recording.counts
-    words = f"{counts['frames']:,} frames, {counts['segments']:,} segments" if counts else ""
+    words = f"{counted(counts['frames'], 'frame')}, {counted(counts['segments'], 'segment')}" if counts else ""
     told = "; ".join(filter(None, (words, recording.error)))
     typer.echo(one_line(f"{place}{recording.outcome}: {recording.source}: {told}"), err=True)
     for note in recording.notes:
@@ -245,7 +246,7 @@ def _finish(
     if found.passed:
         typer.echo(str(found.passed), err=True)
     if kept := sum(r.kept for r in every):
-        typer.echo(f"kept: {kept:,} recordings of an earlier run", err=True)
+        typer.echo(f"kept: {counted(kept, 'recording')} of an earlier run", err=True)
     for path in paths:
         typer.echo(f"written: {path}", err=True)
     sums = ", ".join(f"{n:,} {o}" for o in ("done", "damaged", "unreadable", "stopped") if (n := _count(every, o)))
@@ -254,7 +255,7 @@ def _finish(
         typer.echo("stopped; what was done is kept, --resume goes on with it", err=True)
         raise typer.Exit(130)
     if bad := len(every) - _count(every, "done"):
-        typer.echo(f"{bad:,} of {len(every):,} recordings are damaged or could not be read", err=True)
+        typer.echo(f"damaged or unreadable: {bad:,} of {counted(len(every), 'recording')}", err=True)
         raise typer.Exit(1)
 
 

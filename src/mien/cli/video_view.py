@@ -17,6 +17,7 @@ from mien.labels import colour
 from mien.results.recorder import VideoRecorder
 from mien.runtime import accuracy_line
 from mien.spec import ModelSpec
+from mien.wording import counted
 
 __all__ = ["draw_timeline", "report"]
 
@@ -35,17 +36,17 @@ def report(recorder: VideoRecorder, written: Iterable[tuple[str, Path | None]], 
     console = stdout()
     share = f" ({recorder.without / recorder.frames:.1%})" if recorder.frames else ""
     console.print(f"frames             {recorder.frames:,}   from {recorder.first or 0:.2f} to {recorder.last:.2f} s")
-    console.print(f"faces              {recorder.faces:,}   in {recorder.tracks:,} tracks")
-    console.print(f"without a face     {recorder.without:,} frames{share}")
-    console.print(f"with unusable ones {recorder.unusable:,} frames")
+    console.print(f"faces              {recorder.faces:,}   in {counted(recorder.tracks, 'track')}")
+    console.print(f"without a face     {counted(recorder.without, 'frame')}{share}")
+    console.print(f"with unusable ones {counted(recorder.unusable, 'frame')}")
     if recorder.broken:
-        console.print(f"broken or missing  {recorder.missing:,} frames")
+        console.print(f"broken or missing  {counted(recorder.missing, 'frame')}")
     console.print(f"segments           {recorder.count:,}")
     if recorder.segments:
         console.print(_table(recorder))
     if recorder.count > _LISTED:
         where = f"; {recorder.segment_path} has all" if recorder.segment_path else "; --out FILE keeps all"
-        console.print(escape(f"... and {recorder.count - _LISTED:,} more segments{where}"))
+        console.print(escape(f"... and {counted(recorder.count - _LISTED, 'segment')} more{where}"))
     for what, path in written:
         if path is not None:
             typer.echo(f"{what}: {path}", err=True)

@@ -22,6 +22,7 @@ from mien.data.readers.problems import Problems, Reading
 from mien.data.readers.votes_table import read_votes
 from mien.data.votes import Target, with_votes
 from mien.errors import ConfigError, DataError
+from mien.wording import counted
 
 __all__ = ["read_faces", "read_source"]
 
@@ -56,7 +57,7 @@ def read_faces(
     for problem in reading.skipped:
         _log.warning("skipped %s", problem)
     if reading.skipped:
-        _log.warning("%d rows or pictures of %s were skipped", len(reading.skipped), path)
+        _log.warning("skipped: %s of %s", counted(len(reading.skipped), "row or picture", "rows or pictures"), path)
     if reading.passed:
         _log.warning("%s: %s", path, reading.passed)
     return reading.dataset

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mien.data.dataset import FaceDataset
 from mien.data.duplicates import digests
 from mien.errors import ConfigError
+from mien.wording import counted
 
 __all__ = [
     "copy_groups",
@@ -212,7 +213,7 @@ def describe_split(train: FaceDataset, val: FaceDataset) -> str:
     rows lie among each other, as :func:`split_train_val` leaves them.
     """
     both = len(set(digests(train.images)) & set(digests(val.images)))
-    copies = f"; {_count(both, 'exact copy', 'exact copies')} on both sides" if both else ""
+    copies = f"; {counted(both, 'exact copy', 'exact copies')} on both sides" if both else ""
     names = tuple(" + ".join(s or "''" for s in ds.splits) or "''" for ds in (train, val))
     people = _people(train) | _people(val)
     if names == _OWN and people:
@@ -227,11 +228,11 @@ def describe_split(train: FaceDataset, val: FaceDataset) -> str:
 def _independence(train: FaceDataset, val: FaceDataset) -> str:
     a, b = _people(train), _people(val)
     unknown = sum(len(ds) if ds.subject is None else int((ds.subject == "").sum()) for ds in (train, val))
-    blind = f", {_count(unknown, 'face', 'faces')} of unknown people" if unknown else ""
+    blind = f", {counted(unknown, 'face')} of unknown people" if unknown else ""
     if a & b:
-        return f"NOT subject-independent: {_count(len(a & b), 'person', 'people')} on both sides{blind}"
+        return f"NOT subject-independent: {counted(len(a & b), 'person', 'people')} on both sides{blind}"
     known = "subject-independent as far as known" if unknown else "subject-independent"
-    return f"{known}: {_count(len(a), 'person', 'people')} to train, {len(b)} to evaluate{blind}"
+    return f"{known}: {counted(len(a), 'person', 'people')} to train, {len(b)} to evaluate{blind}"
 
 
 def _interleaved(train: FaceDataset, val: FaceDataset) -> bool:
@@ -242,7 +243,3 @@ def _interleaved(train: FaceDataset, val: FaceDataset) -> bool:
     if train.source != val.source or not len(a) or not len(b) or len(np.intersect1d(a, b)):
         return False
     return bool(a.min() < b.max() and b.min() < a.max())
-
-
-def _count(n: int, one: str, more: str) -> str:
-    return f"{n:,} {one if n == 1 else more}"

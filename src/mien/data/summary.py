@@ -13,6 +13,7 @@ import numpy as np
 from mien.data.dataset import FaceDataset
 from mien.data.duplicates import even
 from mien.data.splits import copy_groups
+from mien.wording import counted
 
 __all__ = ["Summary", "summarise"]
 
@@ -60,13 +61,13 @@ def summarise(ds: FaceDataset) -> Summary:
 def _sentences(ds: FaceDataset, constant: int, unlabelled: int) -> list[str]:
     found = []
     if constant:
-        found.append(f"{constant:,} images are one even grey: they show nothing")
+        found.append(f"{counted(constant, 'image')} of one even grey, which shows nothing")
     if ds.not_face is not None and ds.not_face.any():
-        found.append(f"{int(ds.not_face.sum()):,} images are no face, by all taggers of FER+")
+        found.append(f"{counted(int(ds.not_face.sum()), 'image')} without a face, by all taggers of FER+")
     if ds.labels is None:
         found.append("no image has a label")
     elif unlabelled:
-        found.append(f"{unlabelled:,} images have no label")
+        found.append(f"{counted(unlabelled, 'image')} without a label")
     counts = ds.counts()
     if empty := [n for n, c in zip(ds.names, counts.tolist(), strict=True) if c == 0 and counts.any()]:
         found.append(f"no image is labelled {', '.join(empty)}")

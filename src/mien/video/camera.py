@@ -17,6 +17,7 @@ import numpy as np
 
 from mien.errors import DataError
 from mien.video.frames import Decoded, Frame, Numbering, Wanted
+from mien.wording import counted
 
 __all__ = ["other_cameras", "read_camera"]
 
@@ -37,7 +38,7 @@ def read_camera(number: int, wanted: Wanted) -> Iterator[Frame]:
             start = now if start is None else start
             if not good:
                 numbering.now = now - start
-                yield numbering.lost(f"camera {number} stopped after {numbering.number:,} frames")
+                yield numbering.lost(f"camera {number} stopped after {counted(numbering.number, 'frame')}")
                 return
             frame = numbering(Decoded(now - start, lambda p=pixels: _bytes(p)))  # type: ignore[misc]
             if frame is not None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mien.images import MAX_PIXELS
 from mien.video.frames import Decoded, Frame, Numbering
 from mien.video.mp4 import Track
+from mien.wording import counted
 
 __all__ = [
     "COVER",
@@ -104,7 +105,8 @@ def early_end(seen: Numbering, promise: Promise) -> Iterator[Frame]:
         yield seen.lost(promise.doubt)
     elif whole is not None and seen.end < whole - slack:
         missing = left if left > 0 else max(1, round((whole - seen.end) * seen.rate))
-        words = f"the video ends at {seen.end:.2f} s of {whole:.2f} s: about {missing:,} frames are missing"
+        about = counted(missing, "frame is", "frames are")
+        words = f"the video ends at {seen.end:.2f} s of {whole:.2f} s: about {about} missing"
         yield seen.lost(words, missing=missing)
     elif 0 < promise.least <= left:
         yield seen.lost(f"{left:,} of {promise.frames:,} frames could not be read", missing=left)

@@ -20,6 +20,7 @@ from mien.data.readers.affectnet import WORDS
 from mien.data.readers.pictures import Box, Picture, Plan, plan_of
 from mien.data.readers.problems import Problem, Problems
 from mien.data.readers.text import as_utf8
+from mien.wording import counted
 
 __all__ = ["FaceTable", "is_face_table", "plan_face_tables", "read_face_table"]
 
@@ -74,7 +75,7 @@ def _rows(lines: Iterator[list[str]], table: FaceTable, where: str) -> Iterator[
     try:
         yield from (cells for cells in lines if any(cells))
     except csv.Error as error:
-        table.problems.append(Problem(where, f"reading stopped after {len(table.rows)} rows: {error}"))
+        table.problems.append(Problem(where, f"reading stopped after {counted(len(table.rows), 'row')}: {error}"))
 
 
 def plan_face_tables(
@@ -100,10 +101,10 @@ def plan_face_tables(
                 problems.report(f"names {file} a second time; remove one of both rows", f"{where}/{name}")
             else:
                 pictures[found] = Picture(found, WORDS[number], split=_SPLITS.get(stem, stem), box=box)
-    counts = {
-        "rows say none, uncertain or no face: left out": without,
-        "pictures of the tables are not there": missing,
-        "pictures are in no table with an expression: left out": len(paths) - len(pictures),
-    }
+    counts = (
+        (without, "row", "of none, uncertain or no face: left out"),
+        (missing, "picture", "of the tables not there"),
+        (len(paths) - len(pictures), "picture", "in no table with an expression: left out"),
+    )
     notes = (f"read as AffectNet: faces and labels from {', '.join(sorted(tables))}",)
-    return plan_of(pictures.values()), (*notes, *(f"{n:,} {what}" for what, n in counts.items() if n))
+    return plan_of(pictures.values()), (*notes, *(f"{counted(n, one)} {what}" for n, one, what in counts if n))

@@ -26,6 +26,7 @@ from mien.data.readers.problems import Problems, Reading
 from mien.data.readers.survey import Survey, best_table, export_root, survey, twice
 from mien.errors import DataError
 from mien.picture_files import kind_passed_over
+from mien.wording import counted
 
 __all__ = ["read_container"]
 
@@ -45,7 +46,7 @@ def read_container(path: Path, kind: str, form: Form, problems: Problems) -> Rea
         ds, notes, read = _exported(path, kind, found, root, form, problems)
     elif found.shards:
         ds, notes = read_parquet(path, kind, found.shards, form, problems)
-        others = (f"read Parquet files; left out: {len(found.pictures)} pictures",) if found.pictures else ()
+        others = (f"read Parquet files; left out: {counted(len(found.pictures), 'picture')}",) if found.pictures else ()
         notes, read = (*notes, *others, *_left(found.tables, "Parquet files")), {*found.shards, *found.pictures}
     elif found.pictures:
         ds, notes, read = _pictures(path, kind, found, form, problems)

@@ -24,6 +24,7 @@ from mien.data.readers.problems import Problems
 from mien.data.readers.text import as_utf8
 from mien.errors import DataError
 from mien.labels import FER2013, FERPLUS
+from mien.wording import counted
 
 __all__ = ["MAX_LINE", "read_csv"]
 
@@ -142,7 +143,8 @@ class _Rows:
         if labels is not None and (eighth := int((labels == len(FER2013)).sum())):
             names = FERPLUS.names
             labels = np.array([names.index(n) for n in NUMBERED], dtype=np.int64)[labels]
-            note = f"label 7 is taken for contempt ({eighth:,} rows): eight classes, in the order {', '.join(names)}"
+            rows = counted(eighth, "row")
+            note = f"label 7 is taken for contempt ({rows}): eight classes, in the order {', '.join(names)}"
         faces = FaceDataset(
             images=np.frombuffer(self.pixels, dtype=np.uint8).reshape(-1, self.side, self.side),
             names=names,

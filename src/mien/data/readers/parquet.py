@@ -29,6 +29,7 @@ from mien.data.readers.problems import Problems
 from mien.data.splits import split_rank
 from mien.errors import DataError, need
 from mien.labels import FER2013
+from mien.wording import counted
 
 __all__ = ["read_parquet", "split_of"]
 
@@ -139,9 +140,8 @@ class _Reader:
             self.problems.report(error.message, error.where)
         except (*BROKEN, need("pyarrow", "parquet").ArrowException, MemoryError) as error:
             shown = (str(error) or type(error).__name__).splitlines()[0][:200]
-            self.problems.report(
-                f"reading stopped after {len(shard.labels)} rows: it is damaged ({shown}); download it again", where
-            )
+            rows = counted(len(shard.labels), "row")
+            self.problems.report(f"reading stopped after {rows}: it is damaged ({shown}); download it again", where)
 
     def _read(self, place: int, where: str, stream: IO[bytes]) -> None:
         if stream.read(len(_MAGIC)) != _MAGIC:

@@ -46,7 +46,7 @@ class Problems:
         """The error for a source of which no row could be read."""
         if not self.found:
             return DataError("holds no faces: there are no rows", where)
-        return DataError(f"no row could be read, {len(self.found)} were skipped; the first: {self.found[0]}", where)
+        return DataError(f"no row could be read, {len(self.found):,} skipped; the first: {self.found[0]}", where)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from mien.data.readers.pictures import Picture, Plan, plan_of
 from mien.data.readers.problems import Problems
 from mien.errors import DataError
+from mien.wording import counted
 
 __all__ = ["LIST_BYTES", "is_list", "plan_raf_db"]
 
@@ -56,7 +57,7 @@ def plan_raf_db(
             continue
         pictures.append(Picture(str(path), words[match[1].lower()], split=match[2].lower()))
     missing = len(words) - len(pictures)
-    absent = (f"{missing:,} of the list's {len(words):,} pictures are not there",) if missing > 0 else ()
+    absent = (f"not there: {missing:,} of the list's {counted(len(words), 'picture')}",) if missing > 0 else ()
     kind = "aligned" if aligned else "original"
     return plan_of(pictures), (f"read as RAF-DB: labels from {name}, {kind} pictures", *absent)
 

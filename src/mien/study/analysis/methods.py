@@ -16,6 +16,7 @@ from mien.study.analysis.analysis import Study
 from mien.study.analysis.comparisons import Comparison
 from mien.study.analysis.measures import MISSING, together
 from mien.video.baseline import FORMULA
+from mien.wording import counted
 
 __all__ = ["findings", "methods", "notes", "p_words", "sources"]
 
@@ -92,10 +93,11 @@ def _sample(study: Study) -> Iterator[str]:
     stretches = study.stretches
     whole = together(list(stretches.values()))
     everybody = {s.participant for s in study.design.stretches}
+    recordings = counted(len(study.design.recordings), "recording")
     yield (
-        f"The design names {_n(len(everybody), 'participant')}, {_n(len(study.design.recordings), 'recording')} and "
-        f"{_n(sum(not s.baseline for s in study.design.stretches), 'stretch', 'stretches')} in "
-        f"{_n(len(study.design.conditions()), 'condition')} ({', '.join(study.design.conditions())}), of which "
+        f"The design names {counted(len(everybody), 'participant')}, {recordings} and "
+        f"{counted(sum(not s.baseline for s in study.design.stretches), 'stretch', 'stretches')} in "
+        f"{counted(len(study.design.conditions()), 'condition')} ({', '.join(study.design.conditions())}), of which "
         f"{len(stretches):,} could be measured ({whole.asked / 60:.1f} min)."
     )
     why = [f"{n} {100 * v / whole.asked:.1f} %" for n, v in zip(MISSING, whole.missing, strict=True) if v > 0]
@@ -120,12 +122,12 @@ def _left_out(study: Study) -> Iterator[str]:
         f"Stretches with {', or '.join(rules)} were left out ({sum(stretches.values()):,}{_by(stretches)}), and "
         f"participants who lost more than {100 * limits.max_lost:g} % of their stretches so"
         + (" or have no usable frame at rest" if study.scores == "relative" else "")
-        + f" ({sum(people.values()):,}{_by(people)}); {_n(len(study.participants), 'participant')} remained."
+        + f" ({sum(people.values()):,}{_by(people)}); {counted(len(study.participants), 'participant')} remained."
     )
     rows = Counter(e.level for e in study.exclusions)
     told = [
-        *([f"{_n(rows['row'], 'row')} of the design"] if rows["row"] else []),
-        *([f"{_n(rows['recording'], 'row')} of recordings that could not be read"] if rows["recording"] else []),
+        *([f"{counted(rows['row'], 'row')} of the design"] if rows["row"] else []),
+        *([f"{counted(rows['recording'], 'row')} of recordings that could not be read"] if rows["recording"] else []),
     ]
     if told:
         yield f"Not used: {' and '.join(told)}."
@@ -238,7 +240,3 @@ def p_words(p: float | None) -> str:
 
 def _by(counts: Mapping[str, int]) -> str:
     return f": {', '.join(f'{n:,} by {rule}' for rule, n in counts.items())}" if counts else ""
-
-
-def _n(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
