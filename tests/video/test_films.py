@@ -153,6 +153,25 @@ def test_streams_joined_byte_to_byte_go_on_and_say_so(tmp_path, with_av):
     assert [f.number for f in sampled if f.note] == [60, 90]  # the note waits for a frame that is looked at
 
 
+def test_of_mp4_files_joined_byte_to_byte_it_is_told_that_only_the_first_is_read(tmp_path, with_av):
+    one = write(tmp_path / "one.mp4", [PICTURES[:10]]).read_bytes()
+    (tmp_path / "two.mp4").write_bytes(2 * one)
+    found = list(read_frames(tmp_path / "two.mp4"))
+    assert found[0].note.startswith("2 MP4 files lie one behind the other")
+    assert not any(f.note for f in [*found[1:], *read_frames(tmp_path / "one.mp4")])
+
+
+def test_a_leap_of_the_clock_is_told_once_and_slow_films_have_none():
+    steps = [i / 25 for i in range(20)]
+    times = [*steps, *(500 + t for t in steps), *(2000 + t for t in steps)]
+    found = list(read_frames((t, PICTURES[0]) for t in times))
+    assert [f.time for f in found] == times
+    assert [(f.number, f.note) for f in found if f.note] == [
+        (20, "the clock leaps from 0.76 to 500.00 s: nothing was recorded between, or another file was joined there")
+    ]
+    assert not any(f.note for f in read_frames((60.0 * i, PICTURES[0]) for i in range(30)))
+
+
 def test_a_last_frame_without_a_time_is_no_joined_file(tmp_path, with_av):
     path = tmp_path / "a.mpg"
     with av.open(str(path), "w", format="mpeg") as out:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mien.cli.options import renamed
+from mien.wording import counted
 
 if TYPE_CHECKING:
     from mien.data import FaceDataset
@@ -110,7 +111,7 @@ def train(
         typer.echo(str(planned(chosen, part, held, plan or 1, taught=bool(teachers))))
         return
     if teacher:
-        typer.echo(f"{teacher}: predicting {len(part):,} faces, where that was not done before", err=True)
+        typer.echo(f"{teacher}: predicting {counted(len(part), 'face')}, where that was not done before", err=True)
     starting = {"init": init, "freeze": freeze, "add_head": add_head, "budget": seconds, "size": size, "name": name}
     more = {"teacher": teachers, "device": device, "resume": resume, "tensorboard": tensorboard, "sync_bn": sync_bn}
     _train(chosen, part, held, out, **more, **starting)
@@ -125,7 +126,7 @@ def _train(chosen: Recipe, part: FaceDataset, held: FaceDataset, out: Path, **op
 
     with TrainingDisplay(chosen.epochs) as show, show_warnings():
         show.console.print(
-            f"{chosen.name}: {len(part):,} faces to train ({' '.join(part.splits)}), {len(held):,} to validate"
+            f"{chosen.name}: {counted(len(part), 'face')} to train ({' '.join(part.splits)}), {len(held):,} to validate"
             f" ({' '.join(held.splits)}), {len(part.names)} classes",
             highlight=False,
             soft_wrap=True,

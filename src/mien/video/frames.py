@@ -55,6 +55,8 @@ Source = str | os.PathLike[str] | int | Iterable[Frame | Pixels | tuple[float, P
 
 #: Frames a second of your own pixels without times.
 OWN_RATE = 25.0
+#: A step of the clock is told of where it has more seconds than this, and behind so many frames.
+_LEAP, _FEW = 10.0, 10
 
 Wanted = Callable[[int, float], bool]
 
@@ -117,6 +119,7 @@ class Numbering:
         self._wanted = wanted
         self._begun, self._shift = False, 0.0
         self._pause: float | None = None
+        self._longest, self._leapt = 1 / rate, False  # seconds from a frame to the next
         self._note = ""
 
     @property
@@ -173,6 +176,7 @@ class Numbering:
             return self.now + step
         time += self._shift
         if time >= self.now:
+            self._leap(time - self.now)
             return time
         if self.now - time > max(0.25, 3 * step):
             back = f"the clock goes back by {self.now - time:.2f} s at {self.now + step:.2f} s"
@@ -180,6 +184,14 @@ class Numbering:
             self._shift += self.now + step - time
             return self.now + step
         return self.now
+
+    def _leap(self, seconds: float) -> None:
+        """Tell of the first step that is far longer than all before it: nobody knows what was between."""
+        if self.number > _FEW and seconds > max(_LEAP, 20 * self._longest) and not self._leapt:
+            self._leapt = True
+            where = f"from {self.now:.2f} to {self.now + seconds:.2f} s"
+            self.note(f"the clock leaps {where}: nothing was recorded between, or another file was joined there")
+        self._longest = max(self._longest, seconds)
 
 
 def lasting(frames: Iterator[Frame], numbering: Numbering) -> Iterator[Frame]:

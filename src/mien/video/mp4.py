@@ -2,7 +2,7 @@
 
 OpenCV opens the first picture track, a cover too, and counts the frames that are stored, those too that an edit list
 leaves out. Box layouts are those of ISO/IEC 14496-12. PyAV needs none of this.
-Leaves out: everything but the list of tracks.
+Leaves out: everything but the list of tracks, and whether another file was joined to it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Hidden", "Track", "read_tracks"]
+__all__ = ["Hidden", "Track", "joined_files", "read_tracks"]
 
 _LARGEST = 1 << 28  # bytes of a header; an hour has about one megabyte
+_FIRST = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,18 @@ def read_tracks(path: str | os.PathLike[str]) -> tuple[Track, ...]:
         return ()
 
 
+def joined_files(path: str | os.PathLike[str]) -> int:
+    """How many such files lie in it byte to byte, by their headers; 0 for another kind of file, or an address.
+
+    Decoders follow the first header, so that what lies behind another one may be passed over without a word.
+    """
+    try:
+        with open(path, "rb") as file:
+            return sum(kind == b"moov" for kind, _, _ in _file_boxes(file, Path(path).stat().st_size))
+    except (OSError, struct.error, ValueError):
+        return 0
+
+
 class Hidden(io.BufferedIOBase):
     """A file as OpenCV reads it, in which some tracks are marked as free space, so that the others are found."""
 
@@ -102,6 +115,15 @@ class Hidden(io.BufferedIOBase):
 
 def _header(file: io.BufferedReader, size: int) -> tuple[int, bytes]:
     """Where the content of the box ``moov`` begins, and that content."""
+    for kind, start, length in _file_boxes(file, size):
+        if kind == b"moov" and length <= _LARGEST:
+            file.seek(start)
+            return start, file.read(length)
+    raise ValueError("no header")
+
+
+def _file_boxes(file: io.BufferedReader, size: int) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and length of the content of each box of the file itself; none where its first is of no such file."""
     at = 0
     while at + 8 <= size:
         file.seek(at)
@@ -109,14 +131,10 @@ def _header(file: io.BufferedReader, size: int) -> tuple[int, bytes]:
         head = 8
         if length == 1:
             (length,), head = struct.unpack(">Q", file.read(8)), 16
-        if at == 0 and kind not in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
-            break
-        if kind == b"moov" and length <= _LARGEST:
-            return at + head, file.read(length - head)
-        if length < head:
-            break
-        at += length
-    raise ValueError("no header")
+        if (at == 0 and kind not in _FIRST) or (0 != length < head):
+            return
+        yield kind, at + head, (length or size - at) - head
+        at += length or size
 
 
 def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:

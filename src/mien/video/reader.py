@@ -19,6 +19,7 @@ from pathlib import Path
 from mien.errors import ConfigError, DataError
 from mien.video.camera import read_camera
 from mien.video.frames import Frame, Numbering, Source, Wanted, lasting, own_frames, sampler
+from mien.video.mp4 import joined_files
 from mien.video.opened import LIVE, BrokeOff, Opened, early_end, is_address, scheme_of
 from mien.video.reader_av import AvFile
 from mien.video.reader_cv import CvFile
@@ -60,6 +61,11 @@ class FrameReader(Iterator[Frame]):
         self.live = opened.live
         numbering = Numbering(wanted, opened.rate)
         numbering.note(opened.note)
+        if (files := joined_files(path)) > 1:
+            numbering.note(
+                f"{files} MP4 files lie one behind the other in this one, and decoders may read only the first: give "
+                "each alone, or join them with ffmpeg's concat"
+            )
         with closing(self._decode(path, opened, numbering)) as frames:
             if self.live:  # the newest frame is wanted now
                 yield from (replace(frame, clock=time.monotonic()) for frame in frames)
