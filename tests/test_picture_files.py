@@ -38,6 +38,7 @@ def test_names_of_pictures(name):
         ("._a.jpg", "apple_double"),
         (".a.jpg", "hidden"),
         (".DS_Store", "hidden"),
+        ("@eaDir", "hidden"),
         ("a.txt", "other_ending"),
         ("jpg", "other_ending"),
         ("a.jpg.part", "other_ending"),
@@ -55,7 +56,18 @@ def test_heic_is_read_where_the_extra_is_there(monkeypatch):
 
 
 def test_a_walk_is_in_order_and_counts_what_it_passes_over(tmp_path):
-    tree(tmp_path, "b.jpg", "a/z.png", "a/._z.png", "a/notes.TXT", "c.mp4", ".git/x.jpg", "e.avif", "Makefile")
+    tree(
+        tmp_path,
+        "b.jpg",
+        "a/z.png",
+        "a/._z.png",
+        "a/notes.TXT",
+        "c.mp4",
+        ".git/x.jpg",
+        "a/@eaDir/z.png/thumb.jpg",
+        "e.avif",
+        "Makefile",
+    )
     (tmp_path / "broken.jpg").symlink_to(tmp_path / "nowhere.jpg")
     (tmp_path / "itself.jpg").symlink_to(tmp_path / "itself.jpg")
     (tmp_path / "again").symlink_to(tmp_path / "a", target_is_directory=True)
@@ -63,11 +75,17 @@ def test_a_walk_is_in_order_and_counts_what_it_passes_over(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     passed = PassedOver()
     assert found(tmp_path, passed) == ["a/z.png", "b.jpg", "e.avif", "link.jpg"]
-    counts = {"apple_double": 1, "other_ending": 3, "hidden": 1, "broken_link": 2, "linked_folder": 1, "no_file": 1}
+    counts = {"apple_double": 1, "other_ending": 3, "hidden": 2, "broken_link": 2, "linked_folder": 1, "no_file": 1}
     assert passed.counts == counts
     said = str(passed)
     assert said.startswith("passed over: 3 files of other kinds (Makefile, .txt, .mp4), ")
-    for part in ("1 linked folder (", "2 broken links (", "1 side file of macOS (._*) (", "._z.png", "1 hidden file"):
+    for part in (
+        "1 linked folder (",
+        "2 broken links (",
+        "1 side file of macOS (._*) (",
+        "._z.png",
+        "2 hidden files or folders (",
+    ):
         assert part in said
     as_json = json.loads(json.dumps(passed.to_dict()))
     assert as_json["broken_link"]["count"] == 2

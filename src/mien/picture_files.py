@@ -16,7 +16,10 @@ from typing import Any
 
 from mien.errors import DataError
 
-__all__ = ["PassedOver", "find_pictures", "kind_passed_over", "matching", "walk_files"]
+__all__ = ["PassedOver", "find_pictures", "is_hidden", "kind_passed_over", "matching", "walk_files"]
+
+#: Folders that a system keeps beside yours: macOS in archives, Synology's thumbnails, waste bins, what a check left.
+_OF_THE_SYSTEM = {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
 
 _EXAMPLES = 3  # names that are kept of each kind
 
@@ -76,12 +79,17 @@ class PassedOver:
         return {kind: {"count": n, "examples": self.examples[kind]} for kind, n in self.counts.items()}
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is none of the user's: ``.git``, ``@eaDir``."""
+    return name.startswith(".") or name in _OF_THE_SYSTEM
+
+
 def kind_passed_over(name: str | os.PathLike[str]) -> str:
     """Why a file of this name is no picture: "" for one that is, else the kind by which :class:`PassedOver` counts."""
     from mien.images import HEIF_SUFFIXES, is_picture  # OpenCV and Pillow, which tables of pixels do without
 
     base = PurePath(name).name
-    if base.startswith("."):
+    if is_hidden(base):
         return "apple_double" if base.startswith("._") else "hidden"
     if is_picture(base):
         return ""
@@ -153,7 +161,7 @@ def _identity(folder: str | os.PathLike[str]) -> tuple[int, int]:
 
 def _kind_of_entry(entry: os.DirEntry[str], entered: set[tuple[int, int]], follow: bool) -> str:
     """Why an entry is neither read nor entered, "" for one that is."""
-    if entry.name.startswith("."):
+    if is_hidden(entry.name):
         return kind_passed_over(entry.name)
     try:
         if entry.is_dir():

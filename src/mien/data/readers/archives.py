@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from mien.errors import DataError
-from mien.picture_files import PassedOver, walk_files
+from mien.picture_files import PassedOver, is_hidden, walk_files
 
 __all__ = ["BROKEN", "MAX_UNPACKED", "Entry", "entries", "kind_of", "reason", "unpacked"]
 
@@ -163,7 +163,7 @@ def entries(path: Path, kind: str, passed: PassedOver | None = None) -> Generato
                 "unpack it by hand with a tool that you trust",
                 entry.where,
             )
-        if any(p.startswith(".") or p == "__MACOSX" for p in parts):
+        if any(map(is_hidden, parts)):
             passed.add("apple_double" if parts[-1].startswith("._") else "hidden", entry.name)
         else:
             yield entry
