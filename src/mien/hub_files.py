@@ -1,8 +1,8 @@
 """Files of a model in a folder as Hugging Face's hub has it, on this disk or there: ``hf://owner/name@revision``.
 
 A folder that ``mien hub pack`` wrote has a ``config.json`` with the SHA-256 of its files, which are checked. What was
-fetched once is in the hub's own cache and needs no network. Nothing of such a folder is run: weights are ONNX and
-safetensors. Leaves out: writing one (``mien.hub``).
+fetched once is in the hub's own cache and needs no network; without a revision the newest is asked for. Nothing of
+such a folder is run: weights are ONNX and safetensors. Leaves out: writing one (``mien.hub``).
 """
 
 from __future__ import annotations
@@ -58,6 +58,10 @@ def _fetched(model: str, repository: str, revision: str | None, name: str) -> Pa
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     hub: Any = need("huggingface_hub", "hub")
     errors: Any = need("huggingface_hub.errors", "hub")
+    if revision:  # it stays what it is, so a copy is as good; asking first costs 8 s a file where there is no network
+        kept = hub.try_to_load_from_cache(repository, name, revision=revision)
+        if isinstance(kept, str):
+            return Path(kept)
     try:
         return Path(hub.hf_hub_download(repository, name, revision=revision))
     except errors.LocalEntryNotFoundError as error:
