@@ -86,7 +86,7 @@ function manifest() {
 function notices() {
   const parts = [
     ["mien: code and networks", readFileSync("../LICENSE", "utf8")],
-    ["CenterFace, the face detector", readFileSync("dist/models/LICENSE.centerface", "utf8")],
+    ["CenterFace, the face detector", readFileSync("dist/models/LICENSE.centerface-small", "utf8")],
     ["onnxruntime-web (Microsoft); ort-lean.wasm is its WebAssembly file without what these networks never call", readFileSync("licences/onnxruntime.txt", "utf8")],
   ];
   const about = JSON.parse(readFileSync(`dist/models/${FIRST}.json`, "utf8"));

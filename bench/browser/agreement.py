@@ -1,10 +1,10 @@
-"""The browser's side beside Python's, what the page weighs, and what the detector's small weights lose.
+"""The browser's side beside Python's, what the page weighs, and what its smaller detector loses.
 
     make web && python tests/browser/golden.py build/golden
     python -m bench.browser.agreement --golden build/golden --data fer2013.csv     -> results/browser.json
 
-onnxruntime-web runs in node, on one thread of WebAssembly; its times are the least of twelve. Small weights are judged
-on generated scenes (``bench.runtime.scenes``), against the float file. Leaves out: other libraries, and what a browser
+onnxruntime-web runs in node, on one thread of WebAssembly; its times are the least of twelve. The detector is judged
+on generated scenes (``bench.runtime.scenes``), against the whole one. Leaves out: other libraries, and what a browser
 itself costs.
 """
 
@@ -30,12 +30,9 @@ _LEAST = 24.0  # pixels of a face that is to be found
 
 
 def detectors(golden: Path, data: str, count: int) -> dict[str, Any]:
-    """What other files find of the faces that the float file finds."""
+    """What the browser's file finds of the faces that the whole one finds."""
     whole = CenterFace(size=640, threads=1)
-    others = {
-        "small weights": CenterFace(golden / "centerface.onnx", size=640, threads=1),
-        "int8": CenterFace(whole.path.with_name("centerface-int8.onnx"), size=640, threads=1),
-    }
+    others = {"the smaller one": CenterFace(golden / "centerface.onnx", size=640, threads=1)}
     found: dict[str, list[float]] = {name: [] for name in others}
     more = dict.fromkeys(others, 0)
     for scene in Scenes(read_crops(data, odd=True), seed=11).all(count):
@@ -69,8 +66,7 @@ def main() -> None:
     given = parser.parse_args()
     golden = given.golden.resolve()
     whole = CenterFace(threads=1).path
-    files = {"float32": whole, "small weights": golden / "centerface.onnx"}
-    files["int8"] = whole.with_name("centerface-int8.onnx")
+    files = {"float32": whole, "the smaller one": golden / "centerface.onnx"}
     command = ["node", "bench/browser/measure.mjs", *(f"{name}={path}" for name, path in files.items())]
     environment = {**os.environ, "MIEN_GOLDEN": str(golden)}
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)

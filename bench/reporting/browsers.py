@@ -82,10 +82,10 @@ def _spread_row(name: str, spread: dict[str, float], digits: int) -> str:
 
 
 def browser_detectors() -> str:
-    """The detector's three files: what they find, and what a look costs in WebAssembly beside the float file's."""
+    """The browser's detector: what it finds, and what a look costs in WebAssembly beside the whole one's."""
     record = record_of("browser")
     times = record["detector_ms"]
-    lines = ["| file | of the float file's faces | IoU, median | others | time of a look, float32 = 1 |"]
+    lines = ["| detector | of the faces that Python's finds | IoU, median | others | time of a look, Python's = 1 |"]
     lines.append("| --- | --- | --- | --- | --- |")
     for name, found in record["detectors"].items():
         ratio = [times[name][size] / ms for size, ms in times["float32"].items()]

@@ -1,6 +1,6 @@
 """Measure face detectors beside CenterFace in float32 at 640 pixels, on generated scenes with faces at known places.
 
-    python -m bench.runtime.detectors --data fer2013.csv        # writes results/detectors.json
+    python -m bench.runtime.detectors --data fer2013.csv --photographs FOLDER      # writes results/detectors.json
 
 Scenes of 640 x 480 pixels (``bench/runtime/scenes.py``): one near face, a few, many small ones, turned, dark, and none.
 "kept" is the share of the faces that float32 finds at 640 and another finds too (IoU above 0.5), by the side of its
@@ -8,6 +8,7 @@ box; "placed" the share of the faces that were put there, by their side and by k
 none was put, over all scenes and in the empty ones. IoU and landmark error (mean distance of the five, in percent of
 the box's side) are against float32's. Cost is processor time on one thread, every way in turn on each scene: "look_ms"
 of one pass of the network at that size, "detect_ms" of all that a detector does; ratios compare sums within this run.
+What other boxes do to the answers stands beside, of labelled faces and a folder of photographs (``detector_answers``).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from bench.conditions import RESULTS, conditions, save
+from bench.runtime.detector_answers import of_labelled_faces, of_photographs
 from bench.runtime.scenes import KINDS, Placed, Scene, Scenes, read_crops
 from mien.faces import Detection
 from mien.runtime import CenterFace, make_detector
@@ -141,10 +143,13 @@ def file_of(name: str) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="FER2013's CSV")
+    parser.add_argument("--photographs", type=Path, required=True, help="folder of photographs with faces")
     parser.add_argument("--n", type=int, default=240, help="scenes")
+    parser.add_argument("--faces", type=int, default=600, help="labelled faces")
     parser.add_argument("--out", type=Path, default=RESULTS / "detectors.json")
     given = parser.parse_args()
     scenes = list(Scenes(read_crops(given.data, odd=True), seed=0).all(given.n))
+    detectors = {name: make_detector(name, threads=1) for name in ("centerface", "fast")}
     record = {
         "what": "face detectors beside CenterFace float32 at 640 pixels, on generated scenes of 640 x 480",
         "reference": "centerface 640",
@@ -152,6 +157,9 @@ def main() -> None:
         "faces": sum(len(s.faces) for s in scenes),
         "files": {name: file_of(name) for name in ("centerface", "fast")},
         "ways": measured(scenes),
+        "labelled": given.faces,
+        "answers": of_labelled_faces(detectors, given.data, given.faces),
+        "photographs": of_photographs(detectors, given.photographs),
         "data": Path(given.data).name,
         "conditions": conditions("onnxruntime", "opencv-python-headless", "numpy", threads=1),
     }

@@ -8,7 +8,7 @@ multiply-adds of the convolutions and products in each file at the input's size 
 one core: 4 float32 lanes and one fused multiply-add a cycle at 1.8 GHz (Cortex-A72, Pi 4), two at 2.4 GHz (Cortex-A76,
 Pi 5), by ARM's optimisation guides. The share that the float32 detector reaches of this processor's peak stands beside
 it, at the clock that Linux names, which is below the one it runs at. Memory, decoding, further looks at a picture and
-what int8 saves are left out: good to a factor of two.
+what int8 saves in networks are left out: good to a factor of two.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bench.conditions import RESULTS, ROOT, conditions, save
 from mien.runtime.session import load_onnxruntime, open_session
 
 WEIGHTS = ROOT / "src" / "mien" / "weights"
-DETECTORS, SIDES = ("centerface", "centerface-int8"), ((320, 256), (640, 480), (640, 640))
+DETECTORS, SIDES = ("centerface", "centerface-small"), ((320, 256), (640, 480), (640, 640))
 NETWORKS, BATCHES = ("mien-small", "mien-nano"), (1, 64)
 SHARE = 0.5  # of a board's peak
 BOARDS = {"Raspberry Pi 4": 4 * 1 * 1.8e9, "Raspberry Pi 5": 4 * 2 * 2.4e9}  # multiply-adds a second of one core

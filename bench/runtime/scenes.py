@@ -21,7 +21,7 @@ from mien.data import read_faces
 from mien.data.synthetic import generate
 from mien.images import read_image
 
-__all__ = ["KINDS", "Placed", "Scene", "Scenes", "read_crops"]
+__all__ = ["KINDS", "Placed", "Scene", "Scenes", "read_crops", "whole_photographs"]
 
 #: What a scene shows: number of faces, and their least and largest size in pixels.
 KINDS: dict[str, tuple[int, int, int, int]] = {
@@ -139,6 +139,29 @@ class Scenes:
         noise = rng.normal(0, rng.uniform(10, 60), (height, width, 3)).astype(np.float32)
         grain = cv2.GaussianBlur(noise, (0, 0), rng.uniform(0.4, 4)) * 2
         return np.asarray(np.clip(image + grain, 0, 255), np.uint8)
+
+
+def whole_photographs(rng: np.random.Generator, size: tuple[int, int]) -> Pixels:
+    """One to four photographs of people side by side, of any size, a little turned, each within its part."""
+    width, height = size
+    down, across = ((1, 1), (1, 2), (2, 2))[int(rng.integers(3))]
+    columns, rows = width // across, height // down
+    out = np.zeros((height, width, 3), np.uint8)
+    for i in range(down * across):
+        package, name, (left, top, right, bottom) = _HEADS[int(rng.integers(len(_HEADS)))]
+        photograph = read_image(_folder(package) / name, colour=True)
+        k = min(columns, rows) / (bottom - top) * float(np.exp(rng.uniform(-2.2, -0.3)))
+        if k < 1:  # warpAffine samples four pixels only
+            photograph = cv2.GaussianBlur(photograph, (0, 0), 0.45 / k).astype(np.uint8)
+        middle = ((left + right) / 2, (top + bottom) / 2)
+        matrix = cv2.getRotationMatrix2D(middle, float(rng.normal(0, 12)), k)
+        matrix[:, 2] += np.array([columns, rows]) * rng.uniform(0.25, 0.75, 2) - middle
+        if rng.random() < 0.5:
+            matrix = np.array([[-1.0, 0, columns - 1], [0, 1, 0]]) @ np.vstack([matrix, [0, 0, 1]])
+        part = cv2.warpAffine(photograph, matrix, (columns, rows), borderMode=cv2.BORDER_REFLECT_101)
+        y, x = i // across * rows, i % across * columns
+        out[y : y + rows, x : x + columns] = part
+    return out
 
 
 def _folder(package: str) -> Path:

@@ -172,7 +172,7 @@ def test_all_fulfil_the_protocol(centerface):
     assert isinstance(WholeImage(), Detector)
 
 
-def test_the_detector_in_int8_finds_the_same_face(centerface, photo):
+def test_the_smaller_detector_finds_the_same_face(centerface, photo):
     fast = make_detector("fast", threads=1)
     assert fast.path.stat().st_size < centerface.path.stat().st_size / 3
     for image in (photo, np.ascontiguousarray(photo[:300, 60:431]), photo // 3):

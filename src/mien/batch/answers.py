@@ -135,6 +135,6 @@ def _provenance(predictor: Predictor) -> Provenance:
 def detector_name(predictor: Predictor) -> str:
     """The name by which a predictor's detector is asked for, its class for one of the user's own."""
     kind = type(predictor.detector)
-    if isinstance(predictor.detector, CenterFace) and predictor.detector.path.name == "centerface-int8.onnx":
+    if isinstance(predictor.detector, CenterFace) and predictor.detector.path.name == "centerface-small.onnx":
         return "fast"
     return {CenterFace: "centerface", YuNet: "yunet", WholeImage: "none"}.get(kind, kind.__name__)

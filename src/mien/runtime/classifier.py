@@ -37,7 +37,7 @@ __all__ = [
 DEFAULT_MODEL = "mien-small"
 
 _WEIGHTS = Path(__file__).parent.parent / "weights"
-_DETECTORS = {"centerface", "centerface-int8"}
+_DETECTORS = {"centerface", "centerface-small"}
 _ANY_SIZE = "Predictor(detector='none').predict_many takes pictures of faces of any size and colour"
 _BATCH = 256  # faces in one run of the network: bounds memory, costs no speed
 

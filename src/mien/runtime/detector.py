@@ -34,7 +34,7 @@ _KEPT = 3 * 1024 * 1024  # numbers of an input whose memory is kept for the next
 _STEP = 320  # sides of the input are multiples of it on devices that prepare themselves for each size
 
 _WEIGHTS = Path(__file__).parent.parent / "weights" / "centerface.onnx"
-_FAST = _WEIGHTS.with_name("centerface-int8.onnx")
+_FAST = _WEIGHTS.with_name("centerface-small.onnx")
 _SMALLEST, _LARGEST = 64, 8192  # pixels of the long side
 _WEAK = 0.05  # lowest score of a candidate, which is no face yet
 
@@ -88,7 +88,7 @@ class CenterFace:
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """The faces of a picture, uint8 ``(H, W, 3)`` BGR, the surest first."""
-        scout = self._scout if self.path == _WEIGHTS and self._step == 32 else None  # in int8, for the CPU
+        scout = self._scout if self.path == _WEIGHTS and self._step == 32 else None  # for the CPU
         return turned_upright(self, image, search(self, image, self.size, self.most, scout))
 
     def at_size(self, size: int) -> CenterFace:
@@ -188,7 +188,7 @@ class WholeImage:
 
 @functools.cache
 def _fast(threads: int | None) -> CenterFace:
-    """CenterFace in int8, opened when a large picture without a face first calls for it."""
+    """The smaller CenterFace, opened when a large picture without a face first calls for it."""
     return CenterFace(_FAST, threads=threads)
 
 
@@ -209,7 +209,7 @@ def make_detector(
     threads: int | None = None,
     device: str = "cpu",
 ) -> Detector:
-    """A detector by name: ``centerface``, ``fast`` (the same in int8), ``yunet`` (needs ``path``) or ``none``.
+    """A detector by name: ``centerface``, ``fast`` (half its size), ``yunet`` (needs ``path``) or ``none``.
 
     size    long side in pixels to which pictures are brought, or ``auto`` (None): chosen by the picture
     device  for those that run on onnxruntime, see ``mien.runtime.devices``
