@@ -32,6 +32,7 @@ def of_labelled_faces(
 ) -> dict[str, Any]:
     """Accuracy by detector over the faces that all of them find, and how many each finds."""
     part = read_faces(data).part("PublicTest")
+    assert part.labels is not None
     rng = np.random.default_rng(0)
     rows = rng.permutation(len(part.images))[:count]
     predictors = {name: Predictor(model, detector, threads=1) for name, detector in detectors.items()}
