@@ -55,7 +55,7 @@ MODEL: Any = typer.Option(
 )
 DETECTOR: Any = typer.Option(
     "centerface",
-    help="centerface, fast (half its size and time), yunet (with --detector-model), or none for face crops.",
+    help="centerface, fast (half the time), yunet (with --detector-model), or none for face crops.",
     autocompletion=complete_from("centerface", "fast", "yunet", "none"),
 )
 DETECTOR_FILE: Any = typer.Option("", help="The detector's own ONNX file.", metavar="FILE")

@@ -22,7 +22,7 @@ def serve(
     host: str = typer.Option("127.0.0.1", help="Address to listen on; 0.0.0.0 is every network this machine is in."),
     port: int = typer.Option(8000, help="Port; 0 takes a free one."),
     model: str = MODEL,
-    detector: str = typer.Option("centerface", help="centerface, fast (half its time), or none for face crops."),
+    detector: str = typer.Option("centerface", help="centerface, fast (half the time), or none for face crops."),
     detector_size: str = DETECTOR_SIZE,
     device: str = DEVICE,
     threads: int = typer.Option(

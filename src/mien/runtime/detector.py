@@ -209,7 +209,7 @@ def make_detector(
     threads: int | None = None,
     device: str = "cpu",
 ) -> Detector:
-    """A detector by name: ``centerface``, ``fast`` (half its size), ``yunet`` (needs ``path``) or ``none``.
+    """A detector by name: ``centerface``, ``fast`` (half its channels), ``yunet`` (needs ``path``) or ``none``.
 
     size    long side in pixels to which pictures are brought, or ``auto`` (None): chosen by the picture
     device  for those that run on onnxruntime, see ``mien.runtime.devices``
