@@ -27,7 +27,7 @@ from mien.batch.partition import Job  # noqa: E402
 from mien.batch.plan import Partition  # noqa: E402
 from mien.batch.storage import Folder  # noqa: E402
 from mien.cli import app  # noqa: E402
-from mien.errors import ConfigError  # noqa: E402
+from mien.errors import ConfigError, OutputError  # noqa: E402
 from mien.results.provenance import provenance_of  # noqa: E402
 from mien.runtime import Predictor  # noqa: E402
 
@@ -59,6 +59,12 @@ def rows(out: Path) -> list[dict]:
 
 def ids(out: Path) -> list[str]:
     return [row["photo"] for row in rows(out)]
+
+
+def test_a_file_where_the_folder_should_be_is_named(tmp_path, predictor):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(OutputError, match=r"out: is no folder to write to \(Not a directory\); choose another"):
+        run_batch([str(album(tmp_path / "album", 1))], str(tmp_path / "out"), predictor, workers=1)
 
 
 def test_pictures_and_tables_each_once_and_bad_ones_as_rows(tmp_path, predictor, monkeypatch):

@@ -175,7 +175,7 @@ def test_faces_are_counted_in_the_model_s_order_and_drawn_by_seed():
 @pytest.mark.parametrize(
     ("faces", "split", "words"),
     [
-        (dataset(), None, "--split must be one of a, b"),
+        (dataset(), None, "--split is needed where there are several, one of a, b"),
         (dataset(names=("happy", "bored")), "a", "no class bored"),
         (dataset(labels=None), "a", "no labelled faces"),
         (dataset(labels=(-1,) * 5), "b", "no labelled faces"),

@@ -112,7 +112,7 @@ def test_wrong_words_get_one_clear_line(
 
 def test_evaluate_names_the_splits_and_missing_models(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
     mien("evaluate", run, "--data", DATA, code=2)
-    assert "--split must be one of Training, validation" in capfd.readouterr().err
+    assert "--split is needed where there are several, one of Training, validation" in capfd.readouterr().err
     mien("evaluate", run, "--data", DATA, "--split", "Moon", code=2)
     assert "Training, validation" in capfd.readouterr().err
     mien("evaluate", run.parent / "nothing", "--data", DATA, "--split", "validation", code=2)

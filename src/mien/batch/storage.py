@@ -79,12 +79,16 @@ class Folder:
             self.address = os.path.abspath(self.address)  # a worker may start elsewhere
 
     def names(self) -> set[str]:
-        """The files that lie directly in it; none where there is no such folder."""
+        """The files that lie directly in it; none where there is no such folder, OutputError where it is none."""
         if not is_address(self.address):
             try:
                 return set(os.listdir(self.address))
             except FileNotFoundError:
                 return set()
+            except OSError as error:
+                raise OutputError(
+                    f"{self.address}: is no folder to write to ({error.strerror}); choose another"
+                ) from error
         fs, path = open_at(self.address)
         fs.invalidate_cache(path)
         try:

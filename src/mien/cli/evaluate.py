@@ -131,7 +131,7 @@ def _parts(faces: FaceDataset, split: str | None) -> tuple[FaceDataset, FaceData
     from mien.errors import ConfigError
 
     if split is None and len(faces.splits) > 1:
-        raise ConfigError(f"--split must be one of {', '.join(faces.splits)}")
+        raise ConfigError(f"--split is needed where there are several, one of {', '.join(faces.splits)}")
     part = faces.part(split) if split is not None else faces
     known = [s for s in faces.splits if split_rank(s) == 0 and s not in part.splits]
     return part, faces.part(*known) if known else None

@@ -57,7 +57,7 @@ def labelled(
     from mien.errors import ConfigError
 
     if split is None and len(faces.splits) > 1:
-        raise ConfigError(f"--split must be one of {', '.join(faces.splits)}")
+        raise ConfigError(f"--split is needed where there are several, one of {', '.join(faces.splits)}")
     part = faces.part(split) if split is not None else faces
     if part.labels is None or not (part.labels >= 0).any():
         raise ConfigError(f"{faces.source}: holds no labelled faces to explain")
