@@ -59,7 +59,7 @@ def test_a_table_segments_a_timeline_and_a_summary(net, clip, tmp_path):
     assert json.loads((tmp_path / "t.csv.json").read_text())["counts"]["end"] == pytest.approx(1.2)
     assert cv2.imread(str(tmp_path / "t-timeline.png")) is not None
     assert "frames             24   from 0.00 to 1.15 s" in result.stdout
-    assert "in 1 tracks" in result.stdout
+    assert "in 1 track" in result.stdout
     assert "without a face     0 frames (0.0%)" in result.stdout
     assert "tiny: 63.1 % on PublicTest" in result.stdout
     assert "t-segments.csv" in result.stderr
