@@ -41,8 +41,9 @@ def summary() -> str:
     rows, records = [], [record_of(name) for name in SHOWN]
     speeds = {row["name"]: row for row in record_of("bench_networks")["networks"]}
     for name, record in zip(SHOWN, records, strict=True):
-        speed, votes = speeds.get(name), record_if_there(f"{name}-ferplus")
-        size = [f"{speed['kB']:,.0f} kB", f"{speed['batch1_ms']:.2f} ms"] if speed else ["a recipe", ""]
+        speed, votes = speeds.get(name, {}), record_if_there(f"{name}-ferplus")
+        shipped = record.get("shipped")
+        size = [f"{shipped['bytes'] / 1000:,.0f} kB", f"{speed['batch1_ms']:.2f} ms"] if shipped else ["a recipe", ""]
         scores = [mean_cell(record["summary"][key]) for key in _PARTS]
         scores.append(mean_cell(votes["summary"]["majority accuracy_views10"]) if votes else "")
         rows.append([f"`{name}`", *size, *scores])
