@@ -13,27 +13,22 @@ const apart = (a, b) => Math.max(0, ...a.flat().map((v, i) => Math.abs(v - b.fla
 const values = (of) => Object.values(of);
 const quantile = (list, share) => list.toSorted((a, b) => a - b)[Math.min(list.length - 1, Math.floor(share * list.length))];
 
-/** Python's margin between the first two, where the label is another one, else 0. */
-function margin(said, wanted) {
-  const [first, second] = values(wanted.probabilities).sort((a, b) => b - a);
-  return said.label === wanted.label ? 0 : first - second;
-}
-
 /** The label is the same, unless Python itself was undecided between two. */
 function sameLabel(said, wanted, where) {
-  if (margin(said, wanted) > 0.02) assert.equal(said.label, wanted.label, where);
+  const [first, second] = values(wanted.probabilities).sort((a, b) => b - a);
+  if (first - second > 0.02) assert.equal(said.label, wanted.label, where);
 }
 
-/** Of the same crops two in a hundred at most are more than 0.012 apart, none more than 0.05: floats within mien-small. */
+/** Of the same crops one in a hundred at most is more than 0.01 apart, none more than 0.02: floats within mien-small. */
 function fewApart(off, name) {
-  assert.ok(off.filter((v) => v > 0.012).length <= 0.02 * off.length, `${name}: ${off.toSorted((a, b) => b - a).slice(0, 6)}`);
-  assert.ok(Math.max(...off) <= 0.05, `${name}, the worst: ${Math.max(...off)}`);
+  assert.ok(off.filter((v) => v > 0.01).length <= 0.01 * off.length, `${name}: ${off.toSorted((a, b) => b - a).slice(0, 6)}`);
+  assert.ok(Math.max(...off) <= 0.02, `${name}, the worst: ${Math.max(...off)}`);
 }
 
 /** Whether box and turn, which are rounded to quarters of a pixel and halves of a degree, are the same. */
 const samePlace = (said, wanted) => apart(said.box, wanted.box) < 0.01 && Math.abs(said.turn - wanted.turn) < 0.01;
 
-/** Everything of a face but its crop and its label; gives how far the probabilities are apart. */
+/** Everything of a face but its crop; gives how far the probabilities are apart. */
 function sameFace(said, wanted, where) {
   assert.ok(apart(said.box, wanted.box) <= 0.26, `${where}: box ${said.box}, Python ${wanted.box}`);
   assert.ok(apart(said.corners, wanted.corners) <= 1, `${where}: corners`);
@@ -50,12 +45,13 @@ function sameFace(said, wanted, where) {
   assert.equal(said.usable, wanted.usable, where);
   assert.deepEqual(Object.keys(said), Object.keys(wanted), `${where}: the fields`);
   assert.deepEqual(Object.keys(said.heads), Object.keys(wanted.heads), where);
+  sameLabel(said, wanted, where);
   return apart(values(said.probabilities), values(wanted.probabilities));
 }
 
 test("faces, their places, crops and answers are Python's", { skip }, async () => {
   const opened = new Map();
-  const [probabilities, same, margins] = [[], [], []];
+  const [probabilities, same] = [[], []];
   let moved = 0;
   for (const [i, wanted] of pictures.entries()) {
     const where = `${i} ${wanted.name}`;
@@ -74,7 +70,6 @@ test("faces, their places, crops and answers are Python's", { skip }, async () =
       const off = apart([...face.crop.data], [...crop(wanted.crops[k], face.crop.size).data]);
       const probability = sameFace(said.faces[k], wanted.photo.faces[k], name);
       probabilities.push(probability);
-      margins.push(margin(said.faces[k], wanted.photo.faces[k]));
       if (!samePlace(said.faces[k], wanted.photo.faces[k])) return void moved++;
       assert.equal(off, 0, `${name}: crop`);
       same.push(probability);
@@ -86,8 +81,6 @@ test("faces, their places, crops and answers are Python's", { skip }, async () =
   assert.ok(quantile(probabilities, 0.95) <= 0.01, `95 % of the faces: ${quantile(probabilities, 0.95)}`);
   assert.ok(quantile(probabilities, 1) <= 0.05, `the worst: ${quantile(probabilities, 1)}`);
   fewApart(same, "same places");
-  assert.ok(margins.filter((v) => v > 0.02).length <= 0.01 * margins.length, "labels of faces that Python is sure of");
-  assert.ok(Math.max(...margins) <= 0.1, `another label at a margin of ${Math.max(...margins)}`);
 });
 
 test("the same crops give the same probabilities: 1e-5 for floats, 0.001 for all but a few in int8", { skip }, async () => {
@@ -118,7 +111,6 @@ test("a film's faces are followed and smoothed as in Python", { skip }, async ()
     assert.deepEqual(said.faces.map((f) => f.track), wanted.photo.faces.map((f) => f.track), `frame ${i}`);
     said.faces.forEach((face, k) => {
       assert.ok(sameFace(face, wanted.photo.faces[k], `frame ${i}`) <= 0.05, `frame ${i}: smoothed`);
-      sameLabel(face, wanted.photo.faces[k], `frame ${i}`);
       assert.ok(apart(values(raw[k].probabilities), values(wanted.raw[k].probabilities)) <= 0.05, `frame ${i}: raw`);
     });
   }

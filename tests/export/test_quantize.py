@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from blob_faces import NAMES, TRAIN, VAL
@@ -75,6 +76,22 @@ def test_what_comes_before_the_first_int8_number_is_the_same_in_any_order_of_sum
     forth, back = (np.cumsum(t, axis=2, dtype=np.float32)[..., -1] for t in (terms, terms[..., ::-1]))
     np.testing.assert_array_equal(forth, back)
     np.testing.assert_array_equal(forth, (seen * taps.astype(np.float64)).sum(2) + bias)
+
+
+def test_gates_have_so_few_steps_that_hardly_a_face_lies_between_two(exported: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small.onnx"
+    quantize_onnx(exported, small, TRAIN.images)
+    graph = onnx.load(str(small))
+    gates = [n.output[0] for n in graph.graph.node if n.op_type == "Sigmoid"]
+    assert gates
+    seen = [name.removesuffix(".unrounded") for name in gates]
+    graph.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in (*gates, *seen))
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    faces = (VAL.images[:8, None] / 255).astype(np.float32)
+    before, after = (session.run(names, {"faces": faces}) for names in (gates, seen))
+    for own, rounded in zip(before, after, strict=True):
+        assert (own * 2**6 % 1).any()
+        np.testing.assert_array_equal(rounded, np.round(own * 2**6) / 2**6)
 
 
 def test_the_scales_come_from_the_same_faces_each_time(exported: Path, tmp_path: Path) -> None:

@@ -2,10 +2,10 @@
 
 Convolutions in int8 add whole numbers, which every processor and every browser does alike. What is computed in floats
 before them is not: sums in another order differ by one part in ten million, a number falls to the other side of a
-quantization step, and an undecided face moves by up to 3 per cent. Two places make nearly all of it, and both are
-rounded here to powers of two, far below what the network can tell: the transformer's theta, which moves every sample,
-and the first convolution, whose numbers then have so few bits that their sums are exact in any order. Leaves out: gates
-of squeeze and excitation, where rounding would make more steps than it saves (docs/log.md has the figures).
+quantization step, and an undecided face moves by up to 3 per cent. Three places make nearly all of it, and all are
+rounded here to powers of two, far below what the network can tell: the transformer's theta, which moves every sample;
+the first convolution, whose numbers then have so few bits that their sums are exact in any order; and the gates of
+squeeze and excitation, which have so few steps that hardly a face lies between two (docs/log.md has the figures).
 """
 
 from __future__ import annotations
@@ -23,14 +23,19 @@ __all__ = ["steady"]
 _THETA_BITS = 12  # 2^-12 of half a crop is a hundredth of a pixel
 _INPUT_BITS = 9  # an eighth of a grey value, where the standard deviation is a quarter of black to white
 _EXACT_BITS = 24  # of a float32's significand
+_GATE_BITS = 6  # more steps are crossed more often, and each moves as much behind them
 
 
 def steady(proto: Any, spec: ModelSpec) -> None:
-    """Round theta and the first convolution of a quantized network, in place."""
+    """Round theta, the first convolution and the gates of a quantized network, in place."""
     onnx = need("onnx", "train")
     makers = {o: n for n in proto.graph.node for o in n.output}
     if "theta" in makers:
         _round(onnx, proto.graph, "theta", _THETA_BITS)
+    given = {output.name for output in proto.graph.output}
+    for gate in [n.output[0] for n in proto.graph.node if n.op_type == "Sigmoid"]:
+        if gate not in given:
+            _round(onnx, proto.graph, gate, _GATE_BITS)
     floats = {w.name: w for w in proto.graph.initializer if w.data_type == onnx.TensorProto.FLOAT}
     for node in proto.graph.node:
         source = makers.get(node.input[0]) if node.input else None
