@@ -19,10 +19,10 @@ function sameLabel(said, wanted, where) {
   if (first - second > 0.02) assert.equal(said.label, wanted.label, where);
 }
 
-/** Of the same crops one in a hundred at most is more than 0.01 apart, none more than 0.02: floats within mien-small. */
-function fewApart(off, name) {
-  assert.ok(off.filter((v) => v > 0.01).length <= 0.01 * off.length, `${name}: ${off.toSorted((a, b) => b - a).slice(0, 6)}`);
-  assert.ok(Math.max(...off) <= 0.02, `${name}, the worst: ${Math.max(...off)}`);
+/** Of the same crops one in a hundred at most is more than 0.0001 apart (theta or a gate lies between two steps), none more than 0.01. */
+function asNear(off, name) {
+  assert.ok(off.filter((v) => v > 1e-4).length <= 0.01 * off.length, `${name}: ${off.toSorted((a, b) => b - a).slice(0, 6)}`);
+  assert.ok(Math.max(...off) <= 0.01, `${name}, the worst: ${Math.max(...off)}`);
 }
 
 /** Whether box and turn, which are rounded to quarters of a pixel and halves of a degree, are the same. */
@@ -80,10 +80,10 @@ test("faces, their places, crops and answers are Python's", { skip }, async () =
   assert.ok(moved <= 0.03 * probabilities.length, `${moved} faces lie elsewhere`);
   assert.ok(quantile(probabilities, 0.95) <= 0.01, `95 % of the faces: ${quantile(probabilities, 0.95)}`);
   assert.ok(quantile(probabilities, 1) <= 0.05, `the worst: ${quantile(probabilities, 1)}`);
-  fewApart(same, "same places");
+  asNear(same, "same places");
 });
 
-test("the same crops give the same probabilities: 1e-5 for floats, 0.001 for all but a few in int8", { skip }, async () => {
+test("the same crops give the same probabilities: 1e-5 for floats, 1e-4 for all but a few in int8", { skip }, async () => {
   for (const name of [model, "mien-nano", "deep-emotion-2019"]) {
     const predictor = await create({ model: name, detector: "none" });
     const off = [];
@@ -96,10 +96,7 @@ test("the same crops give the same probabilities: 1e-5 for floats, 0.001 for all
       });
     }
     if (name === "deep-emotion-2019") assert.ok(Math.max(...off) <= 1e-5, `${name}: ${Math.max(...off)}`);
-    else {
-      assert.ok(quantile(off, 0.95) <= 0.001, `${name}, 95 %: ${quantile(off, 0.95)}`);
-      fewApart(off, name);
-    }
+    else asNear(off, name);
   }
 });
 
