@@ -1,6 +1,7 @@
-"""Every answer of a shipped file with two heads, scored: the default one by both labellings, each head by its own.
+"""The network of a run with its heads calibrated, and every answer of a file with two heads scored: the default one by
+both labellings, each head by its own.
 
-Leaves out: training them, and choosing the weight of their mean (``mien.training.finishing``).
+Leaves out: training them, and the weight of their mean (``mien.evaluation.heads``).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
 from mien.data.duplicates import near_duplicates
@@ -17,6 +19,9 @@ from mien.evaluation.model import open_model
 from mien.evaluation.scoring import measure_robustness, scored
 from mien.export.onnx import write_spec
 from mien.labels import FER2013, FERPLUS
+from mien.models.weights import load_network
+from mien.spec import ModelSpec
+from mien.training.finishing import recalibrated
 
 FIRST, SECOND = "fer2013", "fer+"
 SHOWN = (1, 10)  # views of the scores
@@ -29,6 +34,18 @@ def in_seven(faces: FaceDataset) -> FaceDataset:
     labels = np.where(faces.labels >= 0, table[faces.labels], -1)
     kept = labels >= 0
     return replace(faces.take(kept), names=FER2013.names, labels=labels[kept].astype(np.int64), votes=None)
+
+
+def of_run(run: Path, data: str, votes: str | None) -> tuple[nn.Module, ModelSpec]:
+    """The network of a run, whatever mien trained it, calibrated as this one does it."""
+    model, spec = load_network(run / "model.safetensors")
+    faces = read_faces(data)
+    if spec.heads:
+        if votes is None:
+            raise SystemExit("--votes is needed to calibrate FER+'s head")
+        faces = with_votes(faces, read_votes(votes), "both")
+    train, val = train_val(faces)
+    return recalibrated(model, spec, val, ~near_duplicates(val.array, train.array), val.fingerprint)
 
 
 def judge(file: Path, data: str, votes: str | None) -> dict[str, Any]:

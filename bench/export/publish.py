@@ -26,24 +26,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from bench.conditions import RESULTS
 from bench.export.cards import WEIGHTS, card, split_of, write
-from bench.export.heads import judge
+from bench.export.heads import judge, of_run
 from mien.data import FaceDataset, read_faces, read_votes, train_val, with_votes
-from mien.data.duplicates import near_duplicates
 from mien.evaluation.metrics import mean_and_spread
 from mien.evaluation.model import Model, open_model
 from mien.evaluation.scoring import evaluate, measure_robustness
 from mien.export.onnx import export_onnx, write_spec
 from mien.export.quantize import quantize_onnx
 from mien.files import replace_file
-from mien.models.weights import load_network, read_spec
+from mien.models.weights import read_spec
 from mien.runtime import Classifier
 from mien.runtime.processors import processor
-from mien.spec import ModelSpec
-from mien.training.finishing import recalibrated
 
 VIEWS = (1, 10)
 MOST_LOST = 0.003
@@ -159,7 +155,7 @@ def ship(name: str, runs: Path, data: str, votes: str | None, int8: bool) -> Non
     record = json.loads((RESULTS / f"{name}.json").read_text())
     tests = read_tests(data, votes, False)
     best = max(record["seeds"], key=lambda s: _value(s["reports"]["1"]))
-    model, spec = _recalibrated(runs / best["run"], data, votes)
+    model, spec = of_run(runs / best["run"], data, votes)
     file = WEIGHTS / f"{name}.onnx"
     parity = export_onnx(model, replace(spec, name=name, licence=LICENCE, scores={}), file)
     train, val = tests[""]
@@ -185,18 +181,6 @@ def _judged(file: Path, tests: Tests) -> dict[str, Any]:
     scores = reports(model, tests)
     write_spec(file, replace(model.spec, scores={split_of(key, r): r for key, r in scores.items()}))
     return {"reports": scores, "robustness": measure_robustness(model, tests[""][1]).to_dict()}
-
-
-def _recalibrated(run: Path, data: str, votes: str | None) -> tuple[nn.Module, ModelSpec]:
-    """The network of a run, whatever mien trained it, calibrated as this one does it."""
-    model, spec = load_network(run / "model.safetensors")
-    faces = read_faces(data)
-    if spec.heads:
-        if votes is None:
-            raise SystemExit("--votes is needed to calibrate FER+'s head")
-        faces = with_votes(faces, read_votes(votes), "both")
-    train, val = train_val(faces)
-    return recalibrated(model, spec, val, ~near_duplicates(val.array, train.array), val.fingerprint)
 
 
 def _try_int8(file: Path, train: FaceDataset, val: FaceDataset) -> dict[str, Any]:

@@ -86,8 +86,8 @@ class ModelSpec:
     recipe, data, versions, licence: where the weights come from and what may be done with them
     heads       what each head says alone, where the file holds several; ``labels``, ``calibration`` and ``scores``
                 above are those of the answer that is given by default
-    answer      how that answer comes from the heads: ``heads`` (their names), ``weights``, and how these were chosen
-                (see ``evaluation.heads``); empty where there is one head
+    answer      how that answer comes from the heads: ``heads`` (their names), ``weights``, ``shift`` (of each class's
+                log probability) and what others are worth (see ``evaluation.heads``); empty where there is one head
     format      of this record, see ``FORMAT``
     """
 

@@ -164,6 +164,19 @@ def test_a_scale_and_a_shift_for_each_class_are_found_and_few_faces_find_none():
     assert fit_scaling(-20 * z, y) == Scaling()  # turned round: nothing to scale
 
 
+def test_rare_classes_are_preferred_by_a_part_of_their_share():
+    z, y = drawn(4000, k=3)
+    kept = (y != 2) | (np.arange(4000) % 20 == 0)
+    z, y = z[kept], y[kept]
+    plain, found = fit_scaling(z, y), fit_scaling(z, y, balance=0.5)
+    count = np.bincount(y) + 1
+    assert found.scale == plain.scale
+    moved = np.array(found.shift) - plain.shift
+    assert moved[2] - moved[0] == pytest.approx(0.5 * np.log(count[0] / count[2]))
+    recall = [(s(z).argmax(1) == 2)[y == 2].mean() for s in (plain, found)]
+    assert recall[1] > recall[0] + 0.1
+
+
 def test_the_threshold_also_keeps_what_is_promised_of_corrupted_faces():
     z, y = drawn(3000)
     weak = 0.4 * z + np.random.default_rng(1).normal(0, 0.5, z.shape)

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from mien.errors import ConfigError, ModelError
-from mien.evaluation.heads import calibrate_mean, choose_mean, shared_classes
+from mien.evaluation.heads import BALANCE, WEIGHT, calibrate_mean, class_shift, mean_of_heads, shared_classes, tried
 from mien.evaluation.model import open_model
 from mien.labels import FER2013, FERPLUS
 from mien.runtime import Classifier, Predictor
@@ -108,24 +108,33 @@ def test_spec_keeps_its_heads_and_refuses_what_is_newer() -> None:
         Head("x", ("c",), "logits_x", "guess")
 
 
-def test_the_chosen_weight_follows_the_better_head() -> None:
+def test_common_classes_give_way_by_a_part_of_their_share() -> None:
+    labels, others = np.repeat([0, 1], [7, 1]), np.array([0, 0, 0, 1, 1, 1, -1, -1])
+    shift = class_shift(labels, others, 2)
+    assert shift.sum() == pytest.approx(0)
+    assert shift[1] - shift[0] == pytest.approx(
+        WEIGHT * BALANCE * np.log(8 / 2)
+    )  # the others are as many of each: only labels count
+    assert class_shift(labels, others, 2, balance=0).tolist() == [0, 0]
+    mean = mean_of_heads(np.zeros((1, 2)), np.zeros((1, 2)), [0, 1], shift=shift)
+    assert mean[0, 1] - mean[0, 0] == pytest.approx(shift[1] - shift[0])
+
+
+def test_other_weights_are_tried_beside_the_one_that_is_taken() -> None:
     truth, n = RNG.integers(0, 7, 300), 300
     good = 2 * np.eye(7)[truth] + RNG.normal(0, 1, (n, 7))
     noise = RNG.normal(0, 1, (n, 8))
-    other = np.full((n, 8), -9.0)
-    other[:, COLUMNS] = good
-    alone = choose_mean(good[None], noise[None], COLUMNS, truth, truth)
-    assert alone.weight > 0.5
-    assert choose_mean(RNG.normal(0, 1, (1, n, 7)), other[None], COLUMNS, truth, truth).weight < 0.5
-    losses = {weight: loss for weight, *_, loss in alone.curve}
-    assert min(losses.values()) == losses[alone.weight]
-    found = calibrate_mean(good[None], noise[None], COLUMNS, truth, truth, alone.weight)
+    rows = {(row["weight"], row["balance"]): row for row in tried(good, noise, COLUMNS, truth, truth)}
+    assert len(rows) == 11 + 5
+    assert rows[1.0, BALANCE]["agree"] > rows[WEIGHT, BALANCE]["agree"] > rows[0.0, BALANCE]["agree"] + 0.2
+    assert rows[WEIGHT, BALANCE]["labels"] == rows[WEIGHT, BALANCE]["others"]
+    found = calibrate_mean(good[None], noise[None], COLUMNS, truth, truth)
     assert found.n == 2 * n
     assert found.coverage == pytest.approx(0.9, abs=0.05)
 
 
-def test_choosing_says_what_is_missing() -> None:
+def test_trying_says_what_is_missing() -> None:
     with pytest.raises(ConfigError, match="lacks b"):
         shared_classes(("a", "b"), ("a",))
     with pytest.raises(ConfigError, match="at least one face"):
-        choose_mean(np.zeros((1, 30, 7)), np.zeros((1, 30, 8)), COLUMNS, np.zeros(30, np.int64), np.full(30, -1))
+        tried(np.zeros((30, 7)), np.zeros((30, 8)), COLUMNS, np.zeros(30, np.int64), np.full(30, -1))

@@ -351,11 +351,13 @@ def test_unfuse_gives_back_what_fuse_folded(name: str, place: str) -> None:
 def test_heads_side_by_side_answer_alone_and_together() -> None:
     network, x = fuse(make("mien-nano", num_classes=5)), faces()
     heads = (Head("p", ("a", "b"), "x", temperature=2.0), Head("q", ("b", "c", "a"), "y"))
-    spec = ModelSpec("m", ("a", "b"), heads=heads, answer={"heads": ["p", "q"], "weights": [0.3, 0.7]})
+    spec = ModelSpec(
+        "m", ("a", "b"), heads=heads, answer={"heads": ["p", "q"], "weights": [0.3, 0.7], "shift": [0.5, 0]}
+    )
     z = network(x).logits
     p, q = (z[:, :2] / 2).log_softmax(1), z[:, 2:].log_softmax(1)
     torch.testing.assert_close(answering(network, spec, "q")(x).logits, z[:, 2:], rtol=1e-5, atol=1e-5)
-    expected = (0.3 * p + 0.7 * q[:, [2, 0]]).softmax(1)
+    expected = (0.3 * p + 0.7 * q[:, [2, 0]] + torch.tensor([0.5, 0])).softmax(1)
     torch.testing.assert_close(answering(network, spec)(x).logits.softmax(1), expected, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(answering(network, replace(spec, answer={}))(x).logits, z[:, :2], rtol=1e-5, atol=1e-5)
     plain = torch.nn.Sequential(torch.nn.Flatten())

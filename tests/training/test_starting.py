@@ -124,7 +124,7 @@ def test_both_labellings_are_one_file_whose_answer_is_their_mean(
     (w1, w2), found = spec.answer["weights"], open_model(tmp_path / "run")
     columns = [FERPLUS.names.index(n) for n in NAMES]
     one, two = (np.log(open_model(f"{tmp_path / 'run'}:{h.name}").predict(VAL.images)) for h in spec.heads)
-    mean = np.exp((w1 * one + w2 * two[:, columns]) / spec.temperature)
+    mean = np.exp((w1 * one + w2 * two[:, columns] + spec.answer["shift"]) / spec.temperature)
     np.testing.assert_allclose(found.predict(VAL.images), mean / mean.sum(1, keepdims=True), atol=1e-4)
     assert model.report.accuracy == evaluate(tmp_path / "run", VAL).accuracy
     model.export(tmp_path / "m.onnx")

@@ -63,6 +63,7 @@ def calibrated(
     clean: NDArray[np.bool_] | None = None,
     views: Sequence[int] = VIEWS,
     said: HeldOut | None = None,
+    balance: float = 0.0,
 ) -> Loaded:
     """``model`` with temperature and prediction-set threshold fitted on held-out ``faces``, for each number of views.
 
@@ -73,6 +74,7 @@ def calibrated(
     views   numbers of test-time views, 1..10, with 1 among them; each has figures of its own, since a mean over views
             is less sure than one view
     said    what ``model`` says of the faces that count, in their order; None asks it
+    balance how far rare classes are preferred where logits are shifted by class, see ``class_scaling``; 0 not at all
 
     Where at least 1,000 faces count, the logits are scaled and shifted by class, see ``class_scaling``. The threshold
     keeps what is promised of faces as they are and of moderately corrupted ones. The figures of one view stand in
@@ -93,7 +95,8 @@ def calibrated(
     z, q = said or held_out(model, faces.images[counted], max(views))
     many = bool(counted.sum() >= _SCALED_FROM)
     every = {
-        v: calibrate(z[:v], y[counted], corrupted=None if q is None else q[:v], scaled=many) for v in sorted(set(views))
+        v: calibrate(z[:v], y[counted], corrupted=None if q is None else q[:v], scaled=many, balance=balance)
+        for v in sorted(set(views))
     }
     scaling, found = Scaling(every[1].scale, every[1].shift), {v: c.to_dict() for v, c in every.items()}
     one: dict[str, Any] = {

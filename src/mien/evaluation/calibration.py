@@ -85,6 +85,7 @@ def calibrate(
     corrupted: ArrayLike | None = None,
     corrupted_coverage: float = 0.85,
     scaled: bool = False,
+    balance: float = 0.0,
     seed: int = 0,
 ) -> Calibration:
     """Fit temperature and threshold on all rows, and measure them by two-fold cross-fit.
@@ -96,7 +97,7 @@ def calibrate(
     coverage  share of faces whose prediction set shall hold the true class, between 0 and 1
     corrupted           logits of the same faces moderately corrupted, in the same shape; the threshold is then so low
                         that of their sets too a share of ``corrupted_coverage`` holds the true class
-    scaled    fit a scale and a shift of each class's logit first, on the first view, see ``class_scaling``
+    scaled, balance     fit a scale and a shift of each class's logit first, on the first view, see ``class_scaling``
     seed      of the random halves, which hold equally many rows of each class, give or take one
 
     For the figures, each half is measured with what was fitted on the other one, and the rows of both are counted
@@ -107,14 +108,17 @@ def calibrate(
     if len(y) < MIN_ROWS:
         raise ConfigError(f"labels must hold at least {MIN_ROWS} rows, got {len(y)}; calibrate on more faces")
     promised = coverage, corrupted_coverage
-    whole = _Fit.to(z, z_corrupted, y, promised, scaled)
+
+    def fit(rows: NDArray[np.int64] | slice) -> _Fit:
+        scaling = fit_scaling(z[0, rows], y[rows], balance) if scaled else Scaling()
+        return _Fit.to(z[:, rows], None if z_corrupted is None else z_corrupted[:, rows], y[rows], promised, scaling)
+
+    whole = fit(slice(None))
     log_p, log_q = np.empty_like(z[0]), np.empty_like(z[0])
     least, plain = np.empty((len(y), 1)), np.empty((len(y), 1))
     halves = _halves(y, seed)
     for fitted, held in (halves, halves[::-1]):
-        own = _Fit.to(
-            z[:, fitted], None if z_corrupted is None else z_corrupted[:, fitted], y[fitted], promised, scaled
-        )
+        own = fit(fitted)
         least[held], plain[held] = own.threshold, own.plain
         log_p[held] = own.log_mean(z[:, held])
         log_q[held] = log_p[held] if z_corrupted is None else own.log_mean(z_corrupted[:, held])
@@ -162,9 +166,8 @@ class _Fit:
         corrupted: NDArray[np.float64] | None,
         y: NDArray[np.int64],
         promised: tuple[float, float],
-        scaled: bool,
+        scaling: Scaling,
     ) -> _Fit:
-        scaling = fit_scaling(z[0], y) if scaled else Scaling()
         t = fit_temperature(scaling(z), y)
         plain = least = conformal_threshold(np.exp(_log_mean(scaling(z), t)), y, promised[0])
         if corrupted is not None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mien.preprocessing import log_softmax
 
-__all__ = ["Scaling", "fit_scaling"]
+__all__ = ["Scaling", "fit_scaling", "rare_first"]
 
 _PRIOR = 3.0  # faces that the wish for scales of 1 and shifts of 0 counts as: 0.001 of the loss with 3,000 faces
 _STEPS = 50
@@ -33,10 +33,12 @@ class Scaling:
         return z * self.scale + self.shift if self.scale else z
 
 
-def fit_scaling(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> Scaling:
+def fit_scaling(logits: NDArray[np.float64], labels: NDArray[np.int64], balance: float = 0.0) -> Scaling:
     """Scale and shift of each class that minimise the mean log loss, held towards 1 and 0 as if by a few faces.
 
-    logits  ``(N, K)``, finite; labels int ``(N,)`` in ``0..K-1``
+    logits   ``(N, K)``, finite; labels int ``(N,)`` in ``0..K-1``
+    balance  what is then taken from each class's shift, times the logarithm of the class's share of ``labels``: rare
+             classes are named more often (logit adjustment, Menon et al. 2021, arXiv 2007.07314, section 4.1)
 
     What all logits of a face have in common, which softmax does not see, counts here: log probabilities are others.
     The loss is convex: Newton's method, with steps halved where they would not lower it. Where a scale would not stay
@@ -65,4 +67,17 @@ def fit_scaling(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> Scali
         if np.abs(step).max() < 1e-6 or share <= 1e-4:
             break
     scale, shift = theta[:classes], theta[classes:]
-    return Scaling(tuple(map(float, scale)), tuple(map(float, shift))) if scale.min() > 0 else Scaling()
+    if scale.min() <= 0:
+        return Scaling()
+    shift = shift + rare_first(labels, classes, balance)
+    return Scaling(tuple(map(float, scale)), tuple(map(float, shift)))
+
+
+def rare_first(labels: NDArray[np.int64], classes: int, balance: float) -> NDArray[np.float64]:
+    """What logit adjustment adds to each class's logit, ``(classes,)`` with a mean of 0: the more the rarer it is.
+
+    labels   int ``(N,)``, -1 for a face without one; each class counts one face more than it has
+    balance  0 adds nothing, 1 takes all classes for equally likely
+    """
+    common = np.log(np.bincount(labels[labels >= 0], minlength=classes) + 1.0)
+    return np.asarray(balance * (common.mean() - common))

@@ -1,14 +1,14 @@
-"""One answer from two heads that were taught by two labellings of the same faces, and what each weight is worth.
+"""One answer from two heads that were taught by two labellings of the same faces, and what other weights are worth.
 
 The answer is the weighted geometric mean of both heads' probabilities over the classes that they share (a logarithmic
-opinion pool, Genest & Zidek 1986, Statistical Science 1, section 3). Leaves out: the layer that computes it
-(``models.heads``).
+opinion pool, Genest & Zidek 1986, Statistical Science 1, section 3), in which rare classes are somewhat preferred
+(``class_scaling.rare_first``). Leaves out: the layer that computes it (``models.heads``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,26 +16,29 @@ from numpy.typing import NDArray
 
 from mien.errors import ConfigError
 from mien.evaluation.calibrated import VIEWS, HeldOut
-from mien.evaluation.calibration import Calibration, calibrate, fit_temperature
+from mien.evaluation.calibration import Calibration, calibrate
+from mien.evaluation.class_scaling import rare_first
 from mien.preprocessing import log_softmax
 from mien.spec import ModelSpec
 
-__all__ = ["Mean", "calibrate_mean", "choose_mean", "joined", "mean_of_heads", "shared_classes"]
+__all__ = [
+    "BALANCE",
+    "WEIGHT",
+    "calibrate_mean",
+    "class_shift",
+    "joined",
+    "mean_of_heads",
+    "shared_classes",
+    "tried",
+]
 
-_WEIGHTS = np.round(np.linspace(0, 1, 21), 2)
-
-
-@dataclass(frozen=True)
-class Mean:
-    """The mean of two heads that :func:`choose_mean` found best.
-
-    weight       of the first head, 0..1; the second has the rest
-    curve        for each weight tried: weight, accuracy by the first and by the second labelling, macro recall by each,
-                 0..1, and the mean of the log losses by both, nats
-    """
-
-    weight: float
-    curve: tuple[tuple[float, ...], ...]
+#: Of the first head in the mean; the second has the rest. Both count alike, since neither labelling is the truth.
+WEIGHT = 0.5
+#: How far rare classes are preferred (``class_scaling.rare_first``), by a head that learnt votes and once more by the
+#: mean: 0 asks for the labellings' own mix of classes, 1 takes all for equally likely. In votes rare classes share a
+#: face with common ones, so that such a head seldom names them, and which mix a user has nobody knows. So much costs
+#: no accuracy of that head, and none of the mean where both labellings agree.
+BALANCE = 0.2
 
 
 def shared_classes(first: Sequence[str], second: Sequence[str]) -> list[int]:
@@ -45,47 +48,67 @@ def shared_classes(first: Sequence[str], second: Sequence[str]) -> list[int]:
     return [list(second).index(name) for name in first]
 
 
-def mean_of_heads(
-    first: NDArray[np.floating[Any]], second: NDArray[np.floating[Any]], columns: Sequence[int], weight: float
+def class_shift(
+    labels: NDArray[np.int64], others: NDArray[np.int64], classes: int, weight: float = WEIGHT, balance: float = BALANCE
 ) -> NDArray[np.float64]:
-    """``weight * log p1 + (1 - weight) * log p2`` from logits ``(..., K1)`` and ``(..., K2)``: ``(..., K1)``, up to a
-    constant for each face; ``columns`` as :func:`shared_classes` gives them.
+    """What is added to each class's part of the mean, ``(classes,)`` with a mean of 0: less for common classes.
+
+    labels, others  of the same faces in both labellings, int ``(N,)``; -1 for a face without one
     """
-    own, other = log_softmax(first), log_softmax(second)[..., list(columns)]
+    own, other = (rare_first(y, classes, balance) for y in (labels, others))
     return np.asarray(weight * own + (1 - weight) * other)
 
 
-def choose_mean(
+def mean_of_heads(
+    first: NDArray[np.floating[Any]],
+    second: NDArray[np.floating[Any]],
+    columns: Sequence[int],
+    weight: float = WEIGHT,
+    shift: NDArray[np.float64] | float = 0.0,
+) -> NDArray[np.float64]:
+    """``weight * log p1 + (1 - weight) * log p2 + shift`` from logits ``(..., K1)`` and ``(..., K2)``: ``(..., K1)``,
+    up to a constant for each face; ``columns`` and ``shift`` as :func:`shared_classes` and :func:`class_shift` give.
+    """
+    own, other = log_softmax(first), log_softmax(second)[..., list(columns)]
+    return np.asarray(weight * own + (1 - weight) * other + shift)
+
+
+def tried(
     first: NDArray[np.floating[Any]],
     second: NDArray[np.floating[Any]],
     columns: Sequence[int],
     labels: NDArray[np.int64],
     others: NDArray[np.int64],
-) -> Mean:
-    """The weight whose mean has the least log loss on both labellings, each counting half.
+) -> list[dict[str, float]]:
+    """What the mean says right with other weights and with other balances, each tried beside the one that is taken.
 
-    The log loss is a proper score (Gneiting & Raftery 2007, JASA 102, section 4): it asks for honest probabilities of
-    both labellings. By accuracy alone the weight would give up rare classes, by macro recall alone it would follow a
-    few dozen faces. Each weight is tried at the temperature that suits it.
-
-    first, second  logits ``(V, N, K1)`` and ``(V, N, K2)`` of both heads for V test-time views of faces that neither
-                   learnt, each divided by its own temperature; the first view is what the weight is chosen on
+    first, second  logits ``(N, K1)`` and ``(N, K2)`` of both heads for faces that neither learnt, each divided by its
+                   own temperature
     labels         the first labelling, int ``(N,)``, 0..K1-1
     others         the second labelling in the first one's classes; -1 for a face without a clear one
+
+    A row has ``weight``, ``balance``, the accuracy by ``labels``, by ``others`` and where both ``agree``, 0..1, and the
+    mean recall of classes by each, ``recall_labels``, ``recall_others`` and ``recall_agree``.
     """
-    clear = others >= 0
-    if not clear.any():
-        raise ConfigError("others must label at least one face, got none")
-    curve = []
-    for weight in _WEIGHTS.tolist():
-        z = mean_of_heads(first[0], second[0], columns, weight)
-        said, log_p = z.argmax(1), log_softmax(z / fit_temperature(*_both(z[None], labels, others)))
-        rows = [float((said == labels).mean()), float((said == others)[clear].mean())]
-        rows += [_macro_recall(said, truth) for truth in (labels, others)]
-        losses = [-log_p[np.arange(len(labels)), labels].mean(), -log_p[clear, others[clear]].mean()]
-        curve.append((weight, *rows, float(np.mean(losses))))
-    best = min(curve, key=lambda row: row[-1])[0]
-    return Mean(best, tuple(curve))
+    agree = np.where(labels == others, labels, -1)
+    if not (agree >= 0).any():
+        raise ConfigError("others must agree with labels about at least one face, got none")
+    rows = []
+    for weight, balance in _settings():
+        shift = class_shift(labels, others, first.shape[-1], weight, balance)
+        said = mean_of_heads(first, second, columns, weight, shift).argmax(1)
+        row = {"weight": weight, "balance": balance}
+        for name, truth in (("labels", labels), ("others", others), ("agree", agree)):
+            known = truth >= 0
+            row[name] = float((said == truth)[known].mean())
+            row[f"recall_{name}"] = _macro_recall(said, truth)
+        rows.append(row)
+    return rows
+
+
+def _settings() -> list[tuple[float, float]]:
+    weights = {(round(0.1 * i, 1), BALANCE) for i in range(11)}
+    return sorted({*weights, *((WEIGHT, b) for b in (0.0, 0.1, 0.2, 0.3, 0.5, 1.0))})
 
 
 def calibrate_mean(
@@ -94,37 +117,37 @@ def calibrate_mean(
     columns: Sequence[int],
     labels: NDArray[np.int64],
     others: NDArray[np.int64],
-    weight: float,
     corrupted: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
 ) -> Calibration:
-    """Temperature and threshold of the mean with this ``weight``; arguments as for :func:`choose_mean`.
+    """Temperature and threshold of the mean as it is taken; ``labels`` and ``others`` as for :func:`tried`.
 
     Both are fitted on every face with its label and, where there is one, again with its other label: a right answer is
     what one of both labellings says.
 
-    corrupted  logits of both heads for the same faces moderately corrupted; the threshold then keeps a promise of them
+    first, second  logits ``(V, N, K1)`` and ``(V, N, K2)`` for V test-time views
+    corrupted      the same of these faces moderately corrupted; the threshold then keeps a promise of them
     """
-    z, y = _both(mean_of_heads(first, second, columns, weight), labels, others)
-    q = None if corrupted is None else _both(mean_of_heads(*corrupted, columns, weight), labels, others)[0]
+    shift = class_shift(labels, others, first.shape[-1])
+    z, y = _both(mean_of_heads(first, second, columns, WEIGHT, shift), labels, others)
+    q = None if corrupted is None else _both(mean_of_heads(*corrupted, columns, WEIGHT, shift), labels, others)[0]
     return calibrate(z, y, corrupted=q)
 
 
 def joined(
     spec: ModelSpec, said: tuple[HeldOut, HeldOut], labels: NDArray[np.int64], others: NDArray[np.int64]
 ) -> ModelSpec:
-    """``spec`` with the mean of its first two heads that :func:`choose_mean` finds best, which answers then, and the
+    """``spec`` with the mean of its first two heads, which answers then, what other means are worth, and the
     calibration of that answer for each number of test-time views.
 
     said            by each head, calibrated, of faces that neither has learnt, in as many views as ``VIEWS`` has
-    labels, others  as for choose_mean
+    labels, others  as for :func:`tried`
     """
     columns = shared_classes(spec.heads[0].labels, spec.heads[1].labels)
     (z1, q1), (z2, q2) = said
-    found = choose_mean(z1, z2, columns, labels, others)
 
     def figures(v: int) -> dict[str, Any]:
         corrupted = None if q1 is None or q2 is None else (q1[:v], q2[:v])
-        return calibrate_mean(z1[:v], z2[:v], columns, labels, others, found.weight, corrupted).to_dict()
+        return calibrate_mean(z1[:v], z2[:v], columns, labels, others, corrupted).to_dict()
 
     one = figures(1)
     return replace(
@@ -133,8 +156,10 @@ def joined(
         calibration={**one, "views": {str(v): figures(v) for v in VIEWS if v > 1}},
         answer={
             "heads": [h.name for h in spec.heads[:2]],
-            "weights": [found.weight, round(1 - found.weight, 2)],
-            "curve": found.curve,
+            "weights": [WEIGHT, 1 - WEIGHT],
+            "balance": BALANCE,
+            "shift": class_shift(labels, others, len(spec.labels)).tolist(),
+            "tried": tried(z1[0], z2[0], columns, labels, others),
         },
     )
 

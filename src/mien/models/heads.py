@@ -70,10 +70,12 @@ def answering(network: nn.Module, spec: ModelSpec, head: str | None = None) -> n
 
 
 def _answer(layers: Mapping[str, nn.Linear], spec: ModelSpec) -> nn.Linear:
-    """The default answer: the sum of the heads' log probabilities, each at its temperature and with its weight."""
+    """The default answer: the sum of the heads' log probabilities, each at its temperature and with its weight, and of
+    each class's shift.
+    """
     if not spec.answer:
         return layers[spec.heads[0].name]
-    weight = bias = torch.zeros(())
+    weight, bias = torch.zeros(()), layers[spec.heads[0].name].bias.new_tensor(spec.answer.get("shift", 0.0))
     for name, share in zip(spec.answer["heads"], spec.answer["weights"], strict=True):
         h, layer = spec.head(name), layers[name]
         rows, share = [h.labels.index(label) for label in spec.labels], share / h.temperature

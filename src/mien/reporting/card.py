@@ -222,22 +222,30 @@ def _reliability(split: str, report: Report) -> str:
 
 
 def _answer(spec: ModelSpec) -> str:
-    """The weights of the mean, and what each weight would have done."""
+    """The weights of the mean, and what other weights and balances would have done."""
     (first, second), (one, two) = spec.answer["heads"], spec.answer["weights"]
-    rows = [
-        f"| {weight:g}{' (chosen)' if weight == one else ''} | {' | '.join(percent(f) for f in figures)} | {loss:.3f} |"
-        for i, (weight, *figures, loss) in enumerate(spec.answer["curve"])
-        if i % 2 == 0 or weight == one
-    ]
+    balance = spec.answer.get("balance", 0)  # absent in files that were made before there was one
     words = (
-        f"The default answer is the weighted geometric mean of the heads' probabilities: {first} with {one:g}, "
-        f"{second} with {two:g}. Of all weights this one has the least log loss on both labellings, each "
-        "counting half, on PublicTest's faces without a near-duplicate in Training; the table says what others do. "
-        "The heads alone answer "
-        f'where they are asked for: `Predictor(labels="{first}")`, `labels="{second}"`, and `Face.heads` has both.'
+        f"The default answer is the weighted geometric mean of the heads' probabilities, {first} with {one:g} and "
+        f"{second} with {two:g}, each divided by the share of the class in its labelling to the power of {balance:g}. "
+        "Neither labelling is the truth, so both count alike; and nobody knows which mix of expressions a user has, so "
+        "rare ones are preferred as far as costs nothing where both labellings agree (0 would ask for the mix of these "
+        "faces, 1 take all for equally likely). The table says what others do on PublicTest's faces without a "
+        "near-duplicate in Training. The "
+        f'heads alone answer where they are asked for: `Predictor(labels="{first}")`, `labels="{second}"`, and '
+        "`Face.heads` has both."
     )
-    accuracies = "Accuracy, FER2013's labels | FER+'s majority | Macro recall, labels | Majority | Log loss"
-    return "\n".join([words, "", f"| Weight of {first} | {accuracies} |", "|" + " --- |" * 6, *rows])
+    if "tried" not in spec.answer:
+        return words
+    columns = ("labels", "others", "agree")
+    rows = [
+        f"| {row['weight']:g} | {row['balance']:g}{' (taken)' * ((row['weight'], row['balance']) == (one, balance))} | "
+        + " | ".join(percent(row[kind + name]) for kind in ("", "recall_") for name in columns)
+        + " |"
+        for row in spec.answer["tried"]
+    ]
+    figures = "Accuracy, FER2013's labels | FER+'s majority | Both agree | Mean recall, labels | Majority | Both agree"
+    return "\n".join([words, "", f"| Weight of {first} | Balance | {figures} |", "|" + " --- |" * 8, *rows])
 
 
 def _head(head: Head, seeds: Mapping[str, Sequence[float]], robustness: Mapping[str, Any] | None) -> str:

@@ -19,7 +19,7 @@ from mien.errors import ConfigError
 from mien.evaluation.calibrated import VIEWS, HeldOut, calibrated, held_out
 from mien.evaluation.calibration import MIN_ROWS
 from mien.evaluation.class_scaling import Scaling
-from mien.evaluation.heads import joined, shared_classes
+from mien.evaluation.heads import BALANCE, joined, shared_classes
 from mien.evaluation.metrics import Report
 from mien.evaluation.model import Loaded
 from mien.evaluation.scoring import scored
@@ -129,10 +129,11 @@ def _two_heads(
     at, every = len(labels[0]), Loaded(with_head(network, side_by_side(layers)), spec, "")  # one trunk for both
     said = held_out(every, val.images[clean], max(VIEWS)) if clean.any() else None
     own = said and (said.each(lambda z: z[..., :at]), said.each(lambda z: z[..., at:]))
-    (first, report), (second, _) = (
-        _judged(Loaded(with_head(network, layer), replace(spec, labels=names), ""), part, clean, fingerprint, heard)
-        for layer, names, part, heard in zip(layers, labels, (val, _by_second(val)), own or (None, None), strict=True)
-    )
+    (one, other), (heard, other_heard) = layers, own or (None, None)
+    alone = Loaded(with_head(network, one), replace(spec, labels=labels[0]), "")
+    first, report = _judged(alone, val, clean, fingerprint, heard)
+    alone = Loaded(with_head(network, other), replace(spec, labels=labels[1]), "")
+    second, _ = _judged(alone, _by_second(val), clean, fingerprint, other_heard, BALANCE)
     whole = with_head(network, side_by_side([classifier(m.forward) for m in (first, second)]))  # type: ignore[arg-type]
     names = head_name(first.labels, "labels"), head_name(second.labels, "votes")
     spec = replace(first.spec, heads=tuple(map(_head, names, (first.spec, second.spec))))
@@ -148,7 +149,12 @@ def _after(said: HeldOut, model: Loaded) -> HeldOut:
 
 
 def _judged(
-    model: Loaded, faces: FaceDataset, clean: NDArray[np.bool_], fingerprint: str, said: HeldOut | None = None
+    model: Loaded,
+    faces: FaceDataset,
+    clean: NDArray[np.bool_],
+    fingerprint: str,
+    said: HeldOut | None = None,
+    balance: float = 0.0,
 ) -> tuple[Loaded, Report]:
     """``model`` calibrated on the labelled ones of ``faces`` and scored there, with the score in its spec.
 
@@ -157,7 +163,8 @@ def _judged(
     labelled = np.ones(len(faces), bool) if faces.labels is None else faces.labels >= 0
     heard = said and said.each(lambda z: z[:, labelled[clean]])
     faces, clean = faces.take(labelled), clean[labelled]
-    model = calibrated(replace(model, spec=replace(model.spec, scores={})), faces, clean=clean, said=heard)
+    bare = replace(model, spec=replace(model.spec, scores={}))
+    model = calibrated(bare, faces, clean=clean, said=heard, balance=balance)
     if model.spec.calibration:
         model.spec.calibration["fingerprint"] = fingerprint
     return model, _scored(model, faces, clean)
