@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from mien import __version__
 from mien.files import write_text
 from mien.runtime.processors import processor
 
@@ -29,7 +30,7 @@ def conditions(*packages: str, **more: Any) -> dict[str, Any]:
         "load_1min_at_end": round(os.getloadavg()[0], 2),
         "machine": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("mien", *packages)},
+        "versions": {"mien": __version__, **{name: version(name) for name in packages}},
     }
 
 
