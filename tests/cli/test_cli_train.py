@@ -13,6 +13,7 @@ from onnx_nets import write_net
 
 from mien.cli import main
 from mien.cli.evaluation_view import show_groups
+from mien.data import read_faces
 from mien.evaluation import Evaluation
 from mien.evaluation.groups import SMALL, GroupScore
 from mien.evaluation.metrics import Report
@@ -121,6 +122,31 @@ def test_evaluate_names_the_splits_and_missing_models(run: Path, capfd: pytest.C
     assert "no such file" in capfd.readouterr().err
     mien("evaluate", run, "--data", "synthetic:30", "--size", "32", "--split", "validation")
     assert "resized from 32 x 32 to 48 x 48 pixels" in capfd.readouterr().out
+
+
+def test_data_without_parts_are_scored_on_what_the_run_held_out(
+    recipe: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    drawn = read_faces("synthetic:70,seed=4").images
+    for i, face in enumerate(drawn):
+        (tmp_path / "own" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / "own" / "ab"[i % 2] / f"{i}.png"), face)
+    given = ("--data", tmp_path / "own")
+    mien("train", recipe, *given, "--out", tmp_path / "run", "--seed", "3", "--device", "cpu")
+    trained = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    capfd.readouterr()
+    mien("evaluate", tmp_path / "run", *given, "--split", "validation", "--json")
+    told = capfd.readouterr()
+    found = json.loads(told.out)
+    assert "by seed 3, the faces that" in told.err
+    assert "warning" not in told.err
+    assert (found["n"], found["confusion"]) == (trained["n"], trained["confusion"])
+    mien("evaluate", tmp_path / "run", *given)
+    assert "has learnt some of these faces" in capfd.readouterr().err
+    mien("evaluate", tmp_path / "run", *given, "--split", "validation", "--split-seed", "4")
+    assert "by seed 4, not the faces that" in capfd.readouterr().err
+    mien("evaluate", tmp_path / "run", *given, "--split", "PublicTest", code=2)
+    assert "the data have no parts" in capfd.readouterr().err
 
 
 def test_soft_votes_train_eight_classes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -111,14 +111,19 @@ def test_a_folder_with_force_holds_the_new_model_alone(packed, run, tmp_path):
 
 
 def test_shipped_models_are_packed_with_the_weights_that_came_along(tmp_path, monkeypatch):
-    result = CliRunner().invoke(app, ["hub", "pack", "mien-nano", str(tmp_path / "nano")])
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(
+        app, ["hub", "pack", "mien-nano", "mien-nano"]
+    )  # called as the model, as the page has it
     assert result.exit_code == 0, result.output
+    (tmp_path / "mien-nano").rename(tmp_path / "nano")
     assert Predictor(tmp_path / "nano").predict(ASTRONAUT)[0].label == "happy"
     assert Predictor(f"{tmp_path / 'nano'}:fer+").spec.labels[0] == "neutral"
     _, spec = from_pretrained(tmp_path / "nano")
     assert {head.name for head in spec.heads} == {"fer2013", "fer+"}
     monkeypatch.setitem(sys.modules, "torch", None)  # what is not installed is told after what is wrong
     assert isinstance(CliRunner().invoke(app, ["hub", "pack", "nosuch", str(tmp_path / "x")]).exception, ModelError)
+    assert not (tmp_path / "x").exists()
     assert isinstance(
         CliRunner().invoke(app, ["hub", "pack", "mien-nano", str(tmp_path / "x")]).exception, MissingExtra
     )

@@ -190,7 +190,7 @@ def _lines(found: dict[str, Any]) -> Iterator[tuple[str, str, bool | None]]:
             yield f"[{extra}]", have, True
     shipped = ", ".join(f"{m} (default)" if m == models["default"] else m for m in models["shipped"])
     yield "models", shipped or "none", bool(shipped)
-    yield "detector", "centerface" if models["detector"] else "missing", models["detector"]
+    yield "detector", "centerface (default), fast" if models["detector"] else "missing", models["detector"]
     if "error" in photo:
         yield "photo", photo["error"], False
     else:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mien.data import FaceDataset
     from mien.evaluation import Evaluation
+    from mien.spec import ModelSpec
 
 __all__ = ["evaluate", "export"]
 
@@ -21,7 +25,11 @@ def evaluate(
         None, help="A run's folder, model.safetensors, a shipped name, or an .onnx file of ours or of another project."
     ),
     data: str = typer.Option(..., help="CSV, folder, archive or Parquet of faces, or synthetic[:N]."),
-    split: str | None = typer.Option(None, help="Part to score; may be left out where the data has one part."),
+    split: str | None = typer.Option(
+        None,
+        help="Part to score, needed where there are several; `validation` of data without parts: what a run held out.",
+    ),
+    split_seed: int | None = typer.Option(None, help="Seed of that cut, where `mien train --split-seed` had one."),
     against: str | None = typer.Option(None, help="Another model, named as MODEL is: a paired test on the same faces."),
     group_by: str | None = typer.Option(None, help="Scores of each subject, split, label or value of this column."),
     groups: Path | None = typer.Option(None, help="With --group-by: the CSV of that column, joined by its column row."),
@@ -61,8 +69,12 @@ def evaluate(
     words = [model if model is not None else evaluation.CALLABLE + str(function), *([against] if against else [])]
     first, *other = evaluation.open_models(words, labels=labels, pixels=pixels, layout=layout)
     colour = any(getattr(m, "channels", 1) == 3 for m in (first, *other))
-    faces = read_data(data, votes=votes, target=target, skip_bad=skip_bad, size=size, colour=colour)
-    part, train = _parts(faces, split)
+    mixed = first.size or 48
+    faces = read_data(data, votes=votes, target=target, skip_bad=skip_bad, size=size, mixed=mixed, colour=colour)
+    spec = getattr(first, "spec", None)
+    part, train = _parts(faces, split, split_seed, spec)
+    for note in _learnt(spec, part):
+        typer.echo(note, err=True)
     with passes_bar(corrupt or corrupt_plot is not None) as on_pass:
         found = evaluation.assess(
             first,
@@ -125,16 +137,53 @@ def _give(found: Evaluation, plot: Path | None, corrupt_plot: Path | None, out: 
         show_evaluation(found)
 
 
-def _parts(faces: FaceDataset, split: str | None) -> tuple[FaceDataset, FaceDataset | None]:
-    """The part to score, and the training parts beside it."""
-    from mien.data import split_rank
+def _parts(
+    faces: FaceDataset, split: str | None, seed: int | None, spec: ModelSpec | None
+) -> tuple[FaceDataset, FaceDataset | None]:
+    """The part to score, and the training parts beside it; of data without a validation part the one that a run cut."""
+    from mien.data import split_rank, train_val
     from mien.errors import ConfigError
 
     if split is None and len(faces.splits) > 1:
         raise ConfigError(f"--split is needed where there are several, one of {', '.join(faces.splits)}")
+    if split == "validation" and all(split_rank(s) != 1 for s in faces.splits):
+        chosen = _seed(spec) if seed is None else seed
+        train, part = train_val(faces, seed=chosen)
+        told = ""
+        if spec and (held := spec.data.get("validation")):
+            told = f", {'' if part.fingerprint == held else 'not '}the faces that {spec.name} held out"
+        typer.echo(f"note: validation is cut from the data by seed {chosen}{told}", err=True)
+        return part, train
+    if seed is not None:
+        raise ConfigError("--split-seed is for --split validation of data that have no validation part of their own")
     part = faces.part(split) if split is not None else faces
-    known = [s for s in faces.splits if split_rank(s) == 0 and s not in part.splits]
-    return part, faces.part(*known) if known else None
+    trained = [s for s in faces.splits if split_rank(s) == 0 and s not in part.splits]
+    return part, faces.part(*trained) if trained else None
+
+
+def _seed(spec: ModelSpec | None) -> int:
+    return int(spec.recipe.get("seed") or 0) if spec else 0
+
+
+def _learnt(spec: ModelSpec | None, part: FaceDataset) -> Iterator[str]:
+    """A warning where a network of ours is scored on faces that it has learnt, as far as its file tells: by its sketch
+    of them, and where the data are those that it cut its parts from, by their fingerprint.
+    """
+    from mien.data import train_val
+    from mien.errors import ConfigError
+    from mien.training.provenance import seen
+
+    if spec is None:
+        return
+    found = bool(seen(spec.data.get("learnt", ""), part.images)[0])
+    if not found and part.splits in ((), ("",)):
+        with suppress(ConfigError):  # too few faces to be cut are not those of a run
+            found = train_val(part, seed=_seed(spec))[0].fingerprint == spec.data.get("fingerprint")
+    if found:
+        yield (
+            f"warning: {spec.name} has learnt some of these faces, on others it is worse: --split validation scores "
+            "those that a run held out (--split-seed N where it had one)"
+        )
 
 
 def export(

@@ -25,6 +25,7 @@ from mien.study.lsl import LslOutlet
 from mien.study.markers import read_markers
 from mien.video import Source, TrackedFrame, VideoWriter, track_faces
 from mien.visualization.video_overlay import mark
+from mien.wording import counted
 
 __all__ = ["Files", "Progress", "VideoSettings", "record"]
 
@@ -126,7 +127,9 @@ def record(
             tell(f"stopped at {recorder.last:.2f} s; what was read is kept")
     if recorder.markers.left and files.table is not None:
         late = recorder.markers.left
-        tell(f"note: {len(late):,} markers lie behind the last frame, from {late[0].name} at {late[0].start:g} s on")
+        lie = "lies" if len(late) == 1 else "lie"
+        first = f"{late[0].name} at {late[0].start:g} s"
+        tell(f"note: {counted(len(late), 'marker')} {lie} behind the last frame, from {first} on")
     if coder is not None:
         metadata = {"run": provenance.run, **provenance.to_dict(), "complete": not recorder.stopped}
         coded = coder.close(source, predictor.spec.labels, {**metadata, "video": about})

@@ -202,7 +202,10 @@ class FaceDataset:
         """The rows of the named splits, in their order; an error names the splits that exist."""
         for s in splits:
             if s not in self.splits:
-                raise ConfigError(f"split must be one of {', '.join(self.splits) or '(none)'}, got {s!r}")
+                have = ", ".join(name for name in self.splits if name)
+                raise ConfigError(
+                    f"split must be one of {have}, got {s!r}" if have else f"the data have no parts, so none is {s!r}"
+                )
         assert self.split is not None
         return self.take(np.isin(self.split, splits))
 

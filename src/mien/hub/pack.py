@@ -54,8 +54,10 @@ def pack(model: str, out: str | Path, *, force: bool = False) -> Path:
     if strange := sorted(path.name for path in there if path.name not in _FILES or not path.is_file()):
         names = ", ".join(strange)
         raise ConfigError(f"{out} holds what mien does not write, {names}: move it, or choose a new folder")
+    weights, _ = find_weights(model)  # before there is a folder that may be called as the model is
+    if weights is None:
+        find_model(model)
     check_writable(out)
-    weights, _ = find_weights(model)
     for path in there:  # of another model some would stay
         path.unlink()
     card = _shipped(model, out) if weights is None else _run(weights, out)

@@ -13,6 +13,7 @@ from mien.study.annotations import Annotation, Coding, Problem, read_coding
 from mien.study.coders import codes_at, named, parse_map
 from mien.study.comparison import MIEN, Recording
 from mien.study.frames import Frames, is_table, read_frames
+from mien.wording import counted
 
 __all__ = ["read_recordings"]
 
@@ -121,7 +122,9 @@ def _recording(
 
 def _tiers(coding: Coding, wanted: Sequence[str]) -> list[str]:
     filled = {name: len(a) for name, a in coding.tiers.items() if a}
-    told = ", ".join(f"{name!r} ({n:,} annotations)" for name, n in filled.items()) or "none with an annotation"
+    told = (
+        ", ".join(f"{name!r} ({counted(n, 'annotation')})" for name, n in filled.items()) or "none with an annotation"
+    )
     if wanted:
         found = [name for name in wanted if name in coding.tiers]
         if not found:
