@@ -131,10 +131,16 @@ export function shrink(image: Pixels, width: number, height: number, scale?: num
 /** One row of a picture at another width, RGB, into `out`. */
 function narrow({ data, width }: Pixels, row: number, { first, count, weights, most }: Taps, out: Float32Array): void {
   for (let x = 0, to = 0; to < out.length; x++) {
-    let [r, g, b] = [0, 0, 0];
+    // plain variables: with a list that is taken apart here V8 takes nearly twice as long for all of shrink
+    let at = x * most;
     let from = 4 * (row * width + first[x]);
-    for (let at = x * most, end = at + count[x]; at < end; at++, from += 4) {
-      const weight = weights[at];
+    let weight = weights[at];
+    let r = weight * data[from];
+    let g = weight * data[from + 1];
+    let b = weight * data[from + 2];
+    for (const end = at + count[x]; ++at < end; ) {
+      from += 4;
+      weight = weights[at];
       r += weight * data[from];
       g += weight * data[from + 1];
       b += weight * data[from + 2];
