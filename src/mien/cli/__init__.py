@@ -29,6 +29,7 @@ from mien.cli.json_option import PrintsJson
 from mien.cli.predict import predict
 from mien.cli.screen import one_speaks, prepare_streams, speaks
 from mien.cli.serve import serve
+from mien.cli.signals import term_stops
 from mien.cli.study import study
 from mien.cli.train import train
 from mien.cli.video import video
@@ -140,6 +141,11 @@ add(inspect, hidden=True)
 
 def main() -> None:
     """Entry point: errors of ours become one clear line on stderr and exit code 2."""
+    with term_stops():
+        _run()
+
+
+def _run() -> None:
     prepare_streams()
     usual = warnings.showwarning
 
@@ -164,6 +170,8 @@ def main() -> None:
             raise
         typer.echo("error: the disk is full where stdout goes: make room", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ImportError) as error:
+        if isinstance(error, ImportError) and not isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            raise  # what a compiled module makes of Ctrl-C while it is loaded
         typer.echo("stopped", err=True)
         sys.exit(130)

@@ -47,7 +47,7 @@ class TrainingDisplay:
 
     def __enter__(self) -> TrainingDisplay:
         self._old = signal.signal(signal.SIGINT, self._interrupt)
-        self._old_term = signal.signal(signal.SIGTERM, self._interrupt) if self.ranks > 1 else None
+        self._old_term = signal.signal(signal.SIGTERM, self._interrupt)
         self.console.print(
             "[dim]  epoch   train: loss  accuracy   val: loss  accuracy   images/s   theta[/dim]", soft_wrap=True
         )
@@ -57,8 +57,7 @@ class TrainingDisplay:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._progress.stop()
         signal.signal(signal.SIGINT, self._old)
-        if self.ranks > 1:
-            signal.signal(signal.SIGTERM, self._old_term)
+        signal.signal(signal.SIGTERM, self._old_term)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self.stopping and self.ranks == 1:
