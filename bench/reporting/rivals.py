@@ -17,6 +17,8 @@ _NAMES = {
     "mien-nano, near": "`mien-nano`, near",
     "mien-nano": "`mien-nano`",
     "mien-small": "`mien-small`",
+    "mien-nano, fer2013": "`mien-nano`, its head for these labels",
+    "mien-small, fer2013": "`mien-small`, its head for these labels",
     "human": "human",
     "human, no mesh": "human, without its mesh",
     "face-api, SSD": "face-api, SSD MobileNet",
@@ -43,6 +45,8 @@ def browser_beside() -> str:
     ]
     for name in _NAMES:
         s, m = _of("speed", name) or {}, _of("memory", name) or {}
+        if not s:
+            continue
         cells = [_cell(s.get("bytes"), ",.0f", 1e-3)]
         cells += [_cell(s.get(key), ",.0f") for key in ("first_ms", "whole_ms", "detect_ms")]
         cells += [

@@ -12,9 +12,9 @@ function script(src) {
   return new Promise((resolve, reject) => document.head.append(Object.assign(document.createElement("script"), { src, onload: resolve, onerror: reject })));
 }
 
-async function mien(model, size = null, look = undefined) {
+async function mien(model, { size = null, look, labels } = {}) {
   const { Predictor } = await import("/mien/mien.js");
-  const predictor = await Predictor.create({ model, size, wasm: new URL("/mien/", location.href).href, threads: 1 });
+  const predictor = await Predictor.create({ model, size, labels, wasm: new URL("/mien/", location.href).href, threads: 1 });
   const area = ({ box: [left, top, right, bottom] }) => (right - left) * (bottom - top);
   const answer = ({ faces }) => (faces.length ? number(largest(faces, area).label) : -1);
   const pixels = (canvas) => canvas.getContext("2d", { willReadFrequently: true }).getImageData(0, 0, canvas.width, canvas.height);
@@ -24,7 +24,7 @@ async function mien(model, size = null, look = undefined) {
     whole: async (canvas) => answer(await predictor.predict(canvas)),
     detect: async (canvas) => (await predictor.detector.detect(pixels(canvas))).length,
     network: async (canvas) => {
-      crops ??= await Predictor.create({ model, detector: "none", wasm: new URL("/mien/", location.href).href, threads: 1 });
+      crops ??= await Predictor.create({ model, labels, detector: "none", wasm: new URL("/mien/", location.href).href, threads: 1 });
       return answer(await crops.predict(canvas));
     },
     frame: async (canvas, seconds) => answer((await (stream ??= predictor.follow({ look })).push(canvas, seconds)).photo),
@@ -93,7 +93,9 @@ async function faceApi(detector, backend) {
 export const LIBRARIES = {
   "mien-nano": () => mien("mien-nano"),
   "mien-small": () => mien("mien-small"),
-  "mien-nano, near": () => mien("mien-nano", 320, 0.5), // as the ready-made page looks at a webcam
+  "mien-nano, fer2013": () => mien("mien-nano", { labels: "fer2013" }), // the head that learnt the labels it is judged by
+  "mien-small, fer2013": () => mien("mien-small", { labels: "fer2013" }),
+  "mien-nano, near": () => mien("mien-nano", { size: 320, look: 0.5 }), // as the ready-made page looks at a webcam
   "human": (backend) => human(true, backend),
   "human, no mesh": (backend) => human(false, backend),
   "face-api, SSD": (backend) => faceApi("ssd", backend),

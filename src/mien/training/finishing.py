@@ -184,11 +184,13 @@ def _with_mean(
     clean: NDArray[np.bool_],
     fingerprint: str,
 ) -> tuple[ModelSpec, Report]:
-    """The spec and report of the mean of both heads, its weight chosen on both labellings of ``val``."""
+    """The spec and report of the mean of both heads, calibrated on both labellings of ``val``; the first head's where
+    the labellings agree about too few faces to be two of one thing.
+    """
     others = _majority(val, shared_classes(spec.labels, spec.heads[1].labels))
-    if (others[clean] >= 0).sum() < MIN_ROWS:
-        return spec, Report.from_dict(next(iter(spec.heads[0].scores.values())))
     assert val.labels is not None
+    if (others == val.labels)[clean].sum() < MIN_ROWS:
+        return spec, Report.from_dict(next(iter(spec.heads[0].scores.values())))
     spec = joined(spec, said, val.labels[clean], others[clean])
     spec.calibration.update(split="+".join(val.splits) or "validation", fingerprint=fingerprint, rows="clean")
     spec = replace(spec, scores={})
