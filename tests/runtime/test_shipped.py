@@ -53,7 +53,7 @@ def missing(spec: ModelSpec, record: dict[str, Any], card: str, sha256: str) -> 
             f"the card's section on {head.name}": f"\n## The head {head.name} alone\n" in card,
         }
     if spec.heads:
-        wants["what each weight does"] = len(spec.answer.get("curve", ())) > 10
+        wants["what each weight does"] = len(spec.answer.get("tried", ())) > 10
     sections = ("Data", "Scores", "Calibration", "Reliability", "Robustness", "Intended use", "Limits", "Licence")
     wants |= {f"the card's section {s}": f"\n## {s}\n" in card for s in sections}
     return [what for what, there in wants.items() if not there]
