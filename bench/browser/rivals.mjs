@@ -51,7 +51,7 @@ async function opened(name) {
   if (first.answer < 0) throw new Error(`${name}: no face in the first frame`);
   const busy = pages.map((pid, i) => worked(pid) - idle[i]);
   const at = busy.indexOf(Math.max(...busy)); // the page's; the others wait for pages to come
-  return { browser, page, pid: pages[at], first: { ...first, cpu_ms: busy[at], bytes: sent }, used: () => memory(pages[at]) - empty[at] };
+  return { browser, page, pid: pages[at], first: { ...first, cpu_ms: busy[at], bytes: sent }, used: () => Math.max(...pages.map((pid, i) => memory(pid) - empty[i])) };
 }
 
 /** The processes that show pages. */

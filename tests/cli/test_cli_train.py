@@ -111,6 +111,16 @@ def test_wrong_words_get_one_clear_line(
     assert "Traceback" not in err
 
 
+def test_what_never_began_to_train_leaves_no_folder(
+    recipe: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "none").mkdir()
+    mien("train", recipe, "--data", tmp_path / "none", "--out", tmp_path / "a", code=2)
+    mien("train", recipe, "--data", DATA, "--out", tmp_path / "b", "--teacher", "nobody", code=2)
+    assert "no model 'nobody'" in capfd.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["none"]
+
+
 def test_evaluate_names_the_splits_and_missing_models(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
     mien("evaluate", run, "--data", DATA, code=2)
     assert "--split is needed where there are several, one of Training, validation" in capfd.readouterr().err

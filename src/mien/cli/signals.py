@@ -48,4 +48,4 @@ def term_stops() -> Iterator[None]:
         typer.echo("stopped", err=True)  # what a library made of it, whose import was cut off
         sys.exit(_TERMINATED)
     finally:
-        signal.signal(signal.SIGTERM, usual)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if usual is None else usual)  # None: one that is not Python's

@@ -94,7 +94,10 @@ def train(
     if out is None and plan is None:
         raise ConfigError("--out FOLDER is missing: where the run goes")
     if out is not None and plan is None:
+        new = not out.exists()
         check_writable(out)
+        if new:  # it is made again with what goes into it: an error of the data leaves no empty folder
+            out.rmdir()
     if threads:
         torch.set_num_threads(threads)
     keep_memory()

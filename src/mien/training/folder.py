@@ -45,6 +45,7 @@ def claimed(out: Path | None, *, resume: bool = False) -> Iterator[None]:
     if out is None:
         yield
         return
+    new = not out.exists()
     check_writable(out)
     try:
         with FileLock(out / ".lock", timeout=0):
@@ -52,6 +53,11 @@ def claimed(out: Path | None, *, resume: bool = False) -> Iterator[None]:
             yield
     except Timeout:
         raise ConfigError(f"{out}: another training is running here; wait for it, or choose another folder") from None
+    except BaseException:
+        if new and [f.name for f in out.iterdir()] == [".lock"]:  # nothing came of it
+            (out / ".lock").unlink()
+            out.rmdir()
+        raise
 
 
 def _check_free(out: Path, resume: bool) -> None:
