@@ -69,7 +69,7 @@ def test_markers_join_the_table_by_time(net, clip, tmp_path):
     (tmp_path / "m.csv").write_text("time,end,marker\n0.12,,bell\n0.5,0.6,film\n9,,late\n")
     result = run(net, clip, "--out", tmp_path / "t.csv", "--markers", tmp_path / "m.csv")
     assert result.exit_code == 0
-    assert "1 markers lie behind the last frame, from late at 9 s on" in result.stderr
+    assert "1 marker lies behind the last frame, from late at 9 s on" in result.stderr
     marked = {round(float(r["time"]), 2): r["marker"] for r in table(tmp_path / "t.csv") if r["marker"]}
     assert marked == {0.1: "bell", 0.5: "film", 0.55: "film"}
     assert json.loads((tmp_path / "t.csv.json").read_text())["video"]["markers"]["count"] == 3

@@ -7,6 +7,8 @@ const LIMIT = 60_000; // rows; with one face at 20 frames a second that is 50 mi
 const WINDOW = 60; // seconds on show
 const GAP = 1.5; // seconds without an answer that leave a hole in the bands, more where answers are slow
 
+const rounded = (value, digits) => Number(value.toFixed(digits)); // a number: text with a minus would be marked as text
+
 export class Timeline {
   constructor(canvas, labels) {
     this.canvas = canvas;
@@ -61,8 +63,8 @@ export class Timeline {
   /** Everything kept, as it came from the network: not smoothed. Time in seconds, boxes in pixels of the sent frame. */
   csv() {
     const head = ["time", "face", "label", ...this.labels, "left", "top", "right", "bottom", "usable"];
-    return csv([head, ...this.rows.map((row) => [row.time.toFixed(3), row.number ?? "", row.label,
-      ...row.raw.map((p) => p.toFixed(6)), ...row.box.map((v) => v.toFixed(1)), Number(row.usable)])]);
+    return csv([head, ...this.rows.map((row) => [rounded(row.time, 3), row.number ?? "", row.label,
+      ...row.raw.map((p) => rounded(p, 6)), ...row.box.map((v) => rounded(v, 1)), Number(row.usable)])]);
   }
 
   /** Draw the bands of `number` (null: the largest face), which stays chosen until another is given. */
