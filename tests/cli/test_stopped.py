@@ -17,6 +17,7 @@ from mien.installation import example_photo
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_what_was_done_is_kept_whole_and_said(tmp_path, number, code):
+    pytest.importorskip("pyarrow.parquet")
     (tmp_path / "photos").mkdir()
     shutil.copy(example_photo(), tmp_path / "photos" / "0.jpg")
     for i in range(1, 3000):  # more than are done before the signal comes
