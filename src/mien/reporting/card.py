@@ -229,8 +229,8 @@ def _answer(spec: ModelSpec) -> str:
         f"The default answer is the weighted geometric mean of the heads' probabilities, {first} with {one:g} and "
         f"{second} with {two:g}, each divided by the share of the class in its labelling to the power of {balance:g}. "
         "Neither labelling is the truth, so both count alike; and nobody knows which mix of expressions a user has, so "
-        "rare ones are preferred as far as costs nothing where both labellings agree (0 would ask for the mix of these "
-        "faces, 1 take all for equally likely). The table says what others do on PublicTest's faces without a "
+        "rare ones are preferred a little (a balance of 0 would ask for the mix of these faces, 1 take all for equally "
+        "likely). The table says what others do on PublicTest's faces without a "
         "near-duplicate in Training. The "
         f'heads alone answer where they are asked for: `Predictor(labels="{first}")`, `labels="{second}"`, and '
         "`Face.heads` has both."
