@@ -31,12 +31,16 @@ def test_what_was_done_is_kept_whole_and_said(tmp_path, number, code):
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a shell's background ignores it
     )
     part = tmp_path / "faces.parquet.part"
     while run.poll() is None and not (part.is_file() and part.stat().st_size):
         time.sleep(0.02)
     run.send_signal(number)
-    _, said = run.communicate(timeout=60)
+    try:
+        _, said = run.communicate(timeout=60)
+    finally:
+        run.kill()
     assert run.returncode == code, said
     assert "what was done is kept, --resume goes on with it" in said
     assert "Traceback" not in said
