@@ -50,7 +50,8 @@ async function opened(name) {
   const first = await page.evaluate(([n, b]) => bench.first(n, b), [name, given.backend ?? "wasm"]);
   if (first.answer < 0) throw new Error(`${name}: no face in the first frame`);
   const busy = pages.map((pid, i) => worked(pid) - idle[i]);
-  const at = busy.indexOf(Math.max(...busy)); // the page's; the others wait for pages to come
+  const at = busy.indexOf(Math.max(...busy)); // the page's; the others wait for pages to come. Memory is that of the one that grew:
+  // on a machine with much else to do another was the busiest once
   return { browser, page, pid: pages[at], first: { ...first, cpu_ms: busy[at], bytes: sent }, used: () => Math.max(...pages.map((pid, i) => memory(pid) - empty[i])) };
 }
 
