@@ -34,10 +34,11 @@ def teachers(group: str) -> str:
     """The members of an ensemble, each kind of them, and its mean."""
     record, rows = record_of(f"teachers-{group}"), []
     for kind, plus in zip(record.get("kinds", []), record.get("kinds-ferplus", []), strict=True):
-        where = "on the feature map" if kind["options"].get("transformer") == "feature" else "on the input"
+        feature = "what" not in kind and kind["options"].get("transformer") == "feature"
+        what = kind.get("what") or f"transformer on the {'feature map' if feature else 'input'}"
         seeds = seeds_word(kind["summary"]["accuracy_views1"]["n_seeds"])
         cells = _member_cells(kind["summary"], plus["summary"])
-        rows.append([f"transformer {where} ({seeds})", *cells, "", ""])
+        rows.append([f"{what} ({seeds})", *cells, "", ""])
     cells = _member_cells(record["summary"], record["summary-ferplus"])
     known = [_least_to_most(record["members"], key) for key in ("right_unseen", "right_seen")]
     rows.append([f"one of {len(record['members'])}", *cells, *known])

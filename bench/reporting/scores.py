@@ -14,6 +14,7 @@ __all__ = ["RECORDS", "expected", "expected_by_comparison", "ferplus", "heads", 
 
 NETWORKS = (
     "mien-base",
+    "mien-base-scratch",
     "mien-small",
     "mien-small-first",
     "mien-small-scratch",

@@ -39,6 +39,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "wild": wild,
     "trials": lambda: trials("2019"),
     "family trials": lambda: trials("family"),
+    "wide teachers": lambda: teachers("wide"),
     "six teachers": lambda: teachers("six"),
     "six students": lambda: students("six"),
     "copies": lambda: trials("copies"),

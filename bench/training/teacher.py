@@ -8,14 +8,15 @@
 order of the rows, for one fingerprint of the data (mien train RECIPE ... --teacher results/teacher-NAME.npz).
 
 ``train`` trains one member of a group (0, 1, ...; a GPU takes minutes); ``gather`` scores the members and their mean on
-PublicTest (results/teachers-GROUP.json), and those that are ``mien-base`` as seeds of it (results/mien-base.json and
-its -ferplus). The groups:
+PublicTest (results/teachers-GROUP.json), and those that are ``mien-base-scratch`` as seeds of it
+(results/mien-base-scratch.json and its -ferplus). The groups:
 
-six    six of ``mien-base``, half of them with the transformer on the feature map, trained on all of Training; networks
-       follow their runs (mien train RECIPE ... --teacher RUNS/0,RUNS/1,...), which answer about augmented copies
+six    six of ``mien-base-scratch``, half of them with the transformer on the feature map, trained on all of Training;
+       networks follow their runs (mien train RECIPE ... --teacher RUNS/0,RUNS/1,...), which answer about augmented copies
 eight  teachers that do not answer about faces they have learnt (cross-fitting; Dao et al. 2021, arXiv 2104.09732), four
-       of ``mien-base`` and four of a ResNet18's shape, each without a quarter of Training; ``gather`` keeps for every
-       face the mean of those that have not seen it, with --share of the others too, in results/teacher-eight.npz
+       of ``mien-base-scratch`` and four of a ResNet18's shape, each without a quarter of Training; ``gather`` keeps for
+       every face the mean of those that have not seen it, with --share of the others too, in results/teacher-eight.npz
+wide   eight of two shapes and by two optimizers, trained side by side (bench/training/side_by_side.py)
 """
 
 from __future__ import annotations
@@ -45,7 +46,17 @@ from mien.training.teachers import Teacher
 
 FOLDS = 4
 LARGE = {"widths": [64, 128, 256, 512], "depths": [2, 2, 2, 2]}
+#: The shape of ``mien-base``: fewer channels, which see 64 x 64 places.
+WIDE = {"widths": [64, 128, 256], "zoom": 4 / 3}
+SGD = {"name": "sgd", "lr": 0.2, "weight_decay": 5e-4}
+STRONG = {"degrees": 15, "erase_high": 20}
 GROUPS: dict[str, tuple[dict[str, Any], ...]] = {
+    "wide": (
+        *({"seed": k, "options": WIDE, "sizes": ((0.0, 36), (0.5, 48)), "optimizer": SGD, **STRONG} for k in range(3)),
+        *({"seed": k, "options": WIDE, "sizes": ((0.0, 36), (0.5, 48)), **STRONG} for k in (3, 4)),
+        *({"seed": k, "options": {}, "sizes": ((0.0, 40), (0.5, 48)), **STRONG} for k in (5, 6)),
+        {"seed": 7, "options": {"transformer": "feature"}, "sizes": ((0.0, 40), (0.5, 48)), **STRONG},
+    ),
     "six": tuple({"seed": k, "options": {} if k < 3 else {"transformer": "feature"}} for k in range(6)),
     # each fold is left out by two members, of two shapes and two crops
     "eight": (
@@ -60,10 +71,11 @@ Arrays = dict[str, NDArray[Any]]
 
 def member(group: str, number: int, epochs: int | None = None) -> Recipe:
     """The recipe of one member."""
-    own, recipe = GROUPS[group][number], load_recipe("mien-base")
-    options = {**recipe.options, **own["options"]}
-    augment = replace(recipe.augment, scale=own.get("scale", recipe.augment.scale))
-    return replace(recipe, options=options, augment=augment).override(seed=own["seed"], epochs=epochs)
+    own, recipe = GROUPS[group][number], load_recipe("mien-base-scratch")
+    augment = replace(recipe.augment, **{k: own[k] for k in ("scale", *STRONG) if k in own})
+    optimizer = replace(recipe.optimizer, **own.get("optimizer", {}))
+    changed = {"options": {**recipe.options, **own["options"]}, "sizes": own.get("sizes", recipe.sizes)}
+    return replace(recipe, augment=augment, optimizer=optimizer, **changed).override(seed=own["seed"], epochs=epochs)
 
 
 def folds(faces: FaceDataset) -> NDArray[np.int64]:
@@ -142,7 +154,7 @@ def gather(group: str, data: str, votes: str, runs: Path, share: float, hardware
     if unseen.any():
         record["targets"] = _cross_fitted(group, train, unseen, said, share)
     mean = {key: np.log(np.exp([j[key] for j in judged], dtype=float).mean(0)) for key in judged[0]}
-    usual = load_recipe("mien-base").options
+    usual = load_recipe("mien-base-scratch").options
     for ending, head in HEADS.items():
         tests = read_tests(data, votes, bool(ending))
         seeds = [
@@ -161,7 +173,7 @@ def gather(group: str, data: str, votes: str, runs: Path, share: float, hardware
         part = f"{FOLDS - 1}/{FOLDS} of Training, another for each seed"
         write(
             {
-                "name": f"mien-base{ending}",
+                "name": f"mien-base-scratch{ending}",
                 "summary": summarised(base, tests),
                 "hardware": hardware,
                 **({"trained_on": part} if unseen.any() else {}),

@@ -280,7 +280,8 @@ def test_attention_maps(name: str, place: str) -> None:
     assert (spread(alive["theta"]) > 0) is (place != "none")
     assert ("attention" in alive) is (name in FAMILY)
     if name in FAMILY:
-        assert alive["attention"].shape == (4, 6, 6)
+        side = 8 if name == "mien-base" and place == "input" else 6  # it looks at more places
+        assert alive["attention"].shape == (4, side, side)
         torch.testing.assert_close(alive["attention"].sum((1, 2)), torch.ones(4))
         assert float(alive["attention"].std(0).mean()) > 0  # it looks elsewhere on another face
 
@@ -315,6 +316,28 @@ def test_options_of_the_family(options: dict[str, object]) -> None:
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
     maps = model.eval().attention_maps(faces())
     assert ("attention" in maps) is ("pool" not in options)
+
+
+def test_a_transformer_samples_more_places_than_the_image_has_pixels() -> None:
+    near, far = (make("mien-nano", transformer="input", widths=[16, 32], depths=[1, 1], zoom=z) for z in (1.0, 1.5))
+    far.load_state_dict(near.state_dict())  # the zoom has no weights
+    x = faces()
+    assert near.eval().forward_features(x).shape == (4, 32, 12, 12)
+    assert far.eval().forward_features(x).shape == (4, 32, 18, 18)
+    theta = near.theta(x)
+    torch.testing.assert_close(warp(x, theta, (48, 48)), warp(x, theta), rtol=0, atol=0)
+    # every second place of twice as many lies half a place beside those of one
+    ramp = torch.arange(48.0).expand(4, 1, 48, 48)
+    identity = torch.eye(2, 3).expand(4, 2, 3)
+    torch.testing.assert_close(warp(ramp, identity, (96, 96))[0, 0, 0, 1:-1], (torch.arange(1, 95) - 0.5) / 2)
+    with pytest.raises(ModelError, match=r"multiple of 4 pixels after a zoom of 1\.5, got \(44, 44\)"):
+        far(torch.randn(1, 1, 44, 44))
+
+
+@pytest.mark.parametrize(("place", "zoom"), [("none", 2.0), ("feature", 0.5), ("input", 0.0)])
+def test_a_zoom_needs_a_transformer_on_the_input(place: str, zoom: float) -> None:
+    with pytest.raises(ModelError, match="zoom must be above 0, and 1 without a transformer on the input"):
+        create_model("mien-nano", transformer=place, zoom=zoom)
 
 
 @pytest.mark.parametrize(("name", "place"), PARTS)

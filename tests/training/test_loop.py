@@ -97,6 +97,25 @@ def check_continues(net: str, train: FaceDataset, r: Recipe, stop_after: int, **
     ]
 
 
+def test_the_clock_decides_in_the_place_of_epochs() -> None:
+    seen: list[float] = []
+    share = iter([0.0, *(k / 80 for k in range(200))])
+
+    def clock() -> float:
+        seen.append(next(share))
+        return seen[-1]
+
+    asked = recipe(epochs=2, optimizer=replace(recipe().optimizer, warmup=0.0))
+    deployed, history = fit(model(), TRAIN, VAL, asked, clock=clock, device="cpu")
+    assert len(history) > 2  # more than the recipe says, since there was time
+    assert [e["epoch"] for e in history] == list(range(1, len(history) + 1))
+    rates = [e["lr"] for e in history]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] < 0.1 * rates[0]
+    assert seen[-1] >= 1
+    assert not deployed.training
+
+
 def test_seeds_decide() -> None:
     def weights(seed: int) -> torch.Tensor:
         return fit(model(), TRAIN, VAL, recipe(seed=seed, epochs=1), device="cpu")[0].head.weight

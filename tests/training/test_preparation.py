@@ -30,7 +30,7 @@ def sized(height: int, width: int, n: int = 30) -> FaceDataset:
     return FaceDataset(images, ("a", "b", "c"), np.arange(n, dtype=np.int64) % 3, source="made")
 
 
-@pytest.mark.parametrize("name", [n for n in list_recipes() if n not in ("adversarial", "mien-base")])
+@pytest.mark.parametrize("name", [n for n in list_recipes() if not n.startswith(("adversarial", "mien-base"))])
 @pytest.mark.parametrize("shape", [(100, 100), (24, 60)])
 def test_every_recipe_takes_faces_of_any_size(name: str, shape: tuple[int, int]) -> None:
     ready = prepare(load_recipe(name), sized(*shape), sized(*shape, n=9))

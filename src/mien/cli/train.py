@@ -36,7 +36,7 @@ def train(
         None, help="Models to follow, A[,B...]: runs, files, shipped names, .npz of predictions."
     ),
     init: str | None = typer.Option(
-        None, help="Weights to start from: mien-small, mien-nano, deep-emotion-2019, a run or its model.safetensors."
+        None, help="Weights to start from: a published network (mien info), a run or its model.safetensors."
     ),
     freeze: str | None = typer.Option(None, help="With --init: trunk (train the heads alone) or none."),
     add_head: str | None = typer.Option(

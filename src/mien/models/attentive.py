@@ -32,11 +32,12 @@ _PLACES = ("input", "feature", "none")
 _CHANNEL: dict[str, Callable[[int], nn.Module]] = {"eca": ECA, "se": SE, "none": lambda _: nn.Identity()}
 _POOLS = ("attention", "mean")
 
-#: name -> channels and residual blocks of each stage; the first stage runs at half the input's side, each next at half.
-SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
-    "mien-nano": ((16, 48, 80), (1, 2, 1)),
-    "mien-small": ((16, 80, 160), (1, 2, 2)),
-    "mien-base": ((80, 160, 320), (2, 2, 2)),
+#: name -> channels and residual blocks of each stage, and the zoom; the first stage runs at half the side that the
+#: transformer gives, each next at half.
+SIZES: dict[str, tuple[tuple[int, ...], tuple[int, ...], float]] = {
+    "mien-nano": ((16, 48, 80), (1, 2, 1), 1.0),
+    "mien-small": ((16, 80, 160), (1, 2, 2), 1.0),
+    "mien-base": ((64, 128, 256), (2, 2, 2), 4 / 3),
 }
 
 
@@ -79,13 +80,15 @@ class Block(nn.Module):
 
 class AttentiveNet(Transformed):
     """``forward`` maps images ``(N, in_chans, S, S)`` to logits ``(N, num_classes)``, theta, attention and a second
-    head's logits, as far as it has the parts; S a multiple of 2 to the power of the number of stages.
+    head's logits, as far as it has the parts; S times zoom a multiple of 2 to the power of the number of stages.
 
     The handles have timm's names: ``forward_features``, ``forward_head``, ``get_classifier``, ``reset_classifier``,
     ``num_classes``, ``num_features``.
 
     widths, depths  channels and blocks of each stage
     transformer     "input" warps the image, "feature" the first stage's output, "none" leaves the transformer out
+    zoom            side of what the transformer gives, as a multiple of the input's: with "input" it may sample more
+                    places than the image has pixels, so that maps are larger (Jaderberg et al. 2015, section 3.3)
     channel         channel attention in the blocks: "eca", "se" or "none"
     pool            "attention" or "mean" over positions
     dropout         before the fully connected layer
@@ -100,6 +103,7 @@ class AttentiveNet(Transformed):
         widths: Sequence[int],
         depths: Sequence[int],
         transformer: str = "input",
+        zoom: float = 1.0,
         channel: str = "eca",
         pool: str = "attention",
         dropout: float = 0.2,
@@ -115,7 +119,9 @@ class AttentiveNet(Transformed):
                 raise ModelError(f"{key} must be one of {', '.join(choices)}, got {value!r}")
         if len(widths) != len(depths) or not widths or min(*widths, *depths) < 1:
             raise ModelError(f"widths and depths must be as many whole numbers >= 1, got {widths} and {depths}")
-        self.transformer = transformer
+        if zoom <= 0 or (zoom != 1 and transformer != "input"):
+            raise ModelError(f"zoom must be above 0, and 1 without a transformer on the input, got {zoom}")
+        self.transformer, self.zoom = transformer, zoom
         self.localizer = Localizer(in_chans) if transformer != "none" else None
         self.stem1 = ConvNorm(in_chans, widths[0] // 2, 3)
         self.stem2 = ConvNorm(widths[0] // 2, widths[0], 3, stride=2)
@@ -167,12 +173,13 @@ class AttentiveNet(Transformed):
 
     def _trunk(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The last stage's map and theta."""
-        step = 2 ** len(self.stages)
-        if x.shape[2] % step or x.shape[3] % step:
-            raise ModelError(f"images must have sides of a multiple of {step} pixels, got {tuple(x.shape[2:])}")
+        step, height, width = 2 ** len(self.stages), *(round(self.zoom * s) for s in x.shape[2:])
+        if height % step or width % step:
+            times = "" if self.zoom == 1 else f" after a zoom of {self.zoom:.3g}"
+            raise ModelError(f"images must have sides of a multiple of {step} pixels{times}, got {tuple(x.shape[2:])}")
         theta = None if self.localizer is None else self.theta(x)
         if theta is not None and self.transformer == "input":
-            x = warp(x, theta)
+            x = warp(x, theta, (height, width))
         x = F.relu(self.stem1(x))  # (N, w/2, S, S)
         x = F.relu(self.stem2(x))  # (N, w, S/2, S/2)
         for i, stage in enumerate(self.stages):
@@ -202,8 +209,12 @@ class AttentiveNet(Transformed):
 def _add(name: str) -> None:
     @register(name)
     def build(num_classes: int = 7, in_chans: int = 1, **options: object) -> nn.Module:
-        widths, depths = SIZES[name]
-        sizes = {"widths": widths, "depths": depths}
+        widths, depths, zoom = SIZES[name]
+        sizes = {
+            "widths": widths,
+            "depths": depths,
+            "zoom": zoom if options.get("transformer", "input") == "input" else 1.0,
+        }
         return AttentiveNet(num_classes, in_chans, **{**sizes, **options})  # type: ignore[arg-type]
 
 

@@ -37,9 +37,11 @@ def warp_grid(theta: Tensor, size: tuple[int, int]) -> Tensor:
     return a * across[:, None] + (b * down[:, None, None] + c)
 
 
-def warp(x: Tensor, theta: Tensor) -> Tensor:
-    """Sample ``x (N, C, H, W)`` at T(theta); what lies outside is mirrored in."""
-    grid = warp_grid(theta, (x.shape[2], x.shape[3])).to(x.dtype)
+def warp(x: Tensor, theta: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+    """Sample ``x (N, C, H, W)`` at T(theta), in ``size`` rows and columns, its own where not given; what lies outside
+    is mirrored in.
+    """
+    grid = warp_grid(theta, size or (x.shape[2], x.shape[3])).to(x.dtype)
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 

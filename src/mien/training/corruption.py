@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -152,12 +153,17 @@ def _noise(x: Tensor, amount: float, g: _Draws) -> Tensor:
     return x + uniform(len(x), 0, 255 * amount, x, g)[:, None, None, None] * g.normal()
 
 
+@cache  # a copy from the host cannot be part of a CUDA graph
+def _quantization(device: torch.device) -> Tensor:
+    return torch.tensor(_QUANTIZATION, device=device, dtype=torch.float32)
+
+
 def _jpeg(x: Tensor, amount: float, g: _Draws) -> Tensor:
     """Blocks of 8 x 8 rounded as at a JPEG quality of 100 (1 - amount) .. 60 or less."""
     low = 100 * (1 - amount)
     quality = uniform(len(x), low, max(low, 60), x, g).clamp_min(1)
     scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)[:, None, None, None, None, None]
-    step = (scale * torch.tensor(_QUANTIZATION, device=x.device, dtype=x.dtype)).round().clamp_min(1)
+    step = (scale * _quantization(x.device)).round().clamp_min(1)
     n, c, height, width = x.shape
     down, right = -height % 8, -width % 8
     y = F.pad(x, (0, right, 0, down), mode="replicate") - 128

@@ -98,6 +98,7 @@ def fit(
     graph: bool = True,
     state: State | None = None,
     ranks: Ranks = ALONE,
+    clock: Callable[[], float] | None = None,
     on_batch: Callable[[Batch], bool | None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     on_state: Callable[[Callable[[], State], bool], None] | None = None,
@@ -114,6 +115,8 @@ def fit(
                 forward chooses by values on the device
     state       continue from here, the same on every rank
     ranks       the processes that train together, see ``ranks.joined``; all call ``fit`` with the same arguments
+    clock       gives the share of the time that is over, 0..1: learning rate and sizes follow it in the place of the
+                epochs, and with 1 the epoch is the last one, however many there were
     on_batch    called after each step; returning True on any rank raises :class:`Stopped` on all, which holds the state
     on_epoch    called with the epoch's figures: epoch, train_loss, train_accuracy, val_loss, val_accuracy,
                 images_per_second (training only), theta_spread, lr, seconds; val_second_accuracy with a second head
@@ -135,8 +138,8 @@ def fit(
     # mixup draws its share on the host; what ranks say to each other is not recorded
     record = graph and where.type == "cuda" and not recipe.augment.mixup and ranks.count == 1
     with lent(where) as dropout:
-        trainer = _Trainer(model.to(where), own, recipe, where, dropout, state or State(), record, ranks)
-        while trainer.epoch < recipe.epochs:
+        trainer = _Trainer(model.to(where), own, recipe, where, dropout, state or State(), record, ranks, clock)
+        while trainer.passed() < recipe.epochs:
             with closing(trainer.run_epoch()) as batches:
                 for batch in batches:
                     if ranks.any(bool(on_batch and on_batch(batch))):
@@ -164,10 +167,11 @@ class _Trainer:
         state: State,
         record: bool,
         ranks: Ranks,
+        clock: Callable[[], float] | None,
     ) -> None:
         train = train.deduplicated() if recipe.deduplicate else train
         self.model, self.train, self.recipe, self.device, self.dropout = model, train, recipe, device, dropout
-        self.ranks, self.forward = ranks, model
+        self.ranks, self.forward, self.clock = ranks, model, clock
         self.optimizer, self.rates = make_optimizer(model, recipe)
         self.frozen = [m for m in model.modules() if _all_frozen(list(m.parameters(recurse=False)))]
         self.ema = EMA(model, recipe.ema) if recipe.ema else None
@@ -191,6 +195,10 @@ class _Trainer:
                     "fewer, or set --batch-size"
                 )
             self.forward = DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)
+
+    def passed(self) -> float:
+        """How many of the recipe's epochs are over, by steps or by the clock."""
+        return self.recipe.epochs * min(self.clock(), 1.0) if self.clock else self.step / self.steps
 
     def run_epoch(self) -> Steps[Batch]:
         """The steps of the present epoch that are still to do."""
@@ -229,12 +237,12 @@ class _Trainer:
         g = _generator(self.recipe.seed, 2, self.step)
         self.dropout.manual_seed(int(torch.randint(2**62, (1,), generator=g)) + self.ranks.rank)
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            lr = rate * schedule(self.step / self.steps, self.recipe)
+            lr = rate * schedule(self.passed(), self.recipe)
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(lr)
             else:
                 group["lr"] = lr
-        size = self.recipe.size_at(self.epoch, self.train.side)
+        size = self.recipe.size_at(int(self.passed()), self.train.side)
         if self.record:
             if size not in self.graphs:
                 # all draws come from the default generator, the one that a graph knows
@@ -283,7 +291,7 @@ class _Trainer:
             "train_accuracy": right / n,
             **validated(deployed, validation, self.ranks),
             "images_per_second": n / seconds,
-            "lr": self.recipe.optimizer.lr * schedule((self.step - 1) / self.steps, self.recipe),
+            "lr": self.recipe.optimizer.lr * schedule(self.passed() - 1 / self.steps, self.recipe),
             "seconds": seconds,
         }
         self.history.append(figures)
