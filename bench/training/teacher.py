@@ -12,7 +12,7 @@ PublicTest (results/teachers-GROUP.json), and those that are ``mien-base-scratch
 (results/mien-base-scratch.json and its -ferplus). The groups:
 
 six    six of ``mien-base-scratch``, half of them with the transformer on the feature map, trained on all of Training;
-       networks follow their runs (mien train RECIPE ... --teacher RUNS/0,RUNS/1,...), which answer about augmented copies
+       networks follow their runs (mien train RECIPE ... --teacher RUNS/0,RUNS/1,...), answering about augmented views
 eight  teachers that do not answer about faces they have learnt (cross-fitting; Dao et al. 2021, arXiv 2104.09732), four
        of ``mien-base-scratch`` and four of a ResNet18's shape, each without a quarter of Training; ``gather`` keeps for
        every face the mean of those that have not seen it, with --share of the others too, in results/teacher-eight.npz
