@@ -99,7 +99,7 @@ function sizes() {
 }
 
 const out = { sizes: sizes(), same_crops: {} };
-for (const name of [model, "mien-nano", "deep-emotion-2019"]) out.same_crops[name] = await sameCrops(name);
+for (const name of [model, "mien-base", "mien-nano", "deep-emotion-2019"]) out.same_crops[name] = await sameCrops(name);
 out.whole_way = await wholeWay();
 out.detector_ms = await times(process.argv.slice(2).map((given) => given.split("=")));
 console.log(JSON.stringify(out));

@@ -84,7 +84,7 @@ test("faces, their places, crops and answers are Python's", { skip }, async () =
 });
 
 test("the same crops give the same probabilities: 1e-5 for floats, 1e-4 for all but a few in int8", { skip }, async () => {
-  for (const name of [model, "mien-nano", "deep-emotion-2019"]) {
+  for (const name of [model, "mien-base", "mien-nano", "deep-emotion-2019"]) {
     const predictor = await create({ model: name, detector: "none" });
     const off = [];
     for (const wanted of pictures.filter((p) => p.crops.length)) {

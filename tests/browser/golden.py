@@ -30,7 +30,7 @@ from mien.video import FaceStream, Frame
 ROOT = Path(__file__).parents[2]
 ASTRONAUT = ROOT / "examples" / "astronaut.jpg"
 sys.path.insert(0, str(ROOT / "tests"))
-MODEL, OTHERS = "mien-small", ("mien-nano", "deep-emotion-2019")
+MODEL, OTHERS = "mien-small", ("mien-base", "mien-nano", "deep-emotion-2019")
 DRAWN, PHOTOS, HANGING, EMPTY, READY = 96, 104, 8, 10, 12
 
 
