@@ -91,7 +91,7 @@ def browser_detectors() -> str:
         ratio = [times[name][size] / ms for size, ms in times["float32"].items()]
         lines.append(
             f"| {name} | {100 * found['found']:.1f} % of {found['faces']} | {found['iou_median']:.3f} "
-            f"| {found['faces_that_float_does_not_find']} | {min(ratio):.2f} to {max(ratio):.2f} |"
+            f"| {found['faces_that_float_does_not_find']} | {' to '.join(dict.fromkeys(f'{r:.2f}' for r in (min(ratio), max(ratio))))} |"
         )
     told = record["conditions"]
     note = (
