@@ -89,9 +89,10 @@ def browser_detectors() -> str:
     lines.append("| --- | --- | --- | --- | --- |")
     for name, found in record["detectors"].items():
         ratio = [times[name][size] / ms for size, ms in times["float32"].items()]
+        cells = dict.fromkeys(f"{r:.2f}" for r in (min(ratio), max(ratio)))
         lines.append(
             f"| {name} | {100 * found['found']:.1f} % of {found['faces']} | {found['iou_median']:.3f} "
-            f"| {found['faces_that_float_does_not_find']} | {' to '.join(dict.fromkeys(f'{r:.2f}' for r in (min(ratio), max(ratio))))} |"
+            f"| {found['faces_that_float_does_not_find']} | {' to '.join(cells)} |"
         )
     told = record["conditions"]
     note = (
