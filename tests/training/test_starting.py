@@ -152,6 +152,13 @@ def test_a_budget_decides_the_epochs_once(run: Path, tmp_path: Path, monkeypatch
     assert (model.spec.name, again.spec.name) == ("run", "mine")  # of its folder, and as it is called
 
 
+def test_a_wheel_says_where_the_weights_are_that_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = {k: v for k, v in published_weights().items() if k != "mien-base"}
+    monkeypatch.setattr("mien.training.starting.published_weights", lambda: left)
+    with pytest.raises(ConfigError, match=r"give the file mien-base\.safetensors of the repository"):
+        train(TINY, TRAIN, VAL, init="mien-base")
+
+
 def test_what_cannot_be_started_from_is_said_before_the_first_step(run: Path, tmp_path: Path) -> None:
     for wrong in ("mien-huge", tmp_path / "none", tmp_path / "m.onnx"):
         with pytest.raises(ConfigError, match="mien-nano, mien-small, the folder of a finished run"):

@@ -23,6 +23,7 @@ from mien.models import fuse, unfuse
 from mien.models.heads import answering, classifier, head_layers
 from mien.models.weights import load_network, published_weights
 from mien.preprocessing import channels_first, normalise
+from mien.runtime import shipped_models
 from mien.spec import ModelSpec
 from mien.training.optim import HEADS
 from mien.training.recipe import Recipe
@@ -62,6 +63,8 @@ def open_start(weights: str) -> Start:
         path = path / "model.safetensors"
     if path.suffix != ".safetensors" or not path.is_file():
         why = " (an exported file cannot be trained on)" if path.suffix == ".onnx" else ""
+        if weights in shipped_models():
+            why = f" (the wheel is without its float weights: give the file {weights}.safetensors of the repository)"
         raise ConfigError(
             f"init must be one of {', '.join(published)}, the folder of a finished run or a model.safetensors, "
             f"got {weights!r}{why}"
