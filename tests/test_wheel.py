@@ -17,9 +17,7 @@ import pytest
 from onnx_nets import write_net
 
 ROOT = Path(__file__).parent.parent
-LIMIT = (
-    17_000_000  # bytes; the detector has 9 million of them, in both forms, mien-base 3, and weights to train from 2.7
-)
+LIMIT = 17_000_000  # bytes; the detector has 9 million, in both forms, mien-base 3, and weights to train from 2.7
 
 # no torch, no network: both fail loudly
 GUARD = """

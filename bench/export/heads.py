@@ -69,7 +69,6 @@ def judge(file: Path, data: str, votes: str | None) -> dict[str, Any]:
     """Score every answer of ``file``, clean and corrupted, and write the scores into it; gives what its record says."""
     if votes is None:
         raise SystemExit("--votes is needed to evaluate FER+'s head")
-    spec, faces, table = open_model(file).spec, read_faces(data), read_votes(votes)
     answers = {"": open_model(file)} | {f":{h}": open_model(f"{file}:{h}") for h in (FIRST, SECOND)}
     asked = Remembered(together(list(answers.values())))
     ends = np.cumsum([0, *(len(a.labels) for a in answers.values())]).tolist()
@@ -78,6 +77,7 @@ def judge(file: Path, data: str, votes: str | None) -> dict[str, Any]:
     def opened(head: str) -> Loaded:
         return replace(answers[head], forward=lambda x: asked(x)[:, columns[head]])
 
+    spec, faces, table = answers[""].spec, read_faces(data), read_votes(votes)
     train, val = train_val(faces)
     majority, argmax = (train_val(with_votes(faces, table, kind))[1] for kind in ("majority", "argmax"))
     clean = ~near_duplicates(val.images, train.images)

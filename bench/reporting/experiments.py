@@ -34,8 +34,8 @@ def teachers(group: str) -> str:
     """The members of an ensemble, each kind of them, and its mean."""
     record, rows = record_of(f"teachers-{group}"), []
     for kind, plus in zip(record.get("kinds", []), record.get("kinds-ferplus", []), strict=True):
-        feature = "what" not in kind and kind["options"].get("transformer") == "feature"
-        what = kind.get("what") or f"transformer on the {'feature map' if feature else 'input'}"
+        where = "feature map" if kind.get("options", {}).get("transformer") == "feature" else "input"
+        what = kind.get("what", f"transformer on the {where}")
         seeds = seeds_word(kind["summary"]["accuracy_views1"]["n_seeds"])
         cells = _member_cells(kind["summary"], plus["summary"])
         rows.append([f"{what} ({seeds})", *cells, "", ""])

@@ -5,7 +5,7 @@
     python -m bench.training.side_by_side record FOLDER --data fer2013.csv --votes fer2013new.csv --hardware WORDS
 
 ``pack`` puts faces, votes and the runs that students start from into one file for a machine that has neither. ``train``
-has a process for every network: TEACHERS until the first of --seconds, then each of them answers about augmented views
+has a process for every network: teachers until the first of --seconds, then each of them answers about augmented views
 of every face, then STUDENTS until the second, or the third. By the clock and not by epochs, so unequal networks end
 together; a small one leaves most of a GPU idle, so all run at once (CUDA's multi-process service, where it is).
 ``record`` scores the teachers on PublicTest, into results/teachers-wide.json.
@@ -204,7 +204,7 @@ def teach(number: int, out: Path, start: float, end: float, device: str) -> None
         for head, own, t in zip(("first", "second"), by_view, temperatures, strict=True)
     }
     seen = _whole(asked(train, made=lambda x, _: [x]))[0][0].argmax(1).numpy()
-    record = {"history": history, "right_seen": float((seen == train.labels).mean()), "temperatures": temperatures}
+    told = {"history": history, "right_seen": float((seen == train.labels).mean()), "temperatures": temperatures}
     for views in ("strong", "light"):
         kept = []
         for draws in transforms.augmented_views(len(train), VIEWS):
@@ -213,7 +213,7 @@ def teach(number: int, out: Path, start: float, end: float, device: str) -> None
             kept.append(torch.cat([(z[0] / t).log_softmax(1) for z, t in zip(pair, temperatures, strict=True)], 1))
         replace_file(out / f"teacher-{number}-{views}.npy", partial(_save, torch.stack(kept).half().numpy()))
     replace_file(out / f"teacher-{number}.npz", lambda p: np.savez_compressed(p, allow_pickle=False, **said))
-    write_text(out / f"teacher-{number}.json", json.dumps(record))
+    write_text(out / f"teacher-{number}.json", json.dumps(told))
 
 
 def _save(array: NDArray[Any], path: Path) -> None:
